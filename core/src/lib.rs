@@ -1,0 +1,1 @@
+//! Larder: offline playback for mobile apps.
