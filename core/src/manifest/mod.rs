@@ -1,0 +1,1 @@
+//! HLS, DASH and MP4 boxes: bytes in, facts out. Pure.
