@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`model`] | the words of the domain as types |
 //! | [`error`] | one error with a code, a message that is safe to log, and a remedy |
+//! | [`ports`] | what the core needs from a platform and from the app |
 //! | [`manifest`] | HLS, DASH and MP4 boxes: bytes in, facts out |
 
 #![forbid(unsafe_code)]
@@ -11,5 +12,6 @@
 pub mod error;
 pub mod manifest;
 pub mod model;
+pub mod ports;
 
 pub use error::{Code, Error, Remedy, Result};

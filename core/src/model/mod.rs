@@ -4,9 +4,18 @@
 //! |---|---|
 //! | [`ids`] | asset, profile, licence and key ids, each valid by construction |
 //! | [`drm`] | schemes, init data, what a licence is asked for |
+//! | [`media`] | media entry and source as a backend describes them, formats, renewal policy, a registration |
+//! | [`license`] | states of a licence, times, handles, grants |
+//! | [`status`] | what an app is told about an asset, and why |
 
 pub mod drm;
 pub mod ids;
+pub mod license;
+pub mod media;
+pub mod status;
 
 pub use drm::{DrmScheme, InitData, InitDataTrack, KeyRequest, SecurityLevel, TrackKind};
 pub use ids::{AssetId, KeyId, LicenseId, Profile};
+pub use license::{Coverage, Expiry, Handle, LicenseState, LicenseTimes, Remaining};
+pub use media::{DrmParams, LicenseWire, MediaEntry, MediaFormat, MediaSource, Registration, RenewalPolicy};
+pub use status::{AssetStatus, LicenseStatus, MediaPresence, Warning, Why};
