@@ -5,13 +5,17 @@
 //! | [`model`] | the words of the domain as types |
 //! | [`error`] | one error with a code, a message that is safe to log, and a remedy |
 //! | [`ports`] | what the core needs from a platform and from the app |
+//! | [`cancel`], [`guard`] | operations that end: on the caller's wish, or when foreign code hangs |
 //! | [`manifest`] | HLS, DASH and MP4 boxes: bytes in, facts out |
 
 #![forbid(unsafe_code)]
 
+pub mod cancel;
 pub mod error;
+pub mod guard;
 pub mod manifest;
 pub mod model;
 pub mod ports;
 
+pub use cancel::Cancellation;
 pub use error::{Code, Error, Remedy, Result};
