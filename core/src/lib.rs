@@ -6,10 +6,12 @@
 //! | [`error`] | one error with a code, a message that is safe to log, and a remedy |
 //! | [`ports`] | what the core needs from a platform and from the app |
 //! | [`cancel`], [`guard`] | operations that end: on the caller's wish, or when foreign code hangs |
+//! | [`assets`] | `LocalAssetsManager`: register, refresh, unregister, status, local source, source URLs |
 //! | [`manifest`] | HLS, DASH and MP4 boxes: bytes in, facts out |
 
 #![forbid(unsafe_code)]
 
+pub mod assets;
 pub mod cancel;
 pub mod error;
 pub mod guard;

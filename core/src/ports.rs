@@ -262,3 +262,15 @@ pub trait SourceUrlProvider: Send + Sync {
     /// The URL to play for an entry, `None` to keep `current_url`. Asked at every start of a playback, never cached.
     fn url(&self, entry_id: &str, current_url: Option<&str>) -> Result<Option<String>>;
 }
+
+/// What the app knows of the network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum NetworkState {
+    /// Nothing: Larder tries. This is the default.
+    #[default]
+    Unknown,
+    /// There is a network.
+    Online,
+    /// There is none, or the app wants none: Larder makes no network call at all.
+    Offline,
+}
