@@ -176,7 +176,7 @@ pub enum Coverage {
 /// What an engine got from the server.
 #[derive(Clone, Debug)]
 pub struct LicenseGrant {
-    /// The CDM's handle: the one it had (renewal in place), or a new one.
+    /// The CDM's handle for it.
     pub handle: GrantedHandle,
     /// What the CDM says about its life. The server's own word (`persistence_duration`) is added by the core.
     pub times: LicenseTimes,
@@ -184,13 +184,15 @@ pub struct LicenseGrant {
     pub key_ids: Option<Vec<KeyId>>,
 }
 
-/// Whether a grant changed the CDM's handle.
+/// Under which handle a granted licence is held.
 #[derive(Clone, Debug)]
 pub enum GrantedHandle {
-    /// The handle that the held licence already has.
-    Same,
-    /// Another one.
+    /// A licence of its own, under this handle. A renewed one leaves the old licence to be released.
     New(Handle),
+    /// Renewal: the held licence, under the handle that it has.
+    Same,
+    /// Renewal: the held licence, under another handle. The old handle is void; releasing it would release this one.
+    Changed(Handle),
 }
 
 /// A licence as the ledger hands it to an engine: the handle, and how its session was opened.
