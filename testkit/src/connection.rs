@@ -6,8 +6,10 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::backend::Backend;
+use crate::admin;
+use crate::faults::{GARBAGE, Instead};
 use crate::http::{Delivery, ReadError, Request, RequestReader, Response, Then, write_response};
+use crate::server::House;
 
 /// Which of the two doors a connection came through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,11 +18,11 @@ pub(crate) enum Door {
     Admin,
 }
 
-pub(crate) async fn serve(mut stream: TcpStream, backend: Arc<Backend>, door: Door) {
+pub(crate) async fn serve(mut stream: TcpStream, door: Door, house: Arc<House>) {
     // Small responses must not wait for the client's delayed ACK.
     let _ = stream.set_nodelay(true);
     if door == Door::Public {
-        backend.seen.connection();
+        house.backend.seen.connection();
     }
     let mut reader = RequestReader::default();
     let then = loop {
@@ -33,7 +35,7 @@ pub(crate) async fn serve(mut stream: TcpStream, backend: Arc<Backend>, door: Do
                 break Then::Close;
             }
         };
-        match exchange(&mut stream, &backend, door, &request).await {
+        match exchange(&mut stream, &request, door, &house).await {
             Ok(Then::KeepAlive) => {}
             Ok(then) => break then,
             Err(_) => return,
@@ -51,21 +53,51 @@ pub(crate) async fn serve(mut stream: TcpStream, backend: Arc<Backend>, door: Do
     }
 }
 
-async fn exchange(stream: &mut TcpStream, backend: &Backend, door: Door, request: &Request) -> std::io::Result<Then> {
-    let _ = door;
-    backend.seen.request(request, backend.kind(request));
-    let response = backend.answer(request).with("Date", httpdate::fmt_http_date(now()));
-    write_response(stream, request, &response, &Delivery::default()).await
+async fn exchange(stream: &mut TcpStream, request: &Request, door: Door, house: &House) -> std::io::Result<Then> {
+    let backend = &house.backend;
+    if let Some(response) = admin::answer(request, backend, door, &house.orders).await {
+        return write_response(stream, request, &response, &Delivery::default()).await;
+    }
+    if door == Door::Admin {
+        let response = Response::text(404, "this is the admin port; media and licences are at the public one");
+        return write_response(stream, request, &response, &Delivery::default()).await;
+    }
+    let kind = backend.kind(request);
+    backend.seen.request(request, kind);
+    let mut plan = backend.faults.plan(request, kind);
+    let instead = plan.instead.take();
+    tokio::time::sleep(plan.delay).await;
+
+    let mut heard = request.clone();
+    if plan.ignore_range {
+        heard.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("Range"));
+    }
+    // The servers must hear of a request before its answer is lost, if the rule says so.
+    let handles = instead.as_ref().is_none_or(|(_, after_handling)| *after_handling);
+    let own = if handles { backend.answer(&heard) } else { Response::new(200) };
+    tokio::time::sleep(plan.delay_after).await;
+    let mut response = match instead.map(|(what, _)| what) {
+        None => own,
+        Some(Instead::Response(response)) => response,
+        Some(Instead::Hang) => {
+            drain(stream).await;
+            return Ok(Then::Close);
+        }
+        Some(Instead::Reset) => return Ok(Then::Reset),
+        Some(Instead::Garbage) => {
+            stream.write_all(GARBAGE).await?;
+            return Ok(Then::Close);
+        }
+    };
+    if response.header("Date").is_none() {
+        response.set_header("Date", Some(&httpdate::fmt_http_date(backend.now())));
+    }
+    plan.damage(&mut response);
+    write_response(stream, request, &response, &plan.delivery).await
 }
 
 /// Reads and throws away until the client closes.
 pub(crate) async fn drain(stream: &mut TcpStream) {
     let mut sink = [0_u8; 4096];
     while matches!(stream.read(&mut sink).await, Ok(n) if n > 0) {}
-}
-
-/// The servers' own clock: they are not part of what is under test, and a client checks their `Date` against its own.
-#[expect(clippy::disallowed_methods, reason = "a server's Date is the real time; tests shift it by policy")]
-fn now() -> std::time::SystemTime {
-    std::time::SystemTime::now()
 }

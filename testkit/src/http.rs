@@ -19,28 +19,28 @@ const CHUNK_BYTES: u64 = 256 * 1024;
 
 /// A request as it arrived.
 #[derive(Clone, Debug, Default)]
-pub struct Request {
+pub(crate) struct Request {
     /// `GET`, `POST`, …
-    pub method: String,
+    pub(crate) method: String,
     /// The path as sent: percent-encoding kept, no query.
-    pub path: String,
+    pub(crate) path: String,
     /// What follows the `?`, as sent.
-    pub query: Option<String>,
+    pub(crate) query: Option<String>,
     /// Names as sent, in order.
-    pub headers: Vec<(String, String)>,
+    pub(crate) headers: Vec<(String, String)>,
     /// The whole body, chunks put together.
-    pub body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
     pub(crate) keep_alive: bool,
 }
 
 impl Request {
     /// A header's value, whatever the case of its name.
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         header(&self.headers, name)
     }
 
     /// One parameter of the query, decoded.
-    pub fn query_value(&self, name: &str) -> Option<String> {
+    pub(crate) fn query_value(&self, name: &str) -> Option<String> {
         let query = self.query.as_deref()?;
         url::form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
     }
@@ -82,6 +82,10 @@ impl Response {
     pub(crate) fn with(mut self, name: &str, value: impl Into<String>) -> Self {
         self.headers.push((name.to_owned(), value.into()));
         self
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        header(&self.headers, name)
     }
 
     /// Replaces a header, or takes it away.

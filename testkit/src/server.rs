@@ -12,13 +12,16 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{self, JoinSet};
 
 use crate::backend::Backend;
+use crate::book::BookPage;
 use crate::connection::{self, Door};
+use crate::faults::{ActiveRule, Rule};
+use crate::license::fairplay::certificate;
 use crate::origin::Origin;
+use crate::policy::{KeyTable, Policy};
 use crate::seen::{Counts, SeenRequest};
 
 /// What to serve and where.
@@ -34,8 +37,7 @@ pub struct Options {
 
 /// The running servers, on loopback only. Dropping it ends them. All methods may be called from any thread, async or not.
 pub struct Testkit {
-    backend: Arc<Backend>,
-    orders: UnboundedSender<Order>,
+    house: Arc<House>,
     public: SocketAddr,
     admin: SocketAddr,
     thread: Option<JoinHandle<()>>,
@@ -44,19 +46,20 @@ pub struct Testkit {
 impl Testkit {
     /// Starts the servers; they answer when this returns. Fails if a port is taken, or `keys.json` is not as it should be.
     pub fn start(options: Options) -> io::Result<Self> {
-        let backend = Arc::new(Backend::new(options.media_root.as_deref())?);
+        let backend = Backend::new(options.media_root.as_deref())?;
         let (orders, inbox) = unbounded_channel();
+        let house = Arc::new(House { backend, orders });
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (public_socket, public) = reserve(options.port)?;
         let (admin_socket, admin) = reserve(options.admin_port)?;
+        let door = PublicDoor { house: Arc::clone(&house), address: public, state: DoorState::Shut(public_socket) };
         let (ready, started) = mpsc::channel();
-        let for_thread = Arc::clone(&backend);
         let thread = thread::Builder::new().name("larder-testkit".into()).spawn(move || {
-            run(&runtime, for_thread, public_socket, public, admin_socket, inbox, &ready);
+            runtime.block_on(run(door, admin_socket, inbox, ready));
             // A hanging answer must not keep the thread.
             runtime.shutdown_background();
         })?;
-        let kit = Self { backend, orders, public, admin, thread: Some(thread) };
+        let kit = Self { house, public, admin, thread: Some(thread) };
         started.recv().map_err(|_| io::Error::other("the server thread ended"))??;
         Ok(kit)
     }
@@ -88,23 +91,94 @@ impl Testkit {
     }
 
     fn order(&self, stopped: bool) -> io::Result<()> {
-        self.backend.set_stopped(stopped);
-        settle(&self.orders)
+        self.house.backend.set_stopped(stopped);
+        self.settle()
     }
 
     /// The files that are served.
     pub fn origin(&self) -> &Origin {
-        &self.backend.origin
+        &self.house.backend.origin
+    }
+
+    /// What the licence servers issued, renewed and took back.
+    pub fn book(&self) -> BookPage {
+        self.house.backend.book.page()
+    }
+
+    /// What the licence servers grant.
+    pub fn policy(&self) -> Policy {
+        self.house.backend.policy()
+    }
+
+    /// Changes what the licence servers grant from now on.
+    pub fn set_policy(&self, policy: Policy) {
+        self.house.backend.set_policy(policy);
+    }
+
+    /// The keys that the ClearKey server gives out.
+    pub fn keys(&self) -> KeyTable {
+        self.house.backend.keys()
+    }
+
+    /// Adds keys, or replaces them.
+    pub fn add_keys(&self, keys: KeyTable) {
+        self.house.backend.add_keys(keys);
+    }
+
+    /// The application certificate that `/fairplay/certificate` serves, and that SPCs must be made for.
+    pub fn certificate(&self) -> Vec<u8> {
+        certificate(self.policy().certificate)
+    }
+
+    /// Adds a fault; returns its id when it is in force.
+    pub fn add_fault(&self, rule: Rule) -> io::Result<u64> {
+        let id = self.house.backend.faults.add(rule);
+        self.settle().map(|()| id)
+    }
+
+    /// Takes a fault away; `false` if there was none of that id.
+    pub fn remove_fault(&self, id: u64) -> io::Result<bool> {
+        let was_there = self.house.backend.faults.remove(id);
+        self.settle().map(|()| was_there)
+    }
+
+    /// Takes all faults away.
+    pub fn clear_faults(&self) -> io::Result<()> {
+        self.house.backend.faults.clear();
+        self.settle()
+    }
+
+    /// The faults in force, and how often each has struck.
+    pub fn faults(&self) -> Vec<ActiveRule> {
+        self.house.backend.faults.list()
     }
 
     /// How often what was asked since the start or the last reset.
     pub fn counts(&self) -> Counts {
-        self.backend.seen.counts()
+        self.house.backend.seen.counts()
     }
 
     /// The latest 1,000 requests, oldest first.
     pub fn requests(&self) -> Vec<SeenRequest> {
-        self.backend.seen.journal()
+        self.house.backend.seen.journal()
+    }
+
+    /// Book, counts, faults, policy and keys as after the start. The files that are served stay.
+    pub fn reset(&self) -> io::Result<()> {
+        self.house.backend.reset();
+        self.settle()
+    }
+
+    /// Waits until the public door is as it should be. By a std channel, because a blocking receive of tokio's panics
+    /// when the caller is an async test.
+    fn settle(&self) -> io::Result<()> {
+        let (done, wait) = mpsc::channel();
+        let told = self.house.orders.send(Order::Settle(Box::new(move |result| {
+            let _ = done.send(result);
+        })));
+        let gone = || io::Error::other("the servers have ended");
+        told.map_err(|_| gone())?;
+        wait.recv_timeout(Duration::from_secs(10)).map_err(|_| gone())?
     }
 }
 
@@ -116,11 +190,17 @@ impl std::fmt::Debug for Testkit {
 
 impl Drop for Testkit {
     fn drop(&mut self) {
-        let _ = self.orders.send(Order::End);
+        let _ = self.house.orders.send(Order::End);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
     }
+}
+
+/// What every connection shares.
+pub(crate) struct House {
+    pub(crate) backend: Backend,
+    pub(crate) orders: UnboundedSender<Order>,
 }
 
 /// What the server thread is told.
@@ -128,18 +208,6 @@ pub(crate) enum Order {
     /// Make the public door as it should be, then say so.
     Settle(Box<dyn FnOnce(io::Result<()>) + Send>),
     End,
-}
-
-/// Waits until the public door is as it should be. A std channel, because a blocking receive of tokio's panics when
-/// the caller is an async test.
-pub(crate) fn settle(orders: &UnboundedSender<Order>) -> io::Result<()> {
-    let (done, wait) = mpsc::channel();
-    let told = orders.send(Order::Settle(Box::new(move |result| {
-        let _ = done.send(result);
-    })));
-    let gone = || io::Error::other("the servers have ended");
-    told.map_err(|_| gone())?;
-    wait.recv_timeout(Duration::from_secs(10)).map_err(|_| gone())?
 }
 
 fn reserve(port: u16) -> io::Result<(TcpSocket, SocketAddr)> {
@@ -151,41 +219,34 @@ fn reserve(port: u16) -> io::Result<(TcpSocket, SocketAddr)> {
     Ok((socket, address))
 }
 
-fn run(
-    runtime: &Runtime,
-    backend: Arc<Backend>,
-    public: TcpSocket,
-    address: SocketAddr,
+async fn run(
+    mut door: PublicDoor,
     admin: TcpSocket,
     mut inbox: UnboundedReceiver<Order>,
-    ready: &mpsc::Sender<io::Result<()>>,
+    ready: mpsc::Sender<io::Result<()>>,
 ) {
-    runtime.block_on(async {
-        let mut house = PublicDoor { backend: Arc::clone(&backend), address, state: DoorState::Shut(public) };
-        let started = match admin.listen(64) {
-            Ok(listener) => {
-                let connections = Arc::default();
-                task::spawn(accept(listener, Arc::clone(&backend), Door::Admin, connections));
-                house.settle().await
-            }
-            Err(error) => Err(error),
-        };
-        let failed = started.is_err();
-        let _ = ready.send(started);
-        if failed {
-            return;
+    let started = match admin.listen(64) {
+        Ok(listener) => {
+            task::spawn(accept(listener, Door::Admin, Arc::clone(&door.house), Arc::default()));
+            door.settle().await
         }
-        while let Some(order) = inbox.recv().await {
-            match order {
-                Order::Settle(done) => done(house.settle().await),
-                Order::End => break,
-            }
+        Err(error) => Err(error),
+    };
+    let failed = started.is_err();
+    let _ = ready.send(started);
+    if failed {
+        return;
+    }
+    while let Some(order) = inbox.recv().await {
+        match order {
+            Order::Settle(done) => done(door.settle().await),
+            Order::End => break,
         }
-    });
+    }
 }
 
 struct PublicDoor {
-    backend: Arc<Backend>,
+    house: Arc<House>,
     address: SocketAddr,
     state: DoorState,
 }
@@ -203,7 +264,14 @@ enum DoorState {
 
 impl PublicDoor {
     async fn settle(&mut self) -> io::Result<()> {
-        let open = self.backend.should_listen();
+        let (open, look_again) = self.house.backend.should_listen();
+        if let Some(at) = look_again {
+            let orders = self.house.orders.clone();
+            task::spawn(async move {
+                tokio::time::sleep_until(at.into()).await;
+                let _ = orders.send(Order::Settle(Box::new(|_| ())));
+            });
+        }
         self.state = match (std::mem::replace(&mut self.state, DoorState::Lost), open) {
             (DoorState::Shut(socket), true) => self.listen(socket)?,
             (DoorState::Open { accepting, connections }, false) => {
@@ -223,19 +291,18 @@ impl PublicDoor {
     fn listen(&self, socket: TcpSocket) -> io::Result<DoorState> {
         let listener = socket.listen(1024)?;
         let connections = Arc::default();
-        let accepting =
-            task::spawn(accept(listener, Arc::clone(&self.backend), Door::Public, Arc::clone(&connections)));
+        let accepting = task::spawn(accept(listener, Door::Public, Arc::clone(&self.house), Arc::clone(&connections)));
         Ok(DoorState::Open { accepting, connections })
     }
 }
 
-async fn accept(listener: TcpListener, backend: Arc<Backend>, door: Door, connections: Arc<Mutex<JoinSet<()>>>) {
+async fn accept(listener: TcpListener, door: Door, house: Arc<House>, connections: Arc<Mutex<JoinSet<()>>>) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
                 let mut connections = connections.lock().unwrap_or_else(PoisonError::into_inner);
                 while connections.try_join_next().is_some() {}
-                connections.spawn(connection::serve(stream, Arc::clone(&backend), door));
+                connections.spawn(connection::serve(stream, door, Arc::clone(&house)));
             }
             // Out of file descriptors, most likely: let some connections end.
             Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,

@@ -1,0 +1,61 @@
+//! The licence servers. Their envelopes are the field's; the messages inside Widevine's and FairPlay's are ours, because
+//! the real ones open only in a CDM.
+//!
+//! | path | what |
+//! |---|---|
+//! | `POST /clearkey/license` | [`clearkey`]: W3C Encrypted Media Extensions, 9.1: licence, renewal, release |
+//! | `POST /widevine/license`, `/widevine/provision` | [`widevine`]: raw challenge, raw answer |
+//! | `POST /fairplay/{udrm,plain,base64,form}`, `GET /fairplay/certificate` | [`fairplay`]: four envelopes around SPC and CKC |
+
+pub(crate) mod clearkey;
+pub(crate) mod fairplay;
+pub(crate) mod issuer;
+pub(crate) mod widevine;
+
+use crate::http::{Request, Response};
+use crate::seen::RequestKind;
+use issuer::Issuer;
+
+/// What a request to a licence server is for; `None` if it is none.
+pub(crate) fn kind(request: &Request) -> Option<RequestKind> {
+    match request.path.as_str() {
+        "/clearkey/license" => Some(clearkey::kind(request)),
+        "/widevine/license" => Some(widevine::kind(request)),
+        "/widevine/provision" => Some(RequestKind::Provisioning),
+        "/fairplay/certificate" => Some(RequestKind::Certificate),
+        path if fairplay::Envelope::of(path).is_some() => Some(fairplay::kind(request)),
+        _ => None,
+    }
+}
+
+/// Answers a request to a licence server; `None` if it is none.
+pub(crate) fn answer(request: &Request, issuer: &Issuer<'_>) -> Option<Response> {
+    kind(request)?;
+    if request.path == "/fairplay/certificate" {
+        return Some(fairplay::certificate_response(issuer));
+    }
+    if request.method != "POST" {
+        return Some(Response::text(405, "licence servers take POST").with("Allow", "POST"));
+    }
+    if request.path == "/widevine/provision" {
+        return Some(widevine::provision(request, issuer));
+    }
+    if let Some(denied) = denied(request, issuer) {
+        return Some(denied);
+    }
+    Some(match request.path.as_str() {
+        "/clearkey/license" => clearkey::answer(request, issuer),
+        "/widevine/license" => widevine::answer(request, issuer),
+        _ => fairplay::answer(request, issuer),
+    })
+}
+
+/// A client asks its token provider again on 401 and 403; both must be reachable.
+fn denied(request: &Request, issuer: &Issuer<'_>) -> Option<Response> {
+    let token = issuer.policy.require_token.as_deref()?;
+    match request.header("Authorization").and_then(|value| value.strip_prefix("Bearer ")) {
+        None => Some(Response::text(401, "a token is needed").with("WWW-Authenticate", "Bearer")),
+        Some(given) if given != token => Some(Response::text(403, "this token is not valid")),
+        Some(_) => None,
+    }
+}
