@@ -180,6 +180,8 @@ codes! {
     ManifestTooLarge = "MANIFEST_TOO_LARGE", FixInput, false;
     /// No manifest or media file of a format that Larder knows is at this path.
     FormatUnsupported = "FORMAT_UNSUPPORTED", FixInput, false;
+    /// The folder holds several manifests that are as likely; the message lists them. Register one by its own path.
+    MediaAmbiguous = "MEDIA_AMBIGUOUS", FixInput, false;
     /// The media is protected, but neither manifest nor init segment says how to ask for a licence.
     InitDataMissing = "INIT_DATA_MISSING", FixInput, false;
     /// A FairPlay asset whose playlists name no `skd://` key: keep EXT-X-SESSION-KEY when downloading.

@@ -1,1 +1,32 @@
-//! HLS, DASH and MP4 boxes: bytes in, facts out. Pure.
+//! HLS, DASH and MP4 boxes: bytes in, facts out.
+//!
+//! Everything here takes hostile input: nothing panics, recurses or allocates without a bound.
+//!
+//! | file | what |
+//! |---|---|
+//! | [`find`](mod@find) | from a path that an app registers to the file that a player opens |
+//! | [`inspect`](mod@inspect) | from that file, and what it names on disk, to how it is protected |
+//! | [`protection`] | the answer: init data, keys per track, key files, issues |
+//! | [`pssh`] | PSSH boxes; [`widevine`] and [`playready`]: the key ids in theirs |
+//! | `xml`, `text`, `sniff`, `bytes` | XML events without DTDs; encodings; what a file is; a cursor |
+//! | [`reference`] | where a URI in a manifest points, seen from its folder |
+//! | `local` | the small reader: the only file here that touches the disk |
+//! | [`limits`] | how much of a hostile file is read |
+
+mod bytes;
+pub mod find;
+pub mod inspect;
+pub mod limits;
+mod local;
+pub mod playready;
+pub mod protection;
+pub mod pssh;
+pub mod reference;
+mod sniff;
+mod text;
+pub mod widevine;
+mod xml;
+
+pub use find::{LocalMedia, find, find_format};
+pub use inspect::inspect;
+pub use protection::{Issue, IssueKind, KeyFile, KeyFileState, Protection, TrackKeys};

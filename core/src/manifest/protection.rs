@@ -1,0 +1,185 @@
+//! What [`inspect`](super::inspect()) answers: how media is protected, and what is odd about it.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use super::local::Absent;
+use super::reference;
+use crate::error::{Code, Error, Quoted, Result};
+use crate::model::{DrmScheme, InitData, InitDataTrack, KeyId};
+
+/// How a title is protected. Equal for equal media, whatever the order of its tracks, boxes and attributes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Protection {
+    /// True if a licence is needed. AES-128 with a key file is content, not a licence: see [`Protection::key_files`].
+    pub is_protected: bool,
+    /// Every way to ask for keys, of every key system, known to Larder or not. Sorted.
+    pub init_data: Vec<InitData>,
+    /// The protected tracks and the keys that each needs, as far as the media says. Sorted; a track that is not listed is
+    /// clear, one with no key ids needs keys that it does not name.
+    pub required_keys: Vec<TrackKeys>,
+    /// The container's MIME type, as a CDM wants it: `video/mp4`, `video/mp2t` or `video/webm`.
+    pub mime: &'static str,
+    /// Key files that the playlists name (AES-128, SAMPLE-AES with identity keys). Sorted.
+    pub key_files: Vec<KeyFile>,
+    /// What could not be read or is odd, for the log and for whoever prepares the media. Sorted.
+    pub issues: Vec<Issue>,
+}
+
+/// The keys that one track needs.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TrackKeys {
+    /// The track.
+    pub track: InitDataTrack,
+    /// Its content keys, sorted. Empty if the media does not name them.
+    pub key_ids: Vec<KeyId>,
+}
+
+impl Protection {
+    /// The init data of one key system.
+    ///
+    /// Fails with [`Code::SessionKeyMissing`] for FairPlay and [`Code::InitDataMissing`] for others if protected media
+    /// has none; clear media has an empty list.
+    pub fn for_scheme(&self, scheme: DrmScheme) -> Result<Vec<&InitData>> {
+        let found: Vec<&InitData> = self.init_data.iter().filter(|data| data.scheme == Some(scheme)).collect();
+        if !found.is_empty() || !self.is_protected {
+            return Ok(found);
+        }
+        Err(match scheme {
+            DrmScheme::FairPlay => session_key_missing(),
+            _ => Error::new(
+                Code::InitDataMissing,
+                format!("the media is protected, but has no init data for {scheme}: neither a PSSH box nor a key tag"),
+            ),
+        })
+    }
+
+    /// The keys of all tracks together.
+    pub fn required_key_ids(&self) -> BTreeSet<KeyId> {
+        self.required_keys.iter().flat_map(|track| track.key_ids.iter().copied()).collect()
+    }
+}
+
+pub(super) fn session_key_missing() -> Error {
+    Error::new(
+        Code::SessionKeyMissing,
+        "the media is protected with FairPlay, but no playlist names an skd:// key; keep the EXT-X-SESSION-KEY and \
+         EXT-X-KEY tags with KEYFORMAT=\"com.apple.streamingkeydelivery\" when downloading",
+    )
+}
+
+/// A key file that a playlist names.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct KeyFile {
+    /// As the playlist gives it. May be signed: never log it.
+    pub uri: String,
+    /// Whether the key can be read without a network.
+    pub state: KeyFileState,
+}
+
+/// Without query and user info.
+impl fmt::Debug for KeyFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyFile").field("name", &public(&self.uri)).field("state", &self.state).finish()
+    }
+}
+
+/// Whether a key file can be read without a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum KeyFileState {
+    /// It lies in the folder and has the length of a key.
+    Present,
+    /// The key stands in the playlist itself (`data:`).
+    Inline,
+    /// It should lie in the folder and does not.
+    Missing,
+    /// A file is there, but it is no key: another length than 16 or 32 bytes.
+    NotAKey,
+    /// It is on a server: the title does not play offline.
+    Remote,
+    /// It is outside the folder or unreadable.
+    Refused,
+}
+
+impl KeyFileState {
+    /// True if playing needs no network for this key.
+    pub const fn is_usable(self) -> bool {
+        matches!(self, Self::Present | Self::Inline)
+    }
+}
+
+/// Something about the media that is worth a line in the log.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Issue {
+    /// What is the matter.
+    pub kind: IssueKind,
+    /// With what: a reference without its query, a tag, a track. Escaped and shortened; safe to log.
+    pub what: String,
+}
+
+/// What can be odd about media.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum IssueKind {
+    /// A reference leads to a server; it was not fetched.
+    RemoteReference,
+    /// A reference leaves the manifest's folder; it was not read.
+    OutsideFolder,
+    /// A file that the manifest names is not there.
+    MissingFile,
+    /// A file that the manifest names cannot be read.
+    UnreadableFile,
+    /// A playlist, init segment or media file that the manifest names is malformed.
+    MalformedFile,
+    /// A tag or attribute is malformed; it was skipped.
+    MalformedTag,
+    /// A PSSH box or what should contain one is malformed; it was skipped.
+    MalformedPssh,
+    /// Protected by a way that Larder does not support.
+    UnknownProtection,
+    /// The init segment needs other keys than the manifest announces; the init segment is right.
+    KeyIdMismatch,
+    /// Too many segments to look for keys in all of them.
+    SegmentsNotScanned,
+    /// There are more issues than are kept.
+    MoreIssues,
+}
+
+impl Issue {
+    /// An issue with a reference, a tag or a track.
+    pub(super) fn new(kind: IssueKind, what: &str) -> Self {
+        Self { kind, what: public(what) }
+    }
+}
+
+impl fmt::Display for Issue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = &self.what;
+        match self.kind {
+            IssueKind::RemoteReference => write!(f, "{what} is on a server and was not read"),
+            IssueKind::OutsideFolder => write!(f, "{what} is outside the manifest's folder and was not read"),
+            IssueKind::MissingFile => write!(f, "{what} is missing"),
+            IssueKind::UnreadableFile => write!(f, "{what} cannot be read"),
+            IssueKind::MalformedFile => write!(f, "{what} is malformed"),
+            IssueKind::MalformedTag => write!(f, "{what} is malformed and was skipped"),
+            IssueKind::MalformedPssh => write!(f, "a PSSH box in {what} is malformed and was skipped"),
+            IssueKind::UnknownProtection => write!(f, "{what} is protected by a way that Larder does not know"),
+            IssueKind::KeyIdMismatch => write!(f, "{what} needs other keys than the manifest announces"),
+            IssueKind::SegmentsNotScanned => write!(f, "not all segments were searched for keys: {what}"),
+            IssueKind::MoreIssues => write!(f, "and {what} more"),
+        }
+    }
+}
+
+/// The issue of a reference that cannot be read.
+pub(super) fn absent_issue(absent: Absent) -> IssueKind {
+    match absent {
+        Absent::Remote => IssueKind::RemoteReference,
+        Absent::Outside => IssueKind::OutsideFolder,
+        Absent::Missing => IssueKind::MissingFile,
+        Absent::Unreadable | Absent::NotAFile => IssueKind::UnreadableFile,
+    }
+}
+
+fn public(reference: &str) -> String {
+    Quoted(&reference::public_name(reference)).to_string()
+}
