@@ -1,5 +1,7 @@
 //! Start, stop, start again on the same port.
 
+#![allow(clippy::unwrap_used, reason = "the lint knows test functions, not what they call")]
+
 mod client;
 
 use std::io::{ErrorKind, Read as _};

@@ -1,5 +1,7 @@
 //! The origin over real sockets.
 
+#![allow(clippy::unwrap_used, reason = "the lint knows test functions, not what they call")]
+
 mod client;
 
 use std::io::{Read as _, Write as _};
@@ -9,7 +11,6 @@ use larder_testkit::{Options, Testkit};
 
 const BODY: &[u8] = b"0123456789abcdefghij";
 
-#[allow(clippy::unwrap_used, reason = "the lint knows test functions, not what they call")]
 fn kit() -> Testkit {
     let kit = Testkit::start(Options::default()).unwrap();
     kit.origin().put("/made/part.m4s", BODY);
