@@ -8,6 +8,7 @@
 //! | [`cancel`], [`guard`] | operations that end: on the caller's wish, or when foreign code hangs |
 //! | [`assets`] | `LocalAssetsManager`: register, refresh, unregister, status, local source, source URLs |
 //! | [`manifest`] | HLS, DASH and MP4 boxes: bytes in, facts out |
+//! | [`store`] | registrations and the licence ledger in SQLite |
 
 #![forbid(unsafe_code)]
 
@@ -18,6 +19,7 @@ pub mod guard;
 pub mod manifest;
 pub mod model;
 pub mod ports;
+pub mod store;
 
 pub use cancel::Cancellation;
 pub use error::{Code, Error, Remedy, Result};

@@ -1,0 +1,35 @@
+//! One connection, set up the way every connection of the store is.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+/// How long a statement waits for another process's transaction.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Opens `file`. Creates it only if `create` says so: a missing file must not become an empty library by accident.
+pub(super) fn connect(file: &Path, create: bool) -> rusqlite::Result<Connection> {
+    let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    flags.set(OpenFlags::SQLITE_OPEN_CREATE, create);
+    let conn = Connection::open_with_flags(file, flags)?;
+    conn.busy_timeout(BUSY_TIMEOUT)?;
+    conn.execute_batch(
+        // FULL: a commit in WAL mode is on the disk when it returns. fullfsync: on Apple systems fsync alone leaves it
+        // in the drive's cache. temp_store: Android has no usable temporary folder.
+        "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = ON;
+         PRAGMA trusted_schema = OFF;",
+    )?;
+    Ok(conn)
+}
+
+/// Makes `conn` refuse to write.
+pub(super) fn forbid_writes(conn: &Connection) -> rusqlite::Result<()> {
+    conn.pragma_update(None, "query_only", true)
+}
+
+/// Bounds what the write-ahead log keeps of the disk after it has been copied back.
+pub(super) fn bound_log(conn: &Connection) -> rusqlite::Result<()> {
+    const LOG_BYTES: i64 = 1 << 20;
+    conn.pragma_update_and_check(None, "journal_size_limit", LOG_BYTES, |_| Ok(()))
+}

@@ -1,0 +1,158 @@
+//! The tables, and how an older file becomes a current one.
+//!
+//! SQLite 3.36 (iOS 15, macOS 12) must understand every statement of the store: no `STRICT` tables (3.37).
+//!
+//! What a list needs of a row lies in a narrow table, the rest beside it in a `_details` table, so that the snapshot of
+//! 10,000 assets reads two megabytes and not twenty. Every table has a dense integer key: a damaged file is read row by
+//! row along it. Enumerations are small integers, fixed in `encoding.rs`; content key ids and handle digests are
+//! concatenated into blobs.
+//!
+//! A released version is frozen: a golden file of it lies in `core/tests/fixtures`. A new version adds a step to
+//! [`MIGRATIONS`]; it keeps the columns below, so that an older Larder can still read a newer file.
+
+use rusqlite::Connection;
+
+/// "Lrdr": tells our file from any other SQLite database.
+pub(super) const APPLICATION_ID: i32 = 0x4c72_6472;
+
+/// The version that this Larder writes.
+pub(super) const VERSION: i32 = MIGRATIONS.len() as i32;
+
+/// `MIGRATIONS[n]` makes version n + 1 of version n. Version 0 is an empty file.
+const MIGRATIONS: &[&str] = &[VERSION_1];
+
+const VERSION_1: &str = "
+CREATE TABLE assets (
+    id INTEGER PRIMARY KEY,
+    profile TEXT NOT NULL,
+    asset_id TEXT NOT NULL CHECK (asset_id <> ''),
+    entry_id TEXT NOT NULL,
+    state INTEGER NOT NULL CHECK (state IN (0, 1)),
+    root TEXT,
+    path TEXT NOT NULL,
+    manifest TEXT,
+    format INTEGER NOT NULL,
+    is_protected INTEGER NOT NULL CHECK (is_protected IN (0, 1)),
+    required_key_ids BLOB NOT NULL CHECK (length(required_key_ids) % 16 = 0),
+    key_files_missing INTEGER NOT NULL CHECK (key_files_missing IN (0, 1)),
+    playback_started_at_ms INTEGER,
+    registered_at_ms INTEGER NOT NULL,
+    updated_at_ms INTEGER NOT NULL,
+    written_by TEXT,
+    UNIQUE (profile, asset_id)
+);
+CREATE TABLE asset_details (
+    id INTEGER PRIMARY KEY REFERENCES assets (id) ON DELETE CASCADE,
+    source TEXT NOT NULL,
+    required_keys TEXT NOT NULL,
+    metadata BLOB
+);
+CREATE TABLE licenses (
+    id INTEGER PRIMARY KEY,
+    license_id TEXT NOT NULL UNIQUE CHECK (length(license_id) = 32),
+    profile TEXT NOT NULL,
+    asset_id TEXT NOT NULL CHECK (asset_id <> ''),
+    scheme INTEGER NOT NULL,
+    state INTEGER NOT NULL CHECK (state BETWEEN 0 AND 6),
+    expiry INTEGER NOT NULL CHECK (expiry IN (0, 1, 2)),
+    expires_at_ms INTEGER CHECK ((expires_at_ms IS NOT NULL) = (expiry = 2)),
+    granted_at_ms INTEGER NOT NULL,
+    playback_window_s INTEGER,
+    coverage INTEGER NOT NULL,
+    requested_key_ids BLOB NOT NULL CHECK (length(requested_key_ids) % 16 = 0),
+    written_by TEXT
+);
+CREATE INDEX licenses_by_asset ON licenses (profile, asset_id);
+CREATE INDEX licenses_by_state ON licenses (state);
+CREATE TABLE license_details (
+    id INTEGER PRIMARY KEY REFERENCES licenses (id) ON DELETE CASCADE,
+    init_data BLOB NOT NULL,
+    mime TEXT NOT NULL,
+    certificate BLOB,
+    security_level INTEGER NOT NULL,
+    params TEXT NOT NULL,
+    handle_digest BLOB CHECK (length(handle_digest) = 32),
+    held_before BLOB CHECK (length(held_before) % 32 = 0),
+    replaces TEXT,
+    key_ids BLOB CHECK (length(key_ids) % 16 = 0),
+    release_attempts INTEGER NOT NULL,
+    next_attempt_at_ms INTEGER NOT NULL,
+    last_error TEXT
+);
+CREATE TABLE clock_mark (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    wall_ms INTEGER NOT NULL,
+    since_boot_ms INTEGER,
+    boot_id TEXT,
+    rollback_suspected INTEGER NOT NULL CHECK (rollback_suspected IN (0, 1))
+);
+";
+
+/// What a file says about itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// Nothing is in it yet.
+    Empty,
+    /// One of ours, of an older version.
+    Older(i32),
+    /// One of ours, of this version.
+    Current,
+    /// One of ours, of a version that this Larder does not know.
+    Newer,
+    /// A database of somebody else.
+    Foreign,
+}
+
+/// Reads what the file says about itself.
+pub(super) fn inspect(conn: &Connection) -> rusqlite::Result<Found> {
+    let application_id: i32 = conn.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let version: i32 = conn.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    // Also the first statement that reads the schema: a damaged one is noticed here.
+    let tables: i64 = conn.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))?;
+    Ok(classify(application_id, version, tables == 0))
+}
+
+pub(super) fn classify(application_id: i32, version: i32, is_empty: bool) -> Found {
+    match (application_id, version) {
+        (0, 0) if is_empty => Found::Empty,
+        (APPLICATION_ID, VERSION) => Found::Current,
+        (APPLICATION_ID, v) if (1..VERSION).contains(&v) => Found::Older(v),
+        (APPLICATION_ID, v) if v > VERSION => Found::Newer,
+        _ => Found::Foreign,
+    }
+}
+
+/// Brings a file of version `from` to [`VERSION`], in one transaction.
+pub(super) fn migrate(conn: &mut Connection, from: i32) -> rusqlite::Result<()> {
+    let tx = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    for step in MIGRATIONS.iter().skip(usize::try_from(from).unwrap_or(0)) {
+        tx.execute_batch(step)?;
+    }
+    tx.pragma_update(None, "application_id", APPLICATION_ID)?;
+    tx.pragma_update(None, "user_version", VERSION)?;
+    tx.commit()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_file_becomes_current_and_stays_so() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        assert_eq!(inspect(&conn).unwrap(), Found::Empty);
+        migrate(&mut conn, 0).unwrap();
+        assert_eq!(inspect(&conn).unwrap(), Found::Current);
+        migrate(&mut conn, VERSION).unwrap();
+        assert_eq!(inspect(&conn).unwrap(), Found::Current);
+    }
+
+    #[test]
+    fn a_file_is_ours_only_with_our_application_id() {
+        assert_eq!(classify(APPLICATION_ID, VERSION + 1, false), Found::Newer);
+        assert_eq!(classify(0, 0, false), Found::Foreign);
+        assert_eq!(classify(0, VERSION, false), Found::Foreign);
+        assert_eq!(classify(7, 0, true), Found::Foreign);
+        assert_eq!(classify(APPLICATION_ID, -1, false), Found::Foreign);
+    }
+}

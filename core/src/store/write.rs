@@ -1,0 +1,254 @@
+//! Writing rows.
+
+use std::ops::Deref;
+
+use rusqlite::{OptionalExtension as _, named_params, params};
+
+use super::encoding::{self, Coded};
+use super::failure;
+use super::read::ReadTx;
+use super::rows::{AssetRow, ClockMark, LicenseRow};
+use crate::error::{Code, Error, Result};
+use crate::model::{AssetId, LicenseId, LicenseState, Profile};
+
+/// One step that changes the store: all of it is durable when [`Store::write`](super::Store::write) returns, or none.
+#[derive(Debug)]
+pub struct WriteTx<'a> {
+    read: ReadTx<'a>,
+    session: Option<&'a str>,
+}
+
+impl<'a> Deref for WriteTx<'a> {
+    type Target = ReadTx<'a>;
+
+    fn deref(&self) -> &ReadTx<'a> {
+        &self.read
+    }
+}
+
+impl<'a> WriteTx<'a> {
+    pub(super) fn new(read: ReadTx<'a>, session: Option<&'a str>) -> Self {
+        Self { read, session }
+    }
+
+    /// Adds an asset. [`Code::AssetExists`] if the profile has one of this id.
+    pub fn insert_asset(&self, row: &AssetRow) -> Result<()> {
+        if self.asset_key(&row.profile, &row.asset_id)?.is_some() {
+            if self.asset(&row.profile, &row.asset_id)?.is_some() {
+                return Err(Error::new(Code::AssetExists, format!("the asset {} is registered already", row.asset_id)));
+            }
+            // A row that is not understood is as good as absent, for this too.
+            self.delete_asset(&row.profile, &row.asset_id)?;
+        }
+        let id = self.insert_asset_row(row).map_err(failure::sqlite("did not take an asset"))?;
+        self.put_asset_details(id, row)
+    }
+
+    /// Replaces an asset, found by its profile and id. [`Code::AssetNotFound`] if there is none.
+    pub fn update_asset(&self, row: &AssetRow) -> Result<()> {
+        let Some(id) = self.asset_key(&row.profile, &row.asset_id)? else {
+            return Err(Error::new(Code::AssetNotFound, format!("no asset {} is registered", row.asset_id)));
+        };
+        self.update_asset_row(id, row)?;
+        self.put_asset_details(id, row)
+    }
+
+    /// Removes an asset, not its licences. True if it was there.
+    pub fn delete_asset(&self, profile: &Profile, asset_id: &AssetId) -> Result<bool> {
+        let fail = failure::sqlite("did not remove an asset");
+        let Some(id) = self.asset_key(profile, asset_id)? else { return Ok(false) };
+        self.conn().execute("DELETE FROM asset_details WHERE id = ?1", [id]).map_err(&fail)?;
+        self.conn().execute("DELETE FROM assets WHERE id = ?1", [id]).map_err(&fail)?;
+        Ok(true)
+    }
+
+    /// Adds a licence.
+    pub fn insert_license(&self, row: &LicenseRow) -> Result<()> {
+        self.put_license(None, row)
+    }
+
+    /// Replaces a licence, found by its id. [`Code::Internal`] if there is none: the ledger never loses one.
+    pub fn update_license(&self, row: &LicenseRow) -> Result<()> {
+        let id = self.license_key(&row.license_id)?.ok_or_else(no_such_license)?;
+        self.put_license(Some(id), row)
+    }
+
+    /// Moves a licence to another state. [`Code::Internal`] if there is none: the ledger never loses one.
+    pub fn set_license_state(&self, license_id: &LicenseId, state: LicenseState) -> Result<()> {
+        let changed = self
+            .conn()
+            .execute(
+                "UPDATE licenses SET state = ?2, written_by = ?3 WHERE license_id = ?1",
+                params![license_id.as_str(), state.encode(), self.session],
+            )
+            .map_err(failure::sqlite("did not change a licence"))?;
+        if changed == 1 { Ok(()) } else { Err(no_such_license()) }
+    }
+
+    /// Removes a licence. True if it was there.
+    pub fn delete_license(&self, license_id: &LicenseId) -> Result<bool> {
+        let fail = failure::sqlite("did not remove a licence");
+        let Some(id) = self.license_key(license_id)? else { return Ok(false) };
+        self.conn().execute("DELETE FROM license_details WHERE id = ?1", [id]).map_err(&fail)?;
+        self.conn().execute("DELETE FROM licenses WHERE id = ?1", [id]).map_err(&fail)?;
+        Ok(true)
+    }
+
+    /// Keeps the clock as it is seen now.
+    pub fn set_clock_mark(&self, mark: &ClockMark) -> Result<()> {
+        self.conn()
+            .execute(
+                "INSERT OR REPLACE INTO clock_mark (id, wall_ms, since_boot_ms, boot_id, rollback_suspected)
+                 VALUES (1, ?1, ?2, ?3, ?4)",
+                params![mark.wall_ms, mark.since_boot_ms, mark.boot_id, mark.rollback_suspected],
+            )
+            .map_err(failure::sqlite("did not take the clock mark"))?;
+        Ok(())
+    }
+
+    fn insert_asset_row(&self, row: &AssetRow) -> rusqlite::Result<i64> {
+        self.put_asset_row(
+            "INSERT INTO assets (id, profile, asset_id, entry_id, state, root, path, manifest, format, is_protected,
+             required_key_ids, key_files_missing, playback_started_at_ms, registered_at_ms, updated_at_ms, written_by)
+             VALUES (:id, :profile, :asset_id, :entry_id, :state, :root, :path, :manifest, :format, :is_protected,
+             :required_key_ids, :key_files_missing, :playback_started_at_ms, :registered_at_ms, :updated_at_ms,
+             :written_by)",
+            None,
+            row,
+        )?;
+        Ok(self.conn().last_insert_rowid())
+    }
+
+    fn update_asset_row(&self, id: i64, row: &AssetRow) -> Result<()> {
+        self.put_asset_row(
+            "UPDATE assets SET profile = :profile, asset_id = :asset_id, entry_id = :entry_id, state = :state,
+             root = :root, path = :path, manifest = :manifest, format = :format, is_protected = :is_protected,
+             required_key_ids = :required_key_ids, key_files_missing = :key_files_missing,
+             playback_started_at_ms = :playback_started_at_ms, registered_at_ms = :registered_at_ms,
+             updated_at_ms = :updated_at_ms, written_by = :written_by WHERE id = :id",
+            Some(id),
+            row,
+        )
+        .map_err(failure::sqlite("did not change an asset"))
+    }
+
+    fn put_asset_row(&self, sql: &str, id: Option<i64>, row: &AssetRow) -> rusqlite::Result<()> {
+        self.conn().execute(
+            sql,
+            named_params! {
+                ":id": id,
+                ":profile": row.profile.as_str(),
+                ":asset_id": row.asset_id.as_str(),
+                ":entry_id": row.entry_id,
+                ":state": row.state.encode(),
+                ":root": row.path.root,
+                ":path": row.path.path,
+                ":manifest": row.path.manifest,
+                ":format": row.format.encode(),
+                ":is_protected": row.is_protected,
+                ":required_key_ids": encoding::key_ids(&encoding::flat_key_ids(&row.required_keys)),
+                ":key_files_missing": row.key_files_missing,
+                ":playback_started_at_ms": row.playback_started_at_ms,
+                ":registered_at_ms": row.registered_at_ms,
+                ":updated_at_ms": row.updated_at_ms,
+                ":written_by": self.session,
+            },
+        )?;
+        Ok(())
+    }
+
+    fn put_asset_details(&self, id: i64, row: &AssetRow) -> Result<()> {
+        self.conn()
+            .execute(
+                "INSERT OR REPLACE INTO asset_details (id, source, required_keys, metadata) VALUES (?1, ?2, ?3, ?4)",
+                params![id, encoding::source(&row.source)?, encoding::required_keys(&row.required_keys)?, row.metadata],
+            )
+            .map_err(failure::sqlite("did not take an asset"))?;
+        Ok(())
+    }
+
+    /// Inserts the licence, or replaces the one with this key.
+    fn put_license(&self, id: Option<i64>, row: &LicenseRow) -> Result<()> {
+        let fail = failure::sqlite("did not take a licence");
+        let (expiry, expires_at_ms) = encoding::expiry(row.expires);
+        let sql = match id {
+            None => {
+                "INSERT INTO licenses (id, license_id, profile, asset_id, scheme, state, expiry, expires_at_ms,
+                 granted_at_ms, playback_window_s, coverage, requested_key_ids, written_by)
+                 VALUES (:id, :license_id, :profile, :asset_id, :scheme, :state, :expiry, :expires_at_ms,
+                 :granted_at_ms, :playback_window_s, :coverage, :requested_key_ids, :written_by)"
+            }
+            Some(_) => {
+                "UPDATE licenses SET license_id = :license_id, profile = :profile, asset_id = :asset_id,
+                 scheme = :scheme, state = :state, expiry = :expiry, expires_at_ms = :expires_at_ms,
+                 granted_at_ms = :granted_at_ms, playback_window_s = :playback_window_s, coverage = :coverage,
+                 requested_key_ids = :requested_key_ids, written_by = :written_by WHERE id = :id"
+            }
+        };
+        self.conn()
+            .execute(
+                sql,
+                named_params! {
+                    ":id": id,
+                    ":license_id": row.license_id.as_str(),
+                    ":profile": row.profile.as_str(),
+                    ":asset_id": row.asset_id.as_str(),
+                    ":scheme": row.request.scheme.encode(),
+                    ":state": row.state.encode(),
+                    ":expiry": expiry,
+                    ":expires_at_ms": expires_at_ms,
+                    ":granted_at_ms": row.granted_at_ms,
+                    ":playback_window_s": row.playback_window_s.map(|s| i64::try_from(s).unwrap_or(i64::MAX)),
+                    ":coverage": row.coverage.encode(),
+                    ":requested_key_ids": encoding::key_ids(&row.request.key_ids),
+                    ":written_by": self.session,
+                },
+            )
+            .map_err(&fail)?;
+        self.put_license_details(id.unwrap_or_else(|| self.conn().last_insert_rowid()), row)
+    }
+
+    fn put_license_details(&self, id: i64, row: &LicenseRow) -> Result<()> {
+        self.conn()
+            .execute(
+                "INSERT OR REPLACE INTO license_details (id, init_data, mime, certificate, security_level, params,
+                 handle_digest, held_before, replaces, key_ids, release_attempts, next_attempt_at_ms, last_error)
+                 VALUES (:id, :init_data, :mime, :certificate, :security_level, :params, :handle_digest, :held_before,
+                 :replaces, :key_ids, :release_attempts, :next_attempt_at_ms, :last_error)",
+                named_params! {
+                    ":id": id,
+                    ":init_data": row.request.init_data,
+                    ":mime": row.request.mime,
+                    ":certificate": row.request.certificate,
+                    ":security_level": row.request.security_level.encode(),
+                    ":params": encoding::params(&row.params)?,
+                    ":handle_digest": row.handle_digest.map(|digest| digest.0),
+                    ":held_before": row.held_before.as_deref().map(encoding::digests),
+                    ":replaces": row.replaces.as_ref().map(LicenseId::as_str),
+                    ":key_ids": row.key_ids.as_deref().map(encoding::key_ids),
+                    ":release_attempts": row.release_attempts,
+                    ":next_attempt_at_ms": row.next_attempt_at_ms,
+                    ":last_error": row.last_error,
+                },
+            )
+            .map_err(failure::sqlite("did not take a licence"))?;
+        Ok(())
+    }
+
+    fn asset_key(&self, profile: &Profile, asset_id: &AssetId) -> Result<Option<i64>> {
+        let values = params![profile.as_str(), asset_id.as_str()];
+        self.key("SELECT id FROM assets WHERE profile = ?1 AND asset_id = ?2", values)
+    }
+
+    fn license_key(&self, license_id: &LicenseId) -> Result<Option<i64>> {
+        self.key("SELECT id FROM licenses WHERE license_id = ?1", params![license_id.as_str()])
+    }
+
+    fn key(&self, sql: &str, values: &[&dyn rusqlite::ToSql]) -> Result<Option<i64>> {
+        self.conn().query_row(sql, values, |row| row.get(0)).optional().map_err(failure::sqlite("did not find a row"))
+    }
+}
+
+fn no_such_license() -> Error {
+    Error::new(Code::Internal, "the ledger has no such licence")
+}

@@ -1,0 +1,227 @@
+//! What is put in comes out.
+
+use larder_core::model::{Coverage, DrmScheme, Expiry, LicenseState, MediaFormat, Profile};
+use larder_core::store::{AssetState, ClockMark, LicenseSummary};
+use larder_core::{Code, Error};
+
+use crate::samples::{clear_asset, full_asset, full_license, id, intent, key, license_id, open};
+
+fn user() -> Profile {
+    Profile::new("user 7").unwrap()
+}
+
+#[test]
+fn every_field_of_every_row_survives_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let mark =
+        ClockMark { wall_ms: 5, since_boot_ms: Some(6), boot_id: Some("boot".to_owned()), rollback_suspected: true };
+    let (assets, licenses) =
+        ([full_asset("a"), clear_asset("b")], [full_license(1, "a"), intent(2, "b"), intent(3, "gone")]);
+    {
+        let store = open(dir.path());
+        store
+            .write(|tx| {
+                assets.iter().try_for_each(|row| tx.insert_asset(row))?;
+                licenses.iter().try_for_each(|row| tx.insert_license(row))?;
+                tx.set_clock_mark(&mark)
+            })
+            .unwrap();
+    }
+    let store = open(dir.path());
+    store
+        .read(|tx| {
+            for row in &assets {
+                assert_eq!(tx.asset(&row.profile, &row.asset_id)?.as_ref(), Some(row));
+            }
+            for row in &licenses {
+                assert_eq!(tx.license(&row.license_id)?.as_ref(), Some(row));
+                assert_eq!(tx.licenses_of(&row.profile, &row.asset_id)?, [row.clone()]);
+            }
+            assert_eq!(tx.clock_mark()?, Some(mark.clone()));
+            assert_eq!(tx.profiles()?.into_iter().collect::<Vec<_>>(), [Profile::default(), user()]);
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn the_odd_values_survive_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let mut never = intent(1, "..");
+    never.expires = Expiry::Never;
+    never.playback_window_s = Some(u64::MAX);
+    never.held_before = Some(Vec::new());
+    never.key_ids = Some(Vec::new());
+    never.state = LicenseState::Forgotten;
+    let mut early = intent(2, "a/b\n🍎");
+    early.expires = Expiry::At(i64::MIN);
+    early.coverage = Coverage::Covered;
+    let mut asset = clear_asset(&"x".repeat(1024));
+    asset.metadata = Some(vec![7; 1 << 20]);
+    store
+        .write(|tx| {
+            tx.insert_license(&never)?;
+            tx.insert_license(&early)?;
+            tx.insert_asset(&asset)
+        })
+        .unwrap();
+    never.playback_window_s = Some(u64::try_from(i64::MAX).unwrap());
+    store
+        .read(|tx| {
+            assert_eq!(tx.license(&never.license_id)?.as_ref(), Some(&never));
+            assert_eq!(tx.license(&early.license_id)?.as_ref(), Some(&early));
+            assert_eq!(tx.asset(&asset.profile, &asset.asset_id)?.as_ref(), Some(&asset));
+            assert_eq!(tx.clock_mark()?, None);
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn rows_are_replaced_moved_and_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let mut asset = full_asset("a");
+    let mut license = full_license(1, "a");
+    store
+        .write(|tx| {
+            tx.insert_asset(&asset)?;
+            tx.insert_license(&license)
+        })
+        .unwrap();
+
+    asset.state = AssetState::Registered;
+    asset.metadata = None;
+    asset.required_keys.clear();
+    asset.source = larder_core::model::MediaSource::default();
+    asset.path.root = None;
+    license.request.init_data = b"other".to_vec();
+    license.held_before = None;
+    license.expires = Expiry::Never;
+    store
+        .write(|tx| {
+            tx.update_asset(&asset)?;
+            tx.update_license(&license)?;
+            tx.set_license_state(&license.license_id, LicenseState::Releasing)
+        })
+        .unwrap();
+    license.state = LicenseState::Releasing;
+    let found =
+        store.read(|tx| Ok((tx.asset(&asset.profile, &asset.asset_id)?, tx.license(&license.license_id)?))).unwrap();
+    assert_eq!(found, (Some(asset.clone()), Some(license.clone())));
+
+    let remove = || {
+        store.delete(|tx| {
+            Ok((tx.delete_asset(&asset.profile, &asset.asset_id)?, tx.delete_license(&license.license_id)?))
+        })
+    };
+    assert_eq!(remove().unwrap(), (true, true));
+    assert_eq!(remove().unwrap(), (false, false));
+    // Nothing of it is left that would stand in the way of the next one.
+    store
+        .write(|tx| {
+            tx.insert_asset(&asset)?;
+            tx.insert_license(&license)
+        })
+        .unwrap();
+}
+
+#[test]
+fn an_asset_is_unique_within_its_profile_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let mine = clear_asset("a");
+    let mut theirs = clear_asset("a");
+    theirs.profile = user();
+    store.write(|tx| tx.insert_asset(&mine)).unwrap();
+    store.write(|tx| tx.insert_asset(&theirs)).unwrap();
+    assert_eq!(store.write(|tx| tx.insert_asset(&mine)).unwrap_err().code(), Code::AssetExists);
+    let error = store.write(|tx| tx.update_asset(&full_asset("b"))).unwrap_err();
+    assert_eq!(error.code(), Code::AssetNotFound);
+    let error = store.write(|tx| tx.update_license(&intent(1, "a"))).unwrap_err();
+    assert_eq!(error.code(), Code::Internal);
+}
+
+#[test]
+fn a_step_that_fails_or_panics_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let error = store
+        .write(|tx| {
+            tx.insert_asset(&clear_asset("a"))?;
+            Err::<(), _>(Error::new(Code::Cancelled, "no"))
+        })
+        .unwrap_err();
+    assert_eq!(error.code(), Code::Cancelled);
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        store.write(|tx| {
+            tx.insert_asset(&clear_asset("a")).unwrap();
+            if tx.asset(&Profile::default(), &id("a")).unwrap().is_some() {
+                panic!("a defect in a step");
+            }
+            Ok(())
+        })
+    }));
+    assert!(panicked.is_err());
+    assert_eq!(store.read(|tx| tx.summaries(&Profile::default())).unwrap(), []);
+    store.write(|tx| tx.insert_asset(&clear_asset("a"))).unwrap();
+}
+
+#[test]
+fn summaries_say_what_a_status_needs() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let asset = full_asset("a");
+    store
+        .write(|tx| {
+            tx.insert_asset(&clear_asset("of another profile"))?;
+            tx.insert_asset(&asset)?;
+            for (number, state) in (1..).zip(LicenseState::ALL) {
+                let mut license = full_license(number, "a");
+                license.state = state;
+                tx.insert_license(&license)?;
+            }
+            let mut queued = full_license(100, "unregistered");
+            queued.state = LicenseState::Releasing;
+            tx.insert_license(&queued)
+        })
+        .unwrap();
+
+    let summaries = store.read(|tx| tx.summaries(&user())).unwrap();
+    let [summary] = summaries.as_slice() else { panic!("{summaries:?}") };
+    assert_eq!(summary.asset_id, asset.asset_id);
+    assert_eq!(summary.entry_id, asset.entry_id);
+    assert_eq!(summary.state, AssetState::Registering);
+    assert_eq!(summary.path, asset.path);
+    assert_eq!(summary.format, MediaFormat::Hls);
+    assert!(summary.is_protected && summary.key_files_missing);
+    assert_eq!(summary.required_key_ids, [key(3), key(9)], "sorted, each once");
+    assert_eq!(summary.playback_started_at_ms, asset.playback_started_at_ms);
+    assert_eq!((summary.registered_at_ms, summary.updated_at_ms), (asset.registered_at_ms, asset.updated_at_ms));
+    assert_eq!(summary.pending_releases, 2);
+    let states: Vec<_> = summary.licenses.iter().map(|license| license.state).collect();
+    assert_eq!(states, [LicenseState::Intended, LicenseState::Stored, LicenseState::Active]);
+    assert_eq!(
+        summary.licenses[2],
+        LicenseSummary {
+            license_id: license_id(3),
+            scheme: DrmScheme::FairPlay,
+            state: LicenseState::Active,
+            expires: Expiry::At(1_800_000_000_000),
+            granted_at_ms: 1_700_000_000_003,
+            playback_window_s: Some(172_800),
+            coverage: Coverage::Missing,
+            requested_key_ids: vec![key(9), key(3)],
+        }
+    );
+
+    let pending = store.read(|tx| tx.pending_releases(&user())).unwrap();
+    assert_eq!(pending.len(), 2);
+    assert_eq!((pending[&id("a")], pending[&id("unregistered")]), (2, 1));
+
+    let queue = store.read(|tx| tx.licenses_in(&[LicenseState::Superseded, LicenseState::Releasing])).unwrap();
+    let ids: Vec<_> = queue.into_iter().map(|license| license.license_id).collect();
+    assert_eq!(ids, [license_id(4), license_id(5), license_id(100)]);
+    assert_eq!(store.read(|tx| tx.licenses_in(&[])).unwrap(), []);
+}
