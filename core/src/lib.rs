@@ -9,6 +9,7 @@
 //! | [`assets`] | `LocalAssetsManager`: register, refresh, unregister, status, local source, source URLs |
 //! | [`manifest`] | HLS, DASH and MP4 boxes: bytes in, facts out |
 //! | [`store`] | registrations and the licence ledger in SQLite |
+//! | [`net`] | one request to a server: redirects, retries, offline mode, what may be shown of it |
 
 #![forbid(unsafe_code)]
 
@@ -18,6 +19,7 @@ pub mod error;
 pub mod guard;
 pub mod manifest;
 pub mod model;
+pub mod net;
 pub mod ports;
 pub mod store;
 

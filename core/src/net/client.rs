@@ -1,0 +1,161 @@
+//! One request with reqwest: HTTP/1.1, no redirects, no retries, no cookies.
+
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
+
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Client, Method, redirect};
+use rustls::pki_types::CertificateDer;
+use tokio::runtime::Handle;
+
+use super::failure::request_failed;
+use super::tls::{TlsRoots, configure};
+use crate::error::{Code, Error, Result};
+use crate::ports::{HttpClient, HttpRequest, HttpResponse};
+
+/// How a [`ReqwestClient`] is made.
+#[derive(Clone, Debug)]
+pub struct ClientSettings {
+    /// Where trust comes from. Default: the platform.
+    pub tls_roots: TlsRoots,
+    /// Root certificates in DER that are trusted besides: a company's own. Default: none.
+    pub extra_roots: Vec<Vec<u8>>,
+    /// The `User-Agent`, unless a request has its own.
+    pub user_agent: String,
+    /// How long the connection may take, in milliseconds, within the request's own timeout. Default 10,000.
+    pub connect_timeout_ms: u64,
+    /// True to go through the proxies that `HTTP_PROXY` and its relatives name, as commands do. Default: false, because
+    /// an SDK does not read its host's environment.
+    pub uses_environment_proxies: bool,
+}
+
+impl Default for ClientSettings {
+    fn default() -> Self {
+        Self {
+            tls_roots: TlsRoots::default(),
+            extra_roots: Vec::new(),
+            user_agent: concat!("Larder/", env!("CARGO_PKG_VERSION")).to_owned(),
+            connect_timeout_ms: 10_000,
+            uses_environment_proxies: false,
+        }
+    }
+}
+
+/// The default client. Connections are kept and used again; clones share them.
+///
+/// `send` blocks its thread, and the work is done by the runtime. Calling it from a worker thread of a runtime takes
+/// that worker away for the time of the request; if it was the only one, the call ends with `Timeout` and does not hang.
+#[derive(Clone, Debug)]
+pub struct ReqwestClient {
+    client: Client,
+    runtime: Handle,
+}
+
+impl ReqwestClient {
+    /// Makes a client that is driven by `runtime`, which needs its I/O and time drivers.
+    ///
+    /// Fails with `InvalidArgument` if a setting is malformed, and with `Tls` if the trust settings cannot be had on
+    /// this platform (extra roots beside the platform's verifier on Android).
+    pub fn new(settings: &ClientSettings, runtime: Handle) -> Result<Self> {
+        let extra_roots: Vec<_> = settings.extra_roots.iter().cloned().map(CertificateDer::from).collect();
+        let client = match build(settings, settings.tls_roots, &extra_roots) {
+            // A machine without a certificate store (a bare container). Mozilla's list is what it would have had.
+            Err(error) if error.code() == Code::Tls && extra_roots.is_empty() => {
+                tracing::warn!("the platform's root certificates cannot be read; using the bundled ones");
+                build(settings, TlsRoots::Bundled, &extra_roots)?
+            }
+            result => result?,
+        };
+        Ok(Self { client, runtime })
+    }
+}
+
+fn build(settings: &ClientSettings, roots: TlsRoots, extra_roots: &[CertificateDer<'static>]) -> Result<Client> {
+    let user_agent = HeaderValue::from_str(&settings.user_agent)
+        .map_err(|cause| Error::new(Code::InvalidArgument, "the user agent is not a header value").caused_by(cause))?;
+    let mut builder = Client::builder()
+        .http1_only()
+        .redirect(redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .referer(false)
+        .user_agent(user_agent)
+        .connect_timeout(Duration::from_millis(settings.connect_timeout_ms))
+        // A phone's sleep leaves dead connections behind; young ones only are worth keeping.
+        .pool_idle_timeout(Duration::from_secs(20))
+        .tcp_nodelay(true);
+    if !settings.uses_environment_proxies {
+        builder = builder.no_proxy();
+    }
+    configure(builder, roots, extra_roots)?
+        .build()
+        .map_err(|cause| Error::new(Code::Tls, "the trusted root certificates cannot be used").caused_by(cause))
+}
+
+impl HttpClient for ReqwestClient {
+    fn send(&self, request: HttpRequest) -> Result<HttpResponse> {
+        let timeout = Duration::from_millis(request.timeout_ms);
+        let (answer, answered) = mpsc::sync_channel(1);
+        let client = self.client.clone();
+        let task = self.runtime.spawn(async move {
+            let result = match tokio::time::timeout(timeout, exchange(&client, request)).await {
+                Ok(result) => result,
+                Err(_) => Err(timed_out()),
+            };
+            let _ = answer.send(result);
+        });
+        // The runtime keeps the time; the second is for a runtime that is too busy to, or has no free thread.
+        match answered.recv_timeout(timeout.saturating_add(Duration::from_secs(1))) {
+            Ok(result) => result,
+            Err(RecvTimeoutError::Timeout) => {
+                task.abort();
+                Err(timed_out())
+            }
+            // The task panicked or the runtime has ended. Whether the request went out is not known.
+            Err(RecvTimeoutError::Disconnected) => Err(Error::new(Code::Network, "the request was broken off")),
+        }
+    }
+}
+
+async fn exchange(client: &Client, request: HttpRequest) -> Result<HttpResponse> {
+    let malformed = |what: &str| Error::new(Code::InvalidArgument, format!("the request's {what} is malformed"));
+    let method = Method::from_bytes(request.method.as_bytes()).map_err(|_| malformed("method"))?;
+    let url = reqwest::Url::parse(&request.url).map_err(|_| malformed("URL"))?;
+    let mut headers = HeaderMap::new();
+    for (name, value) in &request.headers {
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| malformed("header name"))?;
+        let mut value = HeaderValue::from_str(value).map_err(|_| malformed("header value"))?;
+        value.set_sensitive(true);
+        headers.append(name, value);
+    }
+    let mut outgoing = client.request(method, url).headers(headers);
+    // POST without a body still says so: provisioning servers want `Content-Length: 0`.
+    if !request.body.is_empty() || request.method == "POST" {
+        outgoing = outgoing.body(request.body);
+    }
+    let mut response = outgoing.send().await.map_err(request_failed)?;
+
+    let too_large =
+        || Error::new(Code::ResponseTooLarge, format!("the answer has more than {} bytes", request.max_body_bytes));
+    if response.content_length().is_some_and(|length| length > request.max_body_bytes as u64) {
+        return Err(too_large());
+    }
+    let status = response.status().as_u16();
+    let headers = response
+        .headers()
+        .iter()
+        .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+        .collect();
+    let mut body = Vec::new();
+    // Chunk by chunk, unpacked ones, so that neither a missing length nor a compressed bomb gets past the limit.
+    while let Some(chunk) = response.chunk().await.map_err(request_failed)? {
+        if chunk.len() > request.max_body_bytes.saturating_sub(body.len()) {
+            return Err(too_large());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(HttpResponse { status, headers, body })
+}
+
+fn timed_out() -> Error {
+    Error::new(Code::Timeout, "the server did not answer in time; the outcome is unknown")
+}

@@ -1,0 +1,36 @@
+//! The network, as seen by the rest of the core: one request to a server, with everything that a phone's network does.
+//!
+//! | file | what |
+//! |---|---|
+//! | [`network`] | [`Network`]: redirects, retries, offline mode, counts; what flows use |
+//! | [`client`] | [`ReqwestClient`]: one request, the default [`HttpClient`](crate::ports::HttpClient) |
+//! | [`tls`] | which root certificates are trusted |
+//! | [`redirect`], [`retry`] | the two policies, pure |
+//! | [`state`] | what the app says about the network |
+//! | [`status`] | which HTTP status is which error |
+//! | [`time`] | HTTP dates: a server's clock, `Retry-After` |
+//! | [`url`] | which URLs are fit to be asked |
+//! | [`redact`] | what of a URL or a server's message may be shown |
+//!
+//! Nothing here logs or reports a path, a query, a header or a body.
+
+pub mod client;
+mod failure;
+pub mod network;
+pub mod redact;
+pub mod redirect;
+pub mod retry;
+pub mod state;
+pub mod status;
+pub mod time;
+pub mod tls;
+pub mod url;
+
+pub use client::{ClientSettings, ReqwestClient};
+pub use network::{Network, Outbound, Outcome, Unwatched, Watch};
+pub use redact::shown;
+pub use retry::RetryPolicy;
+pub use state::NetworkState;
+pub use time::ServerTime;
+pub use tls::TlsRoots;
+pub use url::check_url;
