@@ -9,6 +9,7 @@
 //! | [`assets`] | `LocalAssetsManager`: register, refresh, unregister, status, local source, source URLs |
 //! | [`manifest`] | HLS, DASH and MP4 boxes: bytes in, facts out |
 //! | [`store`] | registrations and the licence ledger in SQLite |
+//! | [`license`] | licences: exchange with servers, wire formats, grant checks, the ClearKey engine |
 //! | [`net`] | one request to a server: redirects, retries, offline mode, what may be shown of it |
 
 #![forbid(unsafe_code)]
@@ -17,6 +18,7 @@ pub mod assets;
 pub mod cancel;
 pub mod error;
 pub mod guard;
+pub mod license;
 pub mod manifest;
 pub mod model;
 pub mod net;

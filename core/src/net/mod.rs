@@ -6,7 +6,6 @@
 //! | [`client`] | [`ReqwestClient`]: one request, the default [`HttpClient`](crate::ports::HttpClient) |
 //! | [`tls`] | which root certificates are trusted |
 //! | [`redirect`], [`retry`] | the two policies, pure |
-//! | [`state`] | what the app says about the network |
 //! | [`status`] | which HTTP status is which error |
 //! | [`time`] | HTTP dates: a server's clock, `Retry-After` |
 //! | [`url`] | which URLs are fit to be asked |
@@ -20,7 +19,7 @@ pub mod network;
 pub mod redact;
 pub mod redirect;
 pub mod retry;
-pub mod state;
+mod state;
 pub mod status;
 pub mod time;
 pub mod tls;
@@ -30,7 +29,6 @@ pub use client::{ClientSettings, ReqwestClient};
 pub use network::{Network, Outbound, Outcome, Unwatched, Watch};
 pub use redact::shown;
 pub use retry::RetryPolicy;
-pub use state::NetworkState;
 pub use time::ServerTime;
 pub use tls::TlsRoots;
 pub use url::check_url;

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use super::redact::shown;
 use super::redirect::{MAX_REDIRECTS, redirected};
 use super::retry::RetryPolicy;
-use super::state::{NetworkState, StateCell};
+use super::state::StateCell;
 use super::time::{ServerTime, date_ms};
 use super::url::check_url;
 use crate::cancel::Cancellation;
 use crate::error::{Code, Error, Result};
-use crate::ports::{HttpClient, HttpRequest, HttpResponse};
+use crate::ports::{HttpClient, HttpRequest, HttpResponse, NetworkState};
 
 /// Gets the clock of every server that answers. Called on the thread that waits for the answer; must not block.
 pub type ServerTimeListener = Arc<dyn Fn(ServerTime) + Send + Sync>;

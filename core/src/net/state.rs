@@ -1,20 +1,9 @@
-//! What the app says about the network.
+//! What the app says about the network, read before every request.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// What the app knows of the network. Platforms tell apps; Larder does not ask them itself.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum NetworkState {
-    /// Nobody said: try, and see. This is the default.
-    #[default]
-    Unknown,
-    /// There is a network: try.
-    Online,
-    /// There is none, or it must not be used: no request is made, every call that needs one fails with `Offline`.
-    Offline,
-}
+use crate::ports::NetworkState;
 
-/// A [`NetworkState`] that is read before every request.
 #[derive(Debug, Default)]
 pub(super) struct StateCell(AtomicU8);
 

@@ -1,0 +1,113 @@
+//! What every answer is looked at for: nothing in it, a web page, a refusal.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::Reply;
+use crate::error::{Code, Error, Result};
+use crate::net::redact::server_message;
+
+pub(super) fn not_empty(reply: &Reply<'_>) -> Result<()> {
+    if reply.body.iter().all(u8::is_ascii_whitespace) {
+        return Err(Error::new(Code::LicenseEmpty, "the server answered with success and an empty body"));
+    }
+    Ok(())
+}
+
+/// Refuses HTML. By its bytes: many servers (PHP's default) label anything as `text/html`, good licences too.
+pub(super) fn not_a_page(reply: &Reply<'_>) -> Result<()> {
+    let start: Vec<u8> = trimmed(&reply.body).iter().take(16).map(u8::to_ascii_lowercase).collect();
+    let is_page =
+        [&b"<!doctype"[..], b"<html", b"<head", b"<body", b"<script", b"<!--"].iter().any(|t| start.starts_with(t));
+    if is_page || (start.first() == Some(&b'<') && is_html(reply.content_type)) {
+        return Err(Error::new(
+            Code::LicenseNotALicense,
+            "the server answered with a web page where a licence should be: is this network behind a log-in page?",
+        ));
+    }
+    Ok(())
+}
+
+/// Refuses text where a binary licence should be; a refusal in JSON is told as one.
+pub(super) fn not_text(reply: &Reply<'_>) -> Result<()> {
+    not_a_page(reply)?;
+    let Ok(text) = std::str::from_utf8(&reply.body) else { return Ok(()) };
+    // Every binary licence has control characters: Widevine's begins with 0x08, a CKC with a version number.
+    if text.chars().any(|c| c.is_control() && !c.is_whitespace()) {
+        return Ok(());
+    }
+    if let Some(message) = refusal(&reply.body, reply.sent) {
+        return Err(denied(&message));
+    }
+    Err(Error::new(
+        Code::LicenseNotALicense,
+        "the server answered with text where a binary licence should be: a log-in page, a wrong URL, or another wire format",
+    ))
+}
+
+/// Reads a JSON object, or says what else it is.
+pub(super) fn json<'a, T: Deserialize<'a>>(reply: &'a Reply<'_>) -> Result<T> {
+    let body = trimmed(&reply.body);
+    let malformed =
+        |what: &'static str, cause: serde_json::Error| Error::new(Code::LicenseMalformed, what).caused_by(cause);
+    match serde_json::from_slice(body) {
+        Ok(object) => Ok(object),
+        Err(cause) if cause.is_data() => Err(malformed("the answer is JSON of another shape", cause)),
+        Err(cause) => {
+            not_a_page(reply)?;
+            if is_html(reply.content_type) || body.first() == Some(&b'<') {
+                return Err(Error::new(
+                    Code::LicenseNotALicense,
+                    "the server answered with text where JSON should be: is this network behind a log-in page?",
+                ));
+            }
+            Err(malformed("the answer is not JSON", cause))
+        }
+    }
+}
+
+/// What a server says in place of a licence, fit for a message: JSON's `message` or `error`, or a line of plain text.
+///
+/// `sent` are the request's secrets. `None` if the body says nothing of that kind.
+pub fn refusal(body: &[u8], sent: &[&str]) -> Option<String> {
+    const MAX_PLAIN_BYTES: usize = 512;
+    let body = trimmed(body);
+    let text = match serde_json::from_slice::<Value>(body) {
+        Ok(Value::Object(object)) => refusal_member(&object)?,
+        Ok(_) => return None,
+        Err(_) if body.len() > MAX_PLAIN_BYTES || body.first() == Some(&b'<') => return None,
+        Err(_) => std::str::from_utf8(body).ok().filter(|text| !text.chars().any(|c| c.is_control()))?.to_owned(),
+    };
+    (!text.is_empty()).then(|| server_message(&text, sent))
+}
+
+/// `message` or `error` of an object: a text, or an object that has one.
+pub(super) fn refusal_member(object: &serde_json::Map<String, Value>) -> Option<String> {
+    ["message", "error", "error_message", "errorMessage"].iter().find_map(|name| match object.get(*name)? {
+        Value::String(text) => Some(text.clone()),
+        Value::Object(inner) => ["message", "error", "code"].iter().find_map(|name| match inner.get(*name)? {
+            Value::String(text) => Some(text.clone()),
+            Value::Number(number) => Some(number.to_string()),
+            _ => None,
+        }),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    })
+}
+
+/// `message` is one that [`server_message`] has cleaned.
+pub(super) fn denied(message: &str) -> Error {
+    Error::new(Code::LicenseDenied, format!("the licence server refuses: {message}"))
+}
+
+pub(super) fn trimmed(body: &[u8]) -> &[u8] {
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    body.trim_ascii()
+}
+
+fn is_html(content_type: Option<&str>) -> bool {
+    content_type.is_some_and(|value| {
+        let value = value.trim_start().to_ascii_lowercase();
+        value.starts_with("text/html") || value.starts_with("application/xhtml")
+    })
+}

@@ -1,0 +1,116 @@
+//! ClearKey: the W3C's JSON (Encrypted Media Extensions, 9.1.3 to 9.1.6), and the members that we add to it.
+//!
+//! The standard has no duration, no renewal and no licence id; the extension members are optional, so that a plain
+//! server works: its licence never expires and its release names key ids alone.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+
+use super::checks::{denied, json, refusal};
+use super::{Packed, Reply};
+use crate::error::{Code, Error, Result};
+use crate::model::KeyId;
+use crate::ports::{ExchangeAnswer, ExchangeKind};
+
+/// What asks for a licence that may be stored.
+pub const PERSISTENT: &str = "persistent-license";
+
+/// A request for a licence (9.1.3), for its renewal (with `license_id`), or its release (without `type`, 9.1.5).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// Key ids in base64url without padding.
+    pub kids: Vec<String>,
+    /// The session type; absent in a release.
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub session_type: Option<String>,
+    /// Ours: the licence that is renewed or released.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub license_id: Option<String>,
+}
+
+/// A licence (9.1.4): a JWK set.
+#[derive(Deserialize)]
+pub struct License<'a> {
+    /// The content keys.
+    #[serde(borrow)]
+    pub keys: Vec<Jwk<'a>>,
+    /// The session type it may be used in; `temporary` if absent.
+    #[serde(rename = "type", default)]
+    pub session_type: Option<String>,
+    /// Ours: the server's name for it.
+    #[serde(default)]
+    pub license_id: Option<String>,
+    /// Ours: how long it lasts from now, in seconds. Absent: for ever.
+    #[serde(default)]
+    pub duration_s: Option<u64>,
+    /// Ours: how long it plays after the first start, in seconds. Absent: as long as it lasts.
+    #[serde(default)]
+    pub playback_duration_s: Option<u64>,
+    /// Ours: whether it may be renewed. Absent: yes.
+    #[serde(default)]
+    pub renewable: Option<bool>,
+}
+
+/// One symmetric key (RFC 7517, RFC 7518 6.4). Borrowed, so that reading makes no copy that would have to be wiped.
+#[derive(Deserialize)]
+pub struct Jwk<'a> {
+    /// `oct`.
+    #[serde(default)]
+    pub kty: Option<&'a str>,
+    /// The key id in base64url.
+    #[serde(default)]
+    pub kid: Option<&'a str>,
+    /// The key in base64url.
+    #[serde(default)]
+    pub k: Option<&'a str>,
+}
+
+/// The acknowledgement of a release (9.1.6).
+#[derive(Debug, Deserialize)]
+pub struct Acknowledgement {
+    /// The key ids that are released.
+    pub kids: Vec<String>,
+}
+
+/// A key id as JSON writes it.
+pub fn kid_text(kid: &KeyId) -> String {
+    URL_SAFE_NO_PAD.encode(kid.0)
+}
+
+/// A key id as JSON writes it; `None` unless it is 16 bytes in base64url.
+pub fn parse_kid(text: &str) -> Option<KeyId> {
+    let mut kid = [0_u8; 16];
+    let length = URL_SAFE_NO_PAD.decode_slice(text.trim_end_matches('='), &mut kid).ok()?;
+    (length == kid.len()).then_some(KeyId(kid))
+}
+
+pub(super) fn pack(message: &[u8]) -> Packed {
+    Packed {
+        headers: vec![("Content-Type", "application/json"), ("Accept", "application/json")],
+        body: message.to_vec(),
+    }
+}
+
+/// Checks that it is a licence or an acknowledgement; the engine reads it.
+pub(super) fn unpack(reply: Reply<'_>) -> Result<ExchangeAnswer> {
+    // Counts the keys without copying them.
+    #[derive(Deserialize)]
+    struct Shape {
+        keys: Option<Vec<IgnoredAny>>,
+        kids: Option<Vec<IgnoredAny>>,
+    }
+    let shape: Shape = json(&reply)?;
+    let (member, is_there) = match reply.kind {
+        ExchangeKind::Release => ("kids", shape.kids.is_some()),
+        _ => ("keys", shape.keys.is_some()),
+    };
+    if !is_there {
+        return Err(match refusal(&reply.body, reply.sent) {
+            Some(message) => denied(&message),
+            None => Error::new(Code::LicenseMalformed, format!("the answer has no {member}")),
+        });
+    }
+    Ok(ExchangeAnswer { body: reply.body, persistence_duration_s: None })
+}

@@ -1,0 +1,115 @@
+//! What licence servers speak: how a CDM's message is packed, and a licence unpacked. Pure.
+//!
+//! | file | format |
+//! |---|---|
+//! | [`raw`](self) | Widevine, PlayReady, plain FairPlay: the CDM's bytes as they are |
+//! | [`fairplay`] | Kaltura's uDRM JSON, base64, form; the application certificate |
+//! | [`clearkey`] | the W3C's JSON (Encrypted Media Extensions, 9.1) and our extension members |
+//! | [`checks`](self) | what every answer is looked at for: nothing in it, a web page, a refusal |
+//!
+//! A server's error text reaches a message only through
+//! [`server_message`](crate::net::redact::server_message).
+
+mod checks;
+pub mod clearkey;
+pub mod fairplay;
+mod raw;
+
+pub use checks::refusal;
+pub use raw::provisioning_url;
+
+use crate::error::Result;
+use crate::model::{DrmScheme, LicenseWire};
+use crate::ports::{ExchangeAnswer, ExchangeKind};
+
+/// No real licence, certificate or provisioning answer is longer.
+pub const MAX_ANSWER_BYTES: usize = 1024 * 1024;
+
+/// A wire format, with "usual" resolved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// The CDM's bytes, both ways.
+    Raw,
+    /// PlayReady's SOAP: the CDM's bytes, which are XML.
+    Soap,
+    /// Base64 text, both ways.
+    Base64,
+    /// `spc=<base64>&assetId=<id>`, answered in base64.
+    Form,
+    /// Base64 text there, JSON with `ckc` back.
+    Udrm,
+    /// The W3C's JSON.
+    ClearKey,
+}
+
+impl Format {
+    /// What a source of this scheme and setting speaks.
+    pub fn of(scheme: DrmScheme, wire: LicenseWire) -> Self {
+        match (wire, scheme) {
+            (LicenseWire::Usual, DrmScheme::FairPlay) => Self::Udrm,
+            (LicenseWire::Usual, DrmScheme::ClearKey) => Self::ClearKey,
+            (LicenseWire::Usual | LicenseWire::Raw, DrmScheme::PlayReady) => Self::Soap,
+            (LicenseWire::Usual | LicenseWire::Raw, _) => Self::Raw,
+            (LicenseWire::Base64, _) => Self::Base64,
+            (LicenseWire::Form, _) => Self::Form,
+            (LicenseWire::Udrm, _) => Self::Udrm,
+        }
+    }
+}
+
+/// A message, ready to be sent.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Packed {
+    /// Header names and values, `Content-Type` among them.
+    pub headers: Vec<(&'static str, &'static str)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// An answer with a successful status.
+pub struct Reply<'a> {
+    /// What was asked.
+    pub kind: ExchangeKind,
+    /// The answer's `Content-Type`.
+    pub content_type: Option<&'a str>,
+    /// The answer's body.
+    pub body: Vec<u8>,
+    /// Secrets of the request, which a server may repeat in its message and we may not.
+    pub sent: &'a [&'a str],
+}
+
+/// Packs a CDM's message. `content_id` is what FairPlay's form calls `assetId`.
+pub fn pack(format: Format, message: &[u8], content_id: Option<&str>) -> Packed {
+    match format {
+        Format::Raw => raw::pack(message),
+        Format::Soap => raw::pack_soap(message),
+        Format::Base64 | Format::Udrm => fairplay::pack_base64(message),
+        Format::Form => fairplay::pack_form(message, content_id),
+        Format::ClearKey => clearkey::pack(message),
+    }
+}
+
+/// Unpacks a licence, or the answer to a renewal or release.
+///
+/// Fails with `LicenseEmpty`, `LicenseNotALicense`, `LicenseDenied` or `LicenseMalformed`.
+pub fn unpack(format: Format, reply: Reply<'_>) -> Result<ExchangeAnswer> {
+    if reply.body.is_empty() && reply.kind == ExchangeKind::Release && format != Format::ClearKey {
+        // A CDM's release needs no more than the server's success. ClearKey's has an acknowledgement.
+        return Ok(ExchangeAnswer { body: Vec::new(), persistence_duration_s: None });
+    }
+    checks::not_empty(&reply)?;
+    match format {
+        Format::Raw => raw::unpack(reply),
+        Format::Soap => raw::unpack_soap(reply),
+        Format::Base64 | Format::Form => fairplay::unpack_base64(reply),
+        Format::Udrm => fairplay::unpack_udrm(reply),
+        Format::ClearKey => clearkey::unpack(reply),
+    }
+}
+
+/// Unpacks the answer of a provisioning server: opaque to us, but neither empty nor a web page.
+pub fn unpack_provisioning(reply: Reply<'_>) -> Result<ExchangeAnswer> {
+    checks::not_empty(&reply)?;
+    checks::not_a_page(&reply)?;
+    Ok(ExchangeAnswer { body: reply.body, persistence_duration_s: None })
+}
