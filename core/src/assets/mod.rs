@@ -3,99 +3,235 @@
 //! | file | what |
 //! |---|---|
 //! | [`types`] | what the manager is given and what it answers |
+//! | `registry`, `shared` | what a manager is made of; what all managers over one folder share |
+//! | `snapshot` | the registry in memory, from which look-ups are answered |
+//! | `register`, `refresh`, `unregister` | the flows that change something |
+//! | `status`, `clock_guard` | why an asset plays or does not |
+//! | `local_source`, `source_urls` | what a player is told to play |
+//! | `paths` | where media lies, relative to named roots |
+//! | `diagnostics` | facts for support, redacted |
 
-mod types;
+mod clock_guard;
+mod diagnostics;
+mod local_source;
+mod paths;
+mod refresh;
+mod register;
+mod registry;
+mod shared;
+mod snapshot;
+mod source_urls;
+mod status;
+pub mod types;
+mod unregister;
 
+use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
 pub use types::*;
 
+use self::registry::Registry;
 use crate::cancel::Cancellation;
 use crate::error::{Code, Error, Result};
 use crate::model::license::{Handle, LicenseTimes};
 use crate::model::{AssetId, AssetStatus, LicenseId, Registration};
 use crate::ports::NetworkState;
+use crate::store::{AssetState, Notice};
 
-/// The registry of what lies on this device. See the crate's documentation for the flows.
-pub struct LocalAssetsManager {}
-
-fn not_yet<T>() -> Result<T> {
-    Err(Error::new(Code::Internal, "not implemented yet"))
+/// The registry of what lies on this device: registration, status, licences and local URLs.
+///
+/// Calls block where they touch disk, network or CDM; make them on threads that may. [`asset`](Self::asset),
+/// [`local_source`](Self::local_source) and [`source_url`](Self::source_url) answer from memory. Managers over one
+/// folder share one store. Every call fails with `Closed` after [`close`](Self::close), and with `StoreUnavailable` or
+/// `DiskFull` if the database cannot be used; what else can go wrong is said at each.
+pub struct LocalAssetsManager {
+    registry: Arc<Registry>,
 }
 
-#[allow(missing_docs, reason = "signatures first")]
 impl LocalAssetsManager {
-    pub fn open(_config: Config, _ports: Ports) -> Result<Self> {
-        not_yet()
+    /// Opens the store and reads the profile. What an earlier run left unfinished is settled in the background.
+    ///
+    /// Fails with `InvalidArgument` or `RelativePath` for a bad configuration.
+    pub fn open(config: Config, ports: Ports) -> Result<Self> {
+        let registry = Registry::open(config, ports)?;
+        registry.settle_soon();
+        Ok(Self { registry })
     }
-    pub fn report(&self) -> OpenReport {
-        OpenReport { notice: None, assets: 0 }
+
+    /// What opening found and did.
+    pub fn report(&self) -> Result<OpenReport> {
+        let registry = self.open_registry()?;
+        let notice = registry.shared.notice.as_ref().map(|notice| (notice.code(), describe(notice)));
+        Ok(OpenReport { notice, assets: u32::try_from(registry.view()?.len()).unwrap_or(u32::MAX) })
     }
-    pub fn register(&self, _registration: Registration, _cancel: &Cancellation) -> Result<AssetStatus> {
-        not_yet()
+
+    /// Registers media, with its licences if it is protected.
+    ///
+    /// Clear media needs no network. The same id and path again bring the registration up to date and keep licences
+    /// that are good; other media under the same id is `AssetExists`. On failure nothing is left behind: what was
+    /// granted is released, or waits for it. Fails with the codes of the media, the DRM set-up, the network, the
+    /// licences, the CDM and the storage, see [`Code`].
+    pub fn register(&self, registration: Registration, cancel: &Cancellation) -> Result<AssetStatus> {
+        self.open_registry()?.register(registration, cancel)
     }
-    pub fn refresh(&self, _asset_id: &AssetId, _refresh: Refresh, _cancel: &Cancellation) -> Result<AssetStatus> {
-        not_yet()
+
+    /// Gets new licences by the source's renewal policy, and stores a new source and metadata.
+    ///
+    /// If it fails the old licences still work (but see `RenewalPolicy::ReleaseThenAcquire`). `AssetNotFound` for an
+    /// unknown id, else as [`register`](Self::register).
+    pub fn refresh(&self, asset_id: &AssetId, refresh: Refresh, cancel: &Cancellation) -> Result<AssetStatus> {
+        self.open_registry()?.refresh(asset_id, refresh, cancel)
     }
-    pub fn unregister(&self, _asset_id: &AssetId) -> Result<Unregistered> {
-        not_yet()
+
+    /// Removes a registration. Never needs the media or a network: releases that cannot be sent now are queued.
+    pub fn unregister(&self, asset_id: &AssetId) -> Result<Unregistered> {
+        self.open_registry()?.unregister(asset_id)
     }
+
+    /// Removes every registration of the profile, in the same way. Returns how many.
     pub fn remove_all(&self) -> Result<u32> {
-        not_yet()
+        self.open_registry()?.remove_all()
     }
-    pub fn status(&self, _asset_id: &AssetId) -> Result<AssetStatus> {
-        not_yet()
+
+    /// The status from the ledger: no CDM session, no network. An unknown id has a status, too.
+    pub fn status(&self, asset_id: &AssetId) -> Result<AssetStatus> {
+        self.open_registry()?.status(asset_id)
     }
+
+    /// The status of every registered asset, sorted by id.
     pub fn statuses(&self) -> Result<Vec<AssetStatus>> {
-        not_yet()
+        self.open_registry()?.statuses()
     }
-    pub fn verify(&self, _asset_id: &AssetId, _verify: Verify) -> Result<AssetStatus> {
-        not_yet()
+
+    /// The status after asking the disk, the storage and the CDM.
+    pub fn verify(&self, asset_id: &AssetId, verify: Verify) -> Result<AssetStatus> {
+        self.open_registry()?.verify(asset_id, verify)
     }
-    pub fn renew_all(&self, _expiring_within_s: u64, _cancel: &Cancellation) -> Result<Vec<Renewal>> {
-        not_yet()
+
+    /// Refreshes every asset whose licences end within so many seconds, one after the other; a failure does not stop
+    /// the rest. `Cancelled` if the caller stops it; what was renewed until then stays renewed.
+    pub fn renew_all(&self, expiring_within_s: u64, cancel: &Cancellation) -> Result<Vec<Renewal>> {
+        self.open_registry()?.renew_all(expiring_within_s, cancel)
     }
+
+    /// Puts right what a crash left, sends queued releases, and reconciles the ledger with the CDMs.
     pub fn settle(&self) -> Result<Settlement> {
-        not_yet()
+        self.open_registry()?.settle(true)
     }
+
+    /// Every registered asset, sorted by id.
     pub fn assets(&self) -> Result<Vec<AssetInfo>> {
-        not_yet()
+        Ok(self.open_registry()?.fresh_view()?.all().into_iter().map(|entry| entry.info()).collect())
     }
-    pub fn asset(&self, _asset_id: &AssetId) -> Result<Option<AssetInfo>> {
-        not_yet()
+
+    /// One registered asset.
+    pub fn asset(&self, asset_id: &AssetId) -> Result<Option<AssetInfo>> {
+        Ok(self.open_registry()?.view()?.registered(asset_id).map(|entry| entry.info()))
     }
-    pub fn asset_at(&self, _path: &Path) -> Result<Option<AssetInfo>> {
-        not_yet()
+
+    /// The asset that was registered with this path.
+    pub fn asset_at(&self, path: &Path) -> Result<Option<AssetInfo>> {
+        let registry = self.open_registry()?;
+        let stored = registry.stored_path(path)?;
+        Ok(registry.view()?.at(&stored).map(|entry| entry.info()))
     }
-    pub fn assets_of_entry(&self, _entry_id: &str) -> Result<Vec<AssetInfo>> {
-        not_yet()
+
+    /// The assets of an entry, sorted by id.
+    pub fn assets_of_entry(&self, entry_id: &str) -> Result<Vec<AssetInfo>> {
+        Ok(self.open_registry()?.view()?.of_entry(entry_id).map(|entry| entry.info()).collect())
     }
-    pub fn metadata(&self, _asset_id: &AssetId) -> Result<Option<Vec<u8>>> {
-        not_yet()
+
+    /// The app's metadata of an asset. `AssetNotFound` if it is not registered.
+    pub fn metadata(&self, asset_id: &AssetId) -> Result<Option<Vec<u8>>> {
+        let registry = self.open_registry()?;
+        let row = registry.store().read(|tx| tx.asset(registry.profile(), asset_id))?;
+        let row = row.filter(|row| row.state == AssetState::Registered);
+        Ok(row.ok_or_else(|| status::not_found(asset_id))?.metadata)
     }
-    pub fn local_source(&self, _asset_id: &AssetId, _path: Option<&Path>) -> Result<LocalMediaSource> {
-        not_yet()
+
+    /// What a player plays. `AssetNotFound` for an asset that is unknown, unfinished or at another path,
+    /// `MediaNotFound` if its root was not given in this run.
+    pub fn local_source(&self, asset_id: &AssetId, path: Option<&Path>) -> Result<LocalMediaSource> {
+        self.open_registry()?.local_source(asset_id, path)
     }
-    pub fn license_handle(&self, _license_id: &LicenseId) -> Result<Handle> {
-        not_yet()
+
+    /// The CDM's handle of an active licence, for the player. `LicenseMissing` or `LicenseUnreadable`.
+    pub fn license_handle(&self, license_id: &LicenseId) -> Result<Handle> {
+        self.open_registry()?.license_handle(license_id)
     }
-    pub fn handle_changed(&self, _license_id: &LicenseId, _handle: Handle, _times: LicenseTimes) -> Result<()> {
-        not_yet()
+
+    /// Stores a handle that the CDM changed by itself (FairPlay's dual expiry); durable when it returns. The licence
+    /// goes on under the id that is returned.
+    pub fn handle_changed(&self, license_id: &LicenseId, handle: &Handle, times: LicenseTimes) -> Result<LicenseId> {
+        self.open_registry()?.handle_changed(license_id, handle, times)
     }
-    pub fn playback_started(&self, _asset_id: &AssetId, _at_ms: i64) -> Result<()> {
-        not_yet()
+
+    /// Notes that a playback has started; the first one starts the playback window.
+    pub fn playback_started(&self, asset_id: &AssetId, at_ms: i64) -> Result<()> {
+        self.open_registry()?.playback_started(asset_id, at_ms)
     }
-    pub fn source_url(&self, _entry_id: &str, _current_url: Option<&str>) -> Result<Option<String>> {
-        not_yet()
+
+    /// The URL to play for an entry: the registry and the app's provider, in the set order. `None` keeps the current
+    /// one. Ask at the start of every playback; never cache the answer.
+    pub fn source_url(&self, entry_id: &str, current_url: Option<&str>) -> Result<Option<String>> {
+        self.open_registry()?.source_url(entry_id, current_url)
     }
-    pub fn set_source_url_mode(&self, _mode: SourceUrlMode, _order: SourceUrlOrder) -> Result<()> {
-        not_yet()
+
+    /// When the registry answers [`source_url`](Self::source_url), and who is asked first.
+    pub fn set_source_url_mode(&self, mode: SourceUrlMode, order: SourceUrlOrder) -> Result<()> {
+        self.open_registry()?.source_urls.set(mode, order);
+        Ok(())
     }
-    pub fn set_network_state(&self, _state: NetworkState) -> Result<()> {
-        not_yet()
+
+    /// What the app knows of the network. `Offline` means no network call at all; `Online` sends what was queued.
+    pub fn set_network_state(&self, state: NetworkState) -> Result<()> {
+        let registry = self.open_registry()?;
+        registry.licensing.network().set_state(state);
+        if state == NetworkState::Online {
+            registry.settle_soon();
+        }
+        Ok(())
     }
+
+    /// How many requests were made so far, repeated and redirected ones included.
+    pub fn requests_made(&self) -> u64 {
+        self.registry.licensing.network().requests_made()
+    }
+
+    /// Facts for support, as JSON. No key, handle, token, URL or path.
     pub fn diagnostics(&self) -> Result<String> {
-        not_yet()
+        self.open_registry()?.diagnostics()
     }
-    pub fn close(&self) {}
+
+    /// Ends this manager: later calls fail with `Closed`, running ones end as they would.
+    pub fn close(&self) {
+        self.registry.close();
+    }
+
+    fn open_registry(&self) -> Result<&Arc<Registry>> {
+        self.registry.check_open()?;
+        Ok(&self.registry)
+    }
+}
+
+impl fmt::Debug for LocalAssetsManager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalAssetsManager").finish_non_exhaustive()
+    }
+}
+
+/// Turns the id that an app gave back into a licence's id. `InvalidArgument` if it is none.
+pub fn parse_license_id(text: &str) -> Result<LicenseId> {
+    LicenseId::parse(text).ok_or_else(|| Error::new(Code::InvalidArgument, "this is not a licence id"))
+}
+
+fn describe(notice: &Notice) -> String {
+    match notice {
+        Notice::SetAside { file_name, assets_kept, licenses_kept } => format!(
+            "the database was damaged; it was set aside as {file_name}, {assets_kept} assets and {licenses_kept} \
+             licences were kept"
+        ),
+        Notice::ReadOnly => "the database was written by a newer Larder; it is open for reading only".to_owned(),
+    }
 }

@@ -1,0 +1,90 @@
+//! The clock guard: notices that the device's clock was set back. It warns and never blocks; a licence server's `Date`
+//! clears it.
+
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::net::ServerTime;
+use crate::ports::Clock;
+use crate::store::{ClockMark, Store};
+
+/// Clocks are corrected by small amounts all the time.
+const TOLERANCE_MS: i64 = 120_000;
+/// How often the mark is written.
+const MARK_EVERY_MS: i64 = 60_000;
+/// A server's clock this near to ours vouches for it.
+const AGREEMENT_MS: i64 = 300_000;
+
+/// Compares the clock with what it showed before.
+pub(crate) struct ClockGuard {
+    clock: Arc<dyn Clock>,
+}
+
+impl ClockGuard {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock }
+    }
+
+    /// Looks at the clock, moves the mark, and tells whether a rollback is suspected.
+    pub(crate) fn observe(&self, store: &Store) -> Result<bool> {
+        let now = self.now(false);
+        let mark = store.read(|tx| tx.clock_mark())?;
+        let Some(mark) = mark else {
+            self.write(store, &now)?;
+            return Ok(false);
+        };
+        let is_back = now.wall_ms < at_least(&mark, &now).saturating_sub(TOLERANCE_MS);
+        if is_back && !mark.rollback_suspected {
+            tracing::warn!("the clock was set back");
+            // The old time stays: only a server can say which of the two was wrong.
+            self.write(store, &ClockMark { rollback_suspected: true, ..mark })?;
+        } else if !is_back && !mark.rollback_suspected && now.wall_ms.saturating_sub(mark.wall_ms) >= MARK_EVERY_MS {
+            self.write(store, &now)?;
+        } else if !is_back && mark.rollback_suspected {
+            // The clock has reached the time it once showed: nothing is suspicious any more.
+            self.write(store, &now)?;
+        }
+        Ok(is_back)
+    }
+
+    /// Takes a server's clock into account.
+    pub(crate) fn confirm(&self, store: &Store, server: ServerTime) -> Result<()> {
+        let now = self.now(false);
+        if now.wall_ms.abs_diff(server.at_ms) > AGREEMENT_MS.unsigned_abs() {
+            return Ok(());
+        }
+        let is_suspected = store
+            .read(|tx| tx.clock_mark())?
+            .is_some_and(|mark| mark.rollback_suspected || mark.wall_ms > now.wall_ms.saturating_add(TOLERANCE_MS));
+        if is_suspected { self.write(store, &now) } else { Ok(()) }
+    }
+
+    fn now(&self, rollback_suspected: bool) -> ClockMark {
+        ClockMark {
+            wall_ms: self.clock.now_ms(),
+            since_boot_ms: self.clock.since_boot_ms(),
+            boot_id: self.clock.boot_id(),
+            rollback_suspected,
+        }
+    }
+
+    fn write(&self, store: &Store, mark: &ClockMark) -> Result<()> {
+        // A full disk or a read-only store must not stop anybody from reading a status.
+        match store.write(|tx| tx.set_clock_mark(mark)) {
+            Err(error) if !store.is_read_only() => {
+                tracing::warn!(code = %error.code(), "the clock mark was not written");
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The earliest time it can be now: what the clock showed, plus what has passed since within the same boot.
+fn at_least(mark: &ClockMark, now: &ClockMark) -> i64 {
+    let same_boot = mark.boot_id.is_some() && mark.boot_id == now.boot_id;
+    match (mark.since_boot_ms, now.since_boot_ms) {
+        (Some(then), Some(later)) if same_boot => mark.wall_ms.saturating_add(later.saturating_sub(then).max(0)),
+        _ => mark.wall_ms,
+    }
+}

@@ -1,0 +1,59 @@
+//! Facts for support, redacted: versions, counts, states, codes. No key, handle, token, URL or path.
+
+use super::registry::Registry;
+use crate::error::Result;
+use crate::model::LicenseState;
+use crate::store::Notice;
+
+impl Registry {
+    /// As JSON, one object.
+    pub(crate) fn diagnostics(&self) -> Result<String> {
+        let rows = self.store().read(|tx| tx.licenses_in(&LicenseState::ALL))?;
+        let licenses: Vec<_> = rows
+            .iter()
+            .map(|row| {
+                serde_json::json!({
+                    "license_id": row.license_id.as_str(),
+                    "scheme": row.request.scheme.as_str(),
+                    "state": row.state.as_str(),
+                    "wire": row.params.wire,
+                    "renewal": row.params.renewal,
+                    "keys_asked_for": row.request.key_ids.len(),
+                    "release_attempts": row.release_attempts,
+                    "last_error": row.last_error,
+                })
+            })
+            .collect();
+        let view = self.fresh_view()?;
+        let assets: Vec<_> = self
+            .statuses()?
+            .iter()
+            .map(|status| {
+                serde_json::json!({
+                    "why": format!("{:?}", status.why),
+                    "format": status.format.map(|format| format.as_str()),
+                    "licenses": status.licenses.len(),
+                    "warnings": status.warnings.iter().map(|warning| format!("{warning:?}")).collect::<Vec<_>>(),
+                })
+            })
+            .collect();
+        let schemes: Vec<_> = self.licensing.engines.schemes().iter().map(|scheme| scheme.as_str()).collect();
+        Ok(serde_json::json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "store": {
+                "is_read_only": self.store().is_read_only(),
+                "notice": self.shared.notice.as_ref().map(Notice::code).map(|code| code.as_str()),
+                "opened_alone": self.shared.opened_alone,
+            },
+            "network": {
+                "state": format!("{:?}", self.licensing.network().state()),
+                "requests_made": self.licensing.network().requests_made(),
+            },
+            "engines": schemes,
+            "registered": view.len(),
+            "assets": assets,
+            "licenses": licenses,
+        })
+        .to_string())
+    }
+}

@@ -1,0 +1,129 @@
+//! What a player plays instead of the remote source, and the handles it needs for that.
+
+use std::path::Path;
+
+use super::registry::Registry;
+use super::status::not_found;
+use super::types::{LocalLicense, LocalMediaSource};
+use crate::error::{Code, Error, Result};
+use crate::license::{Predecessor, activate};
+use crate::model::license::{Handle, LicenseTimes};
+use crate::model::{AssetId, Expiry, LicenseId, LicenseState, Remaining};
+use crate::store::LicenseRow;
+
+impl Registry {
+    /// The local source of a registered asset. `path`, if given, must be the registered one.
+    pub(crate) fn local_source(&self, asset_id: &AssetId, path: Option<&Path>) -> Result<LocalMediaSource> {
+        let stored = path.map(|path| self.stored_path(path)).transpose()?;
+        let entry = {
+            let view = self.view()?;
+            view.registered(asset_id).cloned().ok_or_else(|| not_found(asset_id))?
+        };
+        let summary = &entry.summary;
+        if stored.is_some_and(|stored| stored.root != summary.path.root || stored.path != summary.path.path) {
+            return Err(Error::new(Code::AssetNotFound, format!("the asset {asset_id} is registered at another path")));
+        }
+        let url = entry.url.clone().ok_or_else(|| {
+            Error::new(Code::MediaNotFound, format!("the root of the asset {asset_id} was not given in this run"))
+        })?;
+        let licenses = if summary.is_protected { self.local_licenses(asset_id)? } else { Vec::new() };
+        Ok(LocalMediaSource {
+            asset_id: summary.asset_id.clone(),
+            entry_id: summary.entry_id.clone(),
+            url,
+            format: summary.format,
+            licenses,
+        })
+    }
+
+    fn local_licenses(&self, asset_id: &AssetId) -> Result<Vec<LocalLicense>> {
+        let rows = self.store().read(|tx| tx.licenses_of(self.profile(), asset_id))?;
+        let active = rows.into_iter().filter(|row| row.state == LicenseState::Active);
+        Ok(active
+            .map(|row| LocalLicense {
+                license_id: row.license_id,
+                scheme: row.request.scheme,
+                key_ids: row.request.key_ids,
+                init_data: row.request.init_data,
+            })
+            .collect())
+    }
+
+    /// The CDM's handle of an active licence of this profile.
+    pub(crate) fn license_handle(&self, license_id: &LicenseId) -> Result<Handle> {
+        Ok(self.licensing.stored(&self.active_license(license_id)?)?.handle)
+    }
+
+    fn active_license(&self, license_id: &LicenseId) -> Result<LicenseRow> {
+        let row = self.store().read(|tx| tx.license(license_id))?;
+        row.filter(|row| row.state == LicenseState::Active && row.profile == *self.profile())
+            .ok_or_else(|| Error::new(Code::LicenseMissing, format!("there is no active licence {license_id}")))
+    }
+
+    /// A CDM changed a handle by itself: the licence goes on under the new one, and a new id. The old handle is dropped
+    /// only when the new one is safe.
+    pub(crate) fn handle_changed(
+        &self,
+        license_id: &LicenseId,
+        handle: &Handle,
+        times: LicenseTimes,
+    ) -> Result<LicenseId> {
+        if handle.is_empty() {
+            return Err(Error::new(Code::InvalidArgument, "the new handle is empty"));
+        }
+        let old = self.active_license(license_id)?;
+        if old.handle_digest == Some(handle.digest()) {
+            return Ok(old.license_id);
+        }
+        let now_ms = self.clock.now_ms();
+        let expires = match times.license {
+            Remaining::Seconds(left_s) => {
+                let left_ms = i64::try_from(left_s.saturating_mul(1000)).unwrap_or(i64::MAX);
+                old.expires.or_earlier(Expiry::At(now_ms.saturating_add(left_ms)))
+            }
+            Remaining::Unknown | Remaining::Unlimited => old.expires,
+        };
+        let row = LicenseRow {
+            license_id: LicenseId::random()?,
+            state: LicenseState::Stored,
+            handle_digest: Some(handle.digest()),
+            replaces: Some(old.license_id.clone()),
+            expires,
+            playback_window_s: match times.playback {
+                Remaining::Seconds(window_s) => Some(window_s),
+                Remaining::Unlimited => None,
+                Remaining::Unknown => old.playback_window_s,
+            },
+            ..old.clone()
+        };
+        let _claim = self.shared.in_flight.claim(&row.license_id);
+        self.licensing.vault.store(&row.license_id, handle)?;
+        self.store().write(|tx| {
+            tx.insert_license(&row)?;
+            activate(tx, &row, Predecessor::LivesOn)
+        })?;
+        self.changed(&row.asset_id)?;
+        tracing::info!(license = %row.license_id, "the CDM changed a handle");
+        Ok(row.license_id)
+    }
+
+    /// The first playback starts the window that a licence may have.
+    pub(crate) fn playback_started(&self, asset_id: &AssetId, at_ms: i64) -> Result<()> {
+        let has_started = {
+            let view = self.view()?;
+            let entry = view.registered(asset_id).ok_or_else(|| not_found(asset_id))?;
+            entry.summary.playback_started_at_ms.is_some()
+        };
+        if has_started {
+            return Ok(());
+        }
+        self.store().write(|tx| match tx.asset(self.profile(), asset_id)? {
+            Some(mut row) if row.playback_started_at_ms.is_none() => {
+                row.playback_started_at_ms = Some(at_ms);
+                tx.update_asset(&row)
+            }
+            _ => Ok(()),
+        })?;
+        self.changed(asset_id)
+    }
+}

@@ -1,0 +1,156 @@
+//! Where media lies: paths are kept relative to a named root, because containers move.
+
+use std::path::{Component, Path, PathBuf};
+
+use super::types::Root;
+use crate::error::{Code, Error, Quoted, Result};
+use crate::store::StoredPath;
+
+const MAX_PATH_BYTES: usize = 4096;
+
+/// Checks a path that the app gave: absolute, UTF-8, without NUL and `..`.
+///
+/// Fails with `RelativePath` or `InvalidArgument`.
+pub(crate) fn check(path: &Path) -> Result<&str> {
+    let invalid = |message: &'static str| Err(Error::new(Code::InvalidArgument, message));
+    let Some(text) = path.to_str() else { return invalid("the path is not UTF-8") };
+    if text.is_empty() {
+        return invalid("the path is empty");
+    }
+    if text.len() > MAX_PATH_BYTES || text.contains('\0') {
+        return invalid("the path is longer than 4096 bytes or has a NUL character");
+    }
+    if !path.is_absolute() {
+        return Err(Error::new(
+            Code::RelativePath,
+            format!("the path {} is relative; give an absolute one", Quoted(text)),
+        ));
+    }
+    if path.components().any(|component| component == Component::ParentDir) {
+        return invalid("the path has a '..'; give the path that it leads to");
+    }
+    Ok(text)
+}
+
+/// Checks the roots: short names, each once, absolute paths.
+pub(crate) fn check_roots(roots: &[Root]) -> Result<()> {
+    for (index, root) in roots.iter().enumerate() {
+        check(&root.path)?;
+        if root.name.is_empty() || root.name.len() > 64 {
+            return Err(Error::new(Code::InvalidArgument, "a root's name is empty or longer than 64 bytes"));
+        }
+        if roots.iter().take(index).any(|other| other.name == root.name) {
+            return Err(Error::new(Code::InvalidArgument, format!("two roots are named {}", Quoted(&root.name))));
+        }
+    }
+    Ok(())
+}
+
+/// A path as it is stored: below the root with the longest matching path, else absolute.
+pub(crate) fn to_stored(path: &Path, manifest: Option<&Path>, roots: &[Root]) -> Result<StoredPath> {
+    let text = check(path)?;
+    let below = roots
+        .iter()
+        .filter_map(|root| Some((root, below(path, &root.path)?)))
+        .max_by_key(|(root, _)| root.path.as_os_str().len());
+    let manifest = manifest.map(check_relative).transpose()?;
+    Ok(match below {
+        Some((root, relative)) => {
+            StoredPath { root: Some(root.name.clone()), path: check_relative(&relative)?, manifest }
+        }
+        None => StoredPath { root: None, path: text.to_owned(), manifest },
+    })
+}
+
+/// The path below a root: as written, or after both were resolved (`/var` is a link to `/private/var` on iOS).
+fn below(path: &Path, root: &Path) -> Option<PathBuf> {
+    if let Ok(relative) = path.strip_prefix(root) {
+        return Some(relative.to_owned());
+    }
+    let (path, root) = (path.canonicalize().ok()?, root.canonicalize().ok()?);
+    path.strip_prefix(root).ok().map(Path::to_owned)
+}
+
+fn check_relative(path: &Path) -> Result<String> {
+    path.to_str().map(str::to_owned).ok_or_else(|| Error::new(Code::InvalidArgument, "the path is not UTF-8"))
+}
+
+/// Where a stored path lies in this run; `None` if its root was not given.
+pub(crate) fn registered_path(stored: &StoredPath, roots: &[Root]) -> Option<PathBuf> {
+    match &stored.root {
+        None => Some(PathBuf::from(&stored.path)),
+        // An empty relative path is the root itself; joining it would add a slash.
+        Some(name) => roots
+            .iter()
+            .find(|root| root.name == *name)
+            .map(|root| if stored.path.is_empty() { root.path.clone() } else { root.path.join(&stored.path) }),
+    }
+}
+
+/// What a player opens: the manifest or media file.
+pub(crate) fn playable_path(stored: &StoredPath, roots: &[Root]) -> Option<PathBuf> {
+    let path = registered_path(stored, roots)?;
+    Some(match &stored.manifest {
+        Some(manifest) => path.join(manifest),
+        None => path,
+    })
+}
+
+/// A `file:` URL of an absolute path.
+pub(crate) fn file_url(path: &Path) -> Result<String> {
+    url::Url::from_file_path(path)
+        .map(String::from)
+        .map_err(|()| Error::new(Code::RelativePath, "the path is not absolute"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn root(name: &str, path: &str) -> Root {
+        Root { name: name.into(), path: path.into() }
+    }
+
+    #[test]
+    fn a_path_below_a_root_survives_a_move_of_the_container() {
+        let stored = to_stored(
+            Path::new("/data/a/downloads/film"),
+            Some(Path::new("m.mpd")),
+            &[root("downloads", "/data/a/downloads")],
+        );
+        let stored = stored.unwrap();
+        assert_eq!((stored.root.as_deref(), stored.path.as_str()), (Some("downloads"), "film"));
+        let moved = [root("downloads", "/data/b/x")];
+        assert_eq!(playable_path(&stored, &moved).unwrap(), Path::new("/data/b/x/film/m.mpd"));
+    }
+
+    #[test]
+    fn the_innermost_root_wins_and_a_path_outside_stays_absolute() {
+        let roots = [root("all", "/data"), root("films", "/data/films")];
+        assert_eq!(to_stored(Path::new("/data/films/a"), None, &roots).unwrap().root.as_deref(), Some("films"));
+        assert_eq!(to_stored(Path::new("/database/a"), None, &roots).unwrap().root, None);
+        assert_eq!(to_stored(Path::new("/data"), None, &roots).unwrap().path, "");
+        assert_eq!(
+            registered_path(&to_stored(Path::new("/data"), None, &roots).unwrap(), &roots).unwrap(),
+            Path::new("/data")
+        );
+    }
+
+    #[test]
+    fn a_path_that_means_nothing_later_is_refused() {
+        for (path, code) in [
+            ("", Code::InvalidArgument),
+            ("films/a", Code::RelativePath),
+            ("/films/../etc/passwd", Code::InvalidArgument),
+            ("/a\0b", Code::InvalidArgument),
+        ] {
+            assert_eq!(check(Path::new(path)).unwrap_err().code(), code, "{path:?}");
+        }
+        assert_eq!(check(Path::new(&format!("/{}", "x".repeat(5000)))).unwrap_err().code(), Code::InvalidArgument);
+    }
+
+    #[test]
+    fn a_file_url_is_escaped() {
+        assert_eq!(file_url(Path::new("/a b/ü#?.mpd")).unwrap(), "file:///a%20b/%C3%BC%23%3F.mpd");
+    }
+}

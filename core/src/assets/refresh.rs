@@ -1,0 +1,287 @@
+//! Refresh: new licences for a registered asset, by the source's policy. What still works is kept until its successor
+//! does.
+
+use std::sync::Arc;
+
+use super::register::{check_metadata, check_source};
+use super::registry::Registry;
+use super::status::not_found;
+use super::types::{Refresh, Renewal};
+use crate::cancel::Cancellation;
+use crate::error::{Code, Error, Result};
+use crate::license::{Ask, Obtained, Plan, Predecessor, activate, drop_intent, plan};
+use crate::manifest::{self, Protection};
+use crate::model::license::ReleaseOutcome;
+use crate::model::{AssetId, AssetStatus, DrmParams, KeyRequest, LicenseId, LicenseState, RenewalPolicy};
+use crate::store::{AssetRow, AssetState, LicenseRow};
+
+impl Registry {
+    /// Gets new licences for an asset and stores what else is new.
+    pub(crate) fn refresh(
+        self: &Arc<Self>,
+        asset_id: &AssetId,
+        refresh: Refresh,
+        cancel: &Cancellation,
+    ) -> Result<AssetStatus> {
+        check_metadata(refresh.metadata.as_deref())?;
+        if let Some(source) = &refresh.source {
+            check_source(source)?;
+        }
+        let turn = self.turn(asset_id, cancel)?;
+        let mut asset = self.registered_row(asset_id)?;
+        asset.source = refresh.source.unwrap_or(asset.source);
+        asset.metadata = refresh.metadata.or(asset.metadata);
+        asset.updated_at_ms = self.clock.now_ms();
+        if asset.is_protected {
+            self.renew_from_ledger(&asset, cancel)?;
+        }
+        self.store().write(|tx| tx.update_asset(&asset))?;
+        self.changed(asset_id)?;
+        drop(turn);
+        tracing::info!(asset = %asset_id, "refreshed");
+        self.status(asset_id)
+    }
+
+    /// Refreshes every asset whose licences end within so many seconds.
+    pub(crate) fn renew_all(self: &Arc<Self>, expiring_within_s: u64, cancel: &Cancellation) -> Result<Vec<Renewal>> {
+        let now_ms = self.clock.now_ms();
+        let due: Vec<AssetId> = self
+            .fresh_view()?
+            .all()
+            .into_iter()
+            .filter(|entry| entry.summary.is_protected)
+            .filter(|entry| match entry.active().next() {
+                Some(_) => entry.expires().remaining_s(now_ms).is_some_and(|rest_s| rest_s <= expiring_within_s),
+                // Without a licence it needs one more than any other.
+                None => true,
+            })
+            .map(|entry| entry.summary.asset_id.clone())
+            .collect();
+        let mut renewals = Vec::with_capacity(due.len());
+        for asset_id in due {
+            cancel.check()?;
+            let error = self.refresh(&asset_id, Refresh::default(), cancel).err();
+            renewals.push(Renewal { asset_id, error });
+        }
+        Ok(renewals)
+    }
+
+    /// A registered asset's row. `AssetNotFound` if there is none.
+    pub(crate) fn registered_row(&self, asset_id: &AssetId) -> Result<AssetRow> {
+        let row = self.store().read(|tx| tx.asset(self.profile(), asset_id))?;
+        row.filter(|row| row.state == AssetState::Registered).ok_or_else(|| not_found(asset_id))
+    }
+
+    /// Asks for the same licences again. The media is read only if the ledger does not say what to ask for.
+    fn renew_from_ledger(self: &Arc<Self>, asset: &AssetRow, cancel: &Cancellation) -> Result<()> {
+        let active = self.active_rows(&asset.asset_id)?;
+        let served = self.licensing.engines.schemes();
+        let params = asset.source.drm.iter().find(|params| served.contains(&params.scheme));
+        let same_scheme = params.filter(|params| active.iter().all(|row| row.request.scheme == params.scheme));
+        match same_scheme {
+            Some(params) if !active.is_empty() => {
+                let params = params.clone();
+                self.check_reachable(&params)?;
+                self.renew_by_policy(asset, &params, again(&active, &params), active, cancel)
+            }
+            _ => {
+                let path = super::paths::registered_path(&asset.path, self.roots())
+                    .ok_or_else(|| Error::new(Code::MediaNotFound, "the asset's root was not given in this run"))?;
+                let protection = manifest::inspect(&manifest::find_format(&path, Some(asset.format))?)?;
+                self.renew_licenses(asset, &protection, cancel)
+            }
+        }
+    }
+
+    /// Asks for the licences that the media needs now, in place of those that are there.
+    pub(crate) fn renew_licenses(
+        self: &Arc<Self>,
+        asset: &AssetRow,
+        protection: &Protection,
+        cancel: &Cancellation,
+    ) -> Result<()> {
+        let Plan { params, requests } = plan(protection, &asset.source.drm, &self.licensing.engines.schemes())?;
+        self.check_reachable(&params)?;
+        let active = self.active_rows(&asset.asset_id)?;
+        let wanted: Vec<Wanted> = requests.into_iter().map(|request| Wanted::instead_of(request, &active)).collect();
+        self.renew_by_policy(asset, &params, wanted, active, cancel)
+    }
+
+    fn active_rows(&self, asset_id: &AssetId) -> Result<Vec<LicenseRow>> {
+        let rows = self.store().read(|tx| tx.licenses_of(self.profile(), asset_id))?;
+        Ok(rows.into_iter().filter(|row| row.state == LicenseState::Active).collect())
+    }
+
+    fn renew_by_policy(
+        self: &Arc<Self>,
+        asset: &AssetRow,
+        params: &DrmParams,
+        wanted: Vec<Wanted>,
+        active: Vec<LicenseRow>,
+        cancel: &Cancellation,
+    ) -> Result<()> {
+        match params.renewal {
+            RenewalPolicy::AcquireThenRelease => self.acquire_then_release(asset, params, wanted, &active, cancel),
+            RenewalPolicy::InPlace => self.renew_in_place(asset, params, wanted, &active, cancel),
+            RenewalPolicy::ReleaseThenAcquire => {
+                for row in &active {
+                    self.release_first(row)?;
+                }
+                self.changed(&asset.asset_id)?;
+                let wanted = wanted.into_iter().map(|wanted| Wanted { replaces: None, ..wanted }).collect();
+                self.acquire_then_release(asset, params, wanted, &[], cancel)
+            }
+        }
+    }
+
+    fn acquire_then_release(
+        self: &Arc<Self>,
+        asset: &AssetRow,
+        params: &DrmParams,
+        wanted: Vec<Wanted>,
+        active: &[LicenseRow],
+        cancel: &Cancellation,
+    ) -> Result<()> {
+        let asset_id = &asset.asset_id;
+        let requests = wanted.into_iter().map(|wanted| (wanted.request, wanted.replaces));
+        let intents = self.licensing.intents(self.profile(), asset_id, params, requests)?;
+        let _claims: Vec<_> = intents.iter().map(|intent| self.shared.in_flight.claim(&intent.license_id)).collect();
+        self.store().write(|tx| intents.iter().try_for_each(|intent| tx.insert_license(intent)))?;
+        let outcome = self.obtain_all(&intents, cancel).and_then(|obtained| {
+            self.store().write(|tx| {
+                obtained.iter().try_for_each(|row| activate(tx, row, Predecessor::IsReleased))?;
+                // Licences that no new one takes the place of are not needed any more.
+                for old in active {
+                    if tx.license(&old.license_id)?.is_some_and(|now| now.state == LicenseState::Active) {
+                        tx.set_license_state(&old.license_id, LicenseState::Superseded)?;
+                    }
+                }
+                Ok(())
+            })
+        });
+        if outcome.is_err() {
+            self.take_back(&intents)?;
+        }
+        self.changed(asset_id)?;
+        self.settle_soon();
+        outcome
+    }
+
+    /// One licence after the other; each is whole before the next is asked for.
+    fn renew_in_place(
+        self: &Arc<Self>,
+        asset: &AssetRow,
+        params: &DrmParams,
+        wanted: Vec<Wanted>,
+        active: &[LicenseRow],
+        cancel: &Cancellation,
+    ) -> Result<()> {
+        for wanted in wanted {
+            let old = active.iter().find(|row| Some(&row.license_id) == wanted.replaces.as_ref());
+            let renewed = match old {
+                Some(old) => self.renew_one(asset, params, &wanted, old, cancel),
+                None => Err(Error::new(Code::LicenseMissing, "there is no licence to renew")),
+            };
+            match renewed {
+                Ok(()) => {}
+                Err(error) if needs_a_new_license(error.code()) => {
+                    tracing::info!(asset = %asset.asset_id, code = %error.code(), "cannot renew in place; asking for a new licence");
+                    let old: Vec<_> = old.into_iter().cloned().collect();
+                    self.acquire_then_release(asset, params, vec![wanted], &old, cancel)?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn renew_one(
+        self: &Arc<Self>,
+        asset: &AssetRow,
+        params: &DrmParams,
+        wanted: &Wanted,
+        old: &LicenseRow,
+        cancel: &Cancellation,
+    ) -> Result<()> {
+        let held = self.licensing.stored(old)?;
+        let request = (wanted.request.clone(), wanted.replaces.clone());
+        let intents = self.licensing.intents(self.profile(), &asset.asset_id, params, [request])?;
+        let _claims: Vec<_> = intents.iter().map(|intent| self.shared.in_flight.claim(&intent.license_id)).collect();
+        self.store().write(|tx| intents.iter().try_for_each(|intent| tx.insert_license(intent)))?;
+        let outcome = intents.iter().try_for_each(|intent| {
+            match self.licensing.obtain(intent.clone(), Ask::Renew(held.clone()), cancel)? {
+                Obtained::Stored(row) => self.store().write(|tx| activate(tx, &row, Predecessor::IsReleased)),
+                Obtained::Continued(_) | Obtained::Renewed(_) => Ok(()),
+            }
+        });
+        if outcome.is_err() {
+            self.take_back(&intents)?;
+        }
+        self.changed(&asset.asset_id)?;
+        self.settle_soon();
+        outcome
+    }
+
+    /// For servers that count devices strictly: the old licence must be gone before a new one is granted. If the server
+    /// cannot be reached nothing is changed.
+    fn release_first(self: &Arc<Self>, row: &LicenseRow) -> Result<()> {
+        let outcome = match self.licensing.stored(row) {
+            Ok(held) => self.licensing.release_at_the_server(row, held)?,
+            Err(error) if error.code() == Code::LicenseUnreadable => ReleaseOutcome::Forgotten,
+            Err(error) => return Err(error),
+        };
+        self.licensing.finish(row, outcome).map(drop)
+    }
+
+    /// Takes back what was got in a refresh that failed.
+    fn take_back(&self, intents: &[LicenseRow]) -> Result<()> {
+        self.store().delete(|tx| {
+            for intent in intents {
+                match tx.license(&intent.license_id)?.map(|row| row.state) {
+                    Some(LicenseState::Intended) => drop_intent(tx, &intent.license_id)?,
+                    Some(LicenseState::Stored) => tx.set_license_state(&intent.license_id, LicenseState::Releasing)?,
+                    _ => {}
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+/// A licence to ask for, and the one that it takes the place of.
+struct Wanted {
+    request: KeyRequest,
+    replaces: Option<LicenseId>,
+}
+
+impl Wanted {
+    fn instead_of(request: KeyRequest, active: &[LicenseRow]) -> Self {
+        let same =
+            |row: &&LicenseRow| row.request.scheme == request.scheme && row.request.init_data == request.init_data;
+        let replaces = active.iter().find(same).map(|row| row.license_id.clone());
+        Self { request, replaces }
+    }
+}
+
+/// The same questions as before, with what may have changed in the source.
+fn again(active: &[LicenseRow], params: &DrmParams) -> Vec<Wanted> {
+    let ask = |row: &LicenseRow| {
+        let mut request = row.request.clone();
+        request.certificate = params.certificate.clone().or(request.certificate);
+        request.security_level = params.security_level;
+        Wanted { request, replaces: Some(row.license_id.clone()) }
+    };
+    active.iter().map(ask).collect()
+}
+
+/// Errors of a renewal in place after which a new licence is the way (androidx/media#919, google/ExoPlayer#8554).
+fn needs_a_new_license(code: Code) -> bool {
+    matches!(
+        code,
+        Code::RenewalNotPermitted
+            | Code::LicenseExpired
+            | Code::LicenseMissing
+            | Code::LicenseUnreadable
+            | Code::LicenseVanished
+    )
+}

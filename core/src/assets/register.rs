@@ -1,0 +1,261 @@
+//! Registration: validate, read the manifest, find init data, note the intent, ask for licences, check, store, done.
+//!
+//! Until the last step nobody sees the asset. A failure at any step takes back what came before it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::paths;
+use super::registry::Registry;
+use crate::cancel::Cancellation;
+use crate::error::{Code, Error, Result};
+use crate::license::exchange::check_params;
+use crate::license::{Ask, Obtained, Plan, Predecessor, activate, drop_intent, plan};
+use crate::manifest::{self, LocalMedia, Protection};
+use crate::model::{AssetId, AssetStatus, DrmParams, KeyId, LicenseState, MediaSource, Registration};
+use crate::ports::NetworkState;
+use crate::store::{AssetRow, AssetState, LicenseRow, StoredPath};
+
+const MAX_METADATA_BYTES: usize = 1 << 20;
+const MAX_ENTRY_ID_BYTES: usize = 1024;
+const MAX_URL_BYTES: usize = 16 * 1024;
+
+impl Registry {
+    /// Registers media, or brings an existing registration of the same media up to date.
+    pub(crate) fn register(self: &Arc<Self>, registration: Registration, cancel: &Cancellation) -> Result<AssetStatus> {
+        check_registration(&registration)?;
+        let asset_id = registration.asset_id.clone();
+        let turn = self.turn(&asset_id, cancel)?;
+        let media = manifest::find_format(&registration.path, registration.source.format)?;
+        let protection = manifest::inspect(&media)?;
+        let path = self.locate(&registration.path, &media)?;
+        cancel.check()?;
+        match self.store().read(|tx| tx.asset(self.profile(), &asset_id))? {
+            Some(existing) if existing.state == AssetState::Registered => {
+                self.register_again(existing, registration, &path, &protection, cancel)?;
+            }
+            // What is left of a registration that a crash broke off is settled first.
+            Some(_) => {
+                self.abandon(&asset_id)?;
+                self.register_new(registration, path, &media, &protection, cancel)?;
+            }
+            None => self.register_new(registration, path, &media, &protection, cancel)?,
+        }
+        drop(turn);
+        self.status(&asset_id)
+    }
+
+    fn register_new(
+        self: &Arc<Self>,
+        registration: Registration,
+        path: StoredPath,
+        media: &LocalMedia,
+        protection: &Protection,
+        cancel: &Cancellation,
+    ) -> Result<()> {
+        let mut asset = self.asset_row(registration, path, media, protection);
+        if !protection.is_protected {
+            self.store().write(|tx| tx.insert_asset(&asset))?;
+            tracing::info!(asset = %asset.asset_id, "registered, clear");
+            return self.changed(&asset.asset_id);
+        }
+        let Plan { params, requests } = plan(protection, &asset.source.drm, &self.licensing.engines.schemes())?;
+        self.check_reachable(&params)?;
+        asset.state = AssetState::Registering;
+        let requests = requests.into_iter().map(|request| (request, None));
+        let intents = self.licensing.intents(self.profile(), &asset.asset_id, &params, requests)?;
+        let _claims: Vec<_> = intents.iter().map(|intent| self.shared.in_flight.claim(&intent.license_id)).collect();
+        self.store().write(|tx| {
+            tx.insert_asset(&asset)?;
+            intents.iter().try_for_each(|intent| tx.insert_license(intent))
+        })?;
+        let outcome = self.obtain_all(&intents, cancel).and_then(|obtained| self.complete(&mut asset, &obtained));
+        if let Err(error) = outcome {
+            self.abandon(&asset.asset_id)?;
+            self.settle_soon();
+            return Err(error);
+        }
+        tracing::info!(asset = %asset.asset_id, licenses = intents.len(), "registered");
+        self.changed(&asset.asset_id)
+    }
+
+    /// Asks for one licence after the other. One whose keys an earlier one turned out to have is not asked for.
+    pub(crate) fn obtain_all(
+        self: &Arc<Self>,
+        intents: &[LicenseRow],
+        cancel: &Cancellation,
+    ) -> Result<Vec<LicenseRow>> {
+        let mut obtained: Vec<LicenseRow> = Vec::new();
+        for intent in intents {
+            if is_covered(intent, &obtained) {
+                self.store().write(|tx| drop_intent(tx, &intent.license_id))?;
+                continue;
+            }
+            match self.licensing.obtain(intent.clone(), Ask::Acquire, cancel)? {
+                Obtained::Stored(row) | Obtained::Continued(row) | Obtained::Renewed(row) => obtained.push(row),
+            }
+        }
+        Ok(obtained)
+    }
+
+    /// The last step: the asset is registered and its licences are active, in one transaction.
+    fn complete(&self, asset: &mut AssetRow, licenses: &[LicenseRow]) -> Result<()> {
+        asset.state = AssetState::Registered;
+        self.store().write(|tx| {
+            tx.update_asset(asset)?;
+            licenses.iter().try_for_each(|row| activate(tx, row, Predecessor::IsReleased))
+        })
+    }
+
+    /// Takes an incomplete registration back: what was granted is queued for release, the rest goes.
+    pub(crate) fn abandon(&self, asset_id: &AssetId) -> Result<()> {
+        self.store().delete(|tx| {
+            for row in tx.licenses_of(self.profile(), asset_id)? {
+                match row.state {
+                    LicenseState::Intended => drop_intent(tx, &row.license_id)?,
+                    LicenseState::Stored | LicenseState::Active => {
+                        tx.set_license_state(&row.license_id, LicenseState::Releasing)?;
+                    }
+                    _ => {}
+                }
+            }
+            tx.delete_asset(self.profile(), asset_id).map(drop)
+        })?;
+        self.changed(asset_id)
+    }
+
+    /// The same id again: the same media is brought up to date, other media is refused.
+    fn register_again(
+        self: &Arc<Self>,
+        mut asset: AssetRow,
+        registration: Registration,
+        path: &StoredPath,
+        protection: &Protection,
+        cancel: &Cancellation,
+    ) -> Result<()> {
+        if asset.path.root != path.root || asset.path.path != path.path {
+            return Err(Error::new(
+                Code::AssetExists,
+                format!("the id {} is registered for other media; unregister it first", asset.asset_id),
+            ));
+        }
+        asset.path = path.clone();
+        if let Some(entry_id) = registration.entry_id {
+            asset.entry_id = entry_id;
+        }
+        asset.metadata = registration.metadata.or(asset.metadata);
+        asset.source = registration.source;
+        asset.required_keys = required_keys(protection);
+        asset.is_protected = protection.is_protected;
+        asset.updated_at_ms = self.clock.now_ms();
+        let keeps_licenses = !protection.is_protected || self.licenses_are_good(&asset)?;
+        if !keeps_licenses {
+            self.renew_licenses(&asset, protection, cancel)?;
+        }
+        self.store().write(|tx| tx.update_asset(&asset))?;
+        tracing::info!(asset = %asset.asset_id, keeps_licenses, "registered again");
+        self.changed(&asset.asset_id)
+    }
+
+    /// True if nothing in the ledger speaks against the licences that the asset has.
+    fn licenses_are_good(&self, asset: &AssetRow) -> Result<bool> {
+        let now_ms = self.clock.now_ms();
+        Ok(self.fresh_view()?.registered(&asset.asset_id).is_some_and(|entry| entry.is_playable(now_ms)))
+    }
+
+    /// Where the media lies, as it is stored.
+    fn locate(&self, path: &Path, media: &LocalMedia) -> Result<StoredPath> {
+        let manifest = media.manifest.strip_prefix(path).map(Path::to_owned).unwrap_or_default();
+        let manifest: Option<PathBuf> = (!manifest.as_os_str().is_empty()).then_some(manifest);
+        paths::to_stored(path, manifest.as_deref(), self.roots())
+    }
+
+    fn asset_row(
+        &self,
+        registration: Registration,
+        path: StoredPath,
+        media: &LocalMedia,
+        protection: &Protection,
+    ) -> AssetRow {
+        let now_ms = self.clock.now_ms();
+        AssetRow {
+            profile: self.profile().clone(),
+            entry_id: registration.entry_id.unwrap_or_else(|| registration.asset_id.as_str().to_owned()),
+            asset_id: registration.asset_id,
+            state: AssetState::Registered,
+            path,
+            format: media.format,
+            is_protected: protection.is_protected,
+            source: registration.source,
+            metadata: registration.metadata,
+            required_keys: required_keys(protection),
+            key_files_missing: protection.key_files.iter().any(|file| !file.state.is_usable()),
+            registered_at_ms: now_ms,
+            updated_at_ms: now_ms,
+            playback_started_at_ms: None,
+        }
+    }
+
+    /// Fails at once where asking makes no sense: a bad URL, or no network by the app's own word.
+    pub(crate) fn check_reachable(&self, params: &DrmParams) -> Result<()> {
+        check_params(params)?;
+        if self.licensing.network().state() == NetworkState::Offline {
+            return Err(Error::new(
+                Code::Offline,
+                "a licence is needed, and the app says that there is no network; nothing was changed",
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn required_keys(protection: &Protection) -> Vec<(crate::model::InitDataTrack, Vec<KeyId>)> {
+    protection.required_keys.iter().map(|track| (track.track.clone(), track.key_ids.clone())).collect()
+}
+
+/// True if the licences that are there have every key that this one would be asked for.
+fn is_covered(intent: &LicenseRow, obtained: &[LicenseRow]) -> bool {
+    let has = |id: &KeyId| obtained.iter().any(|row| row.key_ids.as_ref().is_some_and(|ids| ids.contains(id)));
+    !intent.request.key_ids.is_empty() && intent.request.key_ids.iter().all(has)
+}
+
+/// Checks everything that the app said, before anything is read or asked.
+fn check_registration(registration: &Registration) -> Result<()> {
+    paths::check(&registration.path)?;
+    if let Some(entry_id) = &registration.entry_id {
+        check_text("entry id", entry_id, MAX_ENTRY_ID_BYTES)?;
+        if entry_id.is_empty() {
+            return Err(Error::new(Code::InvalidArgument, "the entry id is empty; leave it out to use the asset id"));
+        }
+    }
+    check_metadata(registration.metadata.as_deref())?;
+    check_source(&registration.source)
+}
+
+/// Checks the size of the app's metadata.
+pub(crate) fn check_metadata(metadata: Option<&[u8]>) -> Result<()> {
+    if metadata.is_some_and(|bytes| bytes.len() > MAX_METADATA_BYTES) {
+        return Err(Error::new(Code::InvalidArgument, "the metadata is larger than 1 MiB"));
+    }
+    Ok(())
+}
+
+/// Checks a media source.
+pub(crate) fn check_source(source: &MediaSource) -> Result<()> {
+    check_text("source id", &source.id, MAX_ENTRY_ID_BYTES)?;
+    check_text("source URL", &source.url, MAX_URL_BYTES)?;
+    for params in &source.drm {
+        // A URL is looked at closely when it is going to be used: a source may carry schemes of other platforms.
+        check_text("licence URL", &params.license_url, MAX_URL_BYTES)?;
+        check_text("certificate URL", params.certificate_url.as_deref().unwrap_or_default(), MAX_URL_BYTES)?;
+    }
+    Ok(())
+}
+
+fn check_text(what: &str, text: &str, max_bytes: usize) -> Result<()> {
+    if text.len() > max_bytes || text.contains('\0') {
+        let message = format!("the {what} is longer than {max_bytes} bytes or has a NUL character");
+        return Err(Error::new(Code::InvalidArgument, message));
+    }
+    Ok(())
+}

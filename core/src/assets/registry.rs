@@ -1,0 +1,184 @@
+//! What a manager is made of. The flows in the files beside this one work on it.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, Weak};
+use std::time::Duration;
+
+use super::clock_guard::ClockGuard;
+use super::paths;
+use super::shared::{Shared, Turn};
+use super::snapshot::Snapshot;
+use super::source_urls::SourceUrls;
+use super::types::{Config, Ports, Root};
+use crate::cancel::Cancellation;
+use crate::error::{Code, Error, Result};
+use crate::license::exchange::ExchangeContext;
+use crate::license::{Engines, Licensing, Vault};
+use crate::model::{AssetId, Profile};
+use crate::net::{Network, RetryPolicy, ServerTime};
+use crate::ports::Clock;
+use crate::store::Store;
+
+/// A manager's inside.
+pub(crate) struct Registry {
+    pub(crate) config: Config,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) licensing: Arc<Licensing>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) clock_guard: ClockGuard,
+    pub(crate) source_urls: SourceUrls,
+    // Protects the snapshot; held for a look-up, or while one asset or the whole is read again from the store. No
+    // foreign code runs under it.
+    snapshot: RwLock<Snapshot>,
+    seen_generation: AtomicU64,
+    is_closed: AtomicBool,
+    /// True until somebody has settled what the last run left behind.
+    is_unsettled: AtomicBool,
+}
+
+impl Registry {
+    /// Opens the store and reads the profile. Recovery is not done yet.
+    pub(crate) fn open(config: Config, ports: Ports) -> Result<Arc<Self>> {
+        paths::check(&config.data_dir)?;
+        paths::check_roots(&config.roots)?;
+        let shared = Shared::open(&config.data_dir)?;
+        let clock_guard = ClockGuard::new(Arc::clone(&ports.clock));
+        let store = Arc::clone(&shared.store);
+        let timeouts = config.timeouts;
+        // The network is made before the registry whose clock guard it reports to.
+        let guard_cell: Arc<OnceLock<Weak<Self>>> = Arc::default();
+        let reports_to = Arc::clone(&guard_cell);
+        let network = Network::new(Arc::clone(&ports.http), retry_policy(timeouts.network)).with_server_time(Arc::new(
+            move |time| {
+                if let Some(registry) = reports_to.get().and_then(Weak::upgrade) {
+                    registry.take_server_time(time);
+                }
+            },
+        ));
+        let licensing = Arc::new(Licensing {
+            store: Arc::clone(&store),
+            vault: Vault::new(Arc::clone(&ports.storage), ports.runtime.clone(), timeouts.delegate),
+            engines: Engines::new(ports.engines, ports.runtime.clone(), timeouts.engine),
+            exchanges: ExchangeContext {
+                network: Arc::new(network),
+                runtime: ports.runtime.clone(),
+                adapter: ports.request_adapter,
+                tokens: ports.token_provider,
+                delegate_timeout: timeouts.delegate,
+            },
+            clock: Arc::clone(&ports.clock),
+            in_flight: Arc::clone(&shared.in_flight),
+        });
+        let generation = shared.generation();
+        let snapshot = store.read(|tx| Snapshot::load(tx, &config.profile, &config.roots))?;
+        let source_urls = SourceUrls::new(ports.source_url_provider, ports.runtime, timeouts.delegate);
+        let registry = Arc::new(Self {
+            config,
+            shared,
+            licensing,
+            clock: ports.clock,
+            clock_guard,
+            source_urls,
+            snapshot: RwLock::new(snapshot),
+            seen_generation: AtomicU64::new(generation),
+            is_closed: AtomicBool::new(false),
+            is_unsettled: AtomicBool::new(true),
+        });
+        // Set once, here.
+        let _ = guard_cell.set(Arc::downgrade(&registry));
+        Ok(registry)
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.shared.store
+    }
+
+    pub(crate) fn profile(&self) -> &Profile {
+        &self.config.profile
+    }
+
+    pub(crate) fn roots(&self) -> &[Root] {
+        &self.config.roots
+    }
+
+    /// Fails with `Closed` once the manager is closed.
+    pub(crate) fn check_open(&self) -> Result<()> {
+        if self.is_closed.load(Ordering::Acquire) {
+            return Err(Error::new(Code::Closed, "the manager was closed"));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn close(&self) {
+        self.is_closed.store(true, Ordering::Release);
+    }
+
+    /// True for the first to ask, if no other process had the store open: only then are intents that nobody works on
+    /// known to be the remains of a crash.
+    pub(crate) fn is_first_alone(&self) -> bool {
+        self.is_unsettled.swap(false, Ordering::AcqRel) && self.shared.opened_alone
+    }
+
+    /// Claims an asset for a change.
+    pub(crate) fn turn<'a>(&'a self, asset_id: &AssetId, cancel: &Cancellation) -> Result<Turn<'a>> {
+        self.shared.busy.claim(self.profile(), asset_id, self.config.timeouts.engine, cancel)
+    }
+
+    /// The snapshot, read again if another manager of this process has changed something.
+    pub(crate) fn view(&self) -> Result<RwLockReadGuard<'_, Snapshot>> {
+        let generation = self.shared.generation();
+        if self.seen_generation.load(Ordering::Acquire) != generation {
+            self.reload_all(generation)?;
+        }
+        Ok(self.snapshot.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// As [`view`](Self::view), after looking whether another process has changed something.
+    pub(crate) fn fresh_view(&self) -> Result<RwLockReadGuard<'_, Snapshot>> {
+        if self.store().changed_elsewhere()? {
+            self.shared.changed();
+        }
+        self.view()
+    }
+
+    fn reload_all(&self, generation: u64) -> Result<()> {
+        let snapshot = self.store().read(|tx| Snapshot::load(tx, self.profile(), self.roots()))?;
+        *self.snapshot.write().unwrap_or_else(PoisonError::into_inner) = snapshot;
+        self.seen_generation.store(generation, Ordering::Release);
+        Ok(())
+    }
+
+    /// Takes a change of ours to one asset into the snapshot, and tells the other managers.
+    pub(crate) fn changed(&self, asset_id: &AssetId) -> Result<()> {
+        let before = self.shared.generation();
+        self.shared.changed();
+        if self.seen_generation.load(Ordering::Acquire) != before {
+            // Others have changed something, too: the next look reads everything.
+            return Ok(());
+        }
+        let mut snapshot = self.snapshot.write().unwrap_or_else(PoisonError::into_inner);
+        self.store().read(|tx| snapshot.reload(tx, self.profile(), asset_id, self.roots()))?;
+        drop(snapshot);
+        self.seen_generation.store(before + 1, Ordering::Release);
+        Ok(())
+    }
+
+    /// The stored form of a path that the app gave, to look it up by.
+    pub(crate) fn stored_path(&self, path: &Path) -> Result<crate::store::StoredPath> {
+        paths::to_stored(path, None, self.roots())
+    }
+
+    fn take_server_time(&self, time: ServerTime) {
+        if let Err(error) = self.clock_guard.confirm(self.store(), time) {
+            tracing::warn!(code = %error.code(), "a server's clock was not taken into account");
+        }
+    }
+}
+
+/// The default policy, with the app's own timeout for one request. The engine's time limits the whole.
+fn retry_policy(timeout: Duration) -> RetryPolicy {
+    let attempt_timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+    let default = RetryPolicy::default();
+    RetryPolicy { attempt_timeout_ms, deadline_ms: default.deadline_ms.max(attempt_timeout_ms), ..default }
+}

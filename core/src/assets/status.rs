@@ -1,0 +1,301 @@
+//! Status: why an asset plays or does not, from the ledger alone. `verify` asks the disk and the CDM, too.
+
+use std::collections::BTreeSet;
+
+use super::registry::Registry;
+use super::snapshot::{Entry, Snapshot};
+use super::types::Verify;
+use crate::error::{Code, Error, Remedy, Result};
+use crate::license::EngineError;
+use crate::manifest;
+use crate::model::{
+    AssetId, AssetStatus, Coverage, Expiry, LicenseState, LicenseStatus, MediaPresence, Remaining, Warning, Why,
+};
+use crate::store::{LicenseRow, LicenseSummary};
+
+/// Some players refuse to start with less than this left (ExoPlayer's `MAX_LICENSE_DURATION_TO_RENEW_SECONDS`).
+const SHORT_REST_S: u64 = 60;
+/// A licence that is granted for less than this is a test licence more often than not.
+const SHORT_LICENSE_MS: i64 = 3_600_000;
+
+impl Registry {
+    /// One status from the snapshot.
+    pub(crate) fn status(&self, asset_id: &AssetId) -> Result<AssetStatus> {
+        let clock = self.look_at_clock()?;
+        Ok(of(&*self.fresh_view()?, asset_id, clock))
+    }
+
+    /// Every registered asset's status from the snapshot.
+    pub(crate) fn statuses(&self) -> Result<Vec<AssetStatus>> {
+        let clock = self.look_at_clock()?;
+        let view = self.fresh_view()?;
+        Ok(view.all().into_iter().map(|entry| of_entry(entry, clock)).collect())
+    }
+
+    /// A status after asking the disk and the CDM as `verify` says.
+    pub(crate) fn verify(&self, asset_id: &AssetId, verify: Verify) -> Result<AssetStatus> {
+        let found = if verify.licenses { self.verify_licenses(asset_id)? } else { None };
+        let mut status = self.status(asset_id)?;
+        if let (Some(why), true) = (found, status.why == Why::Playable) {
+            set_why(&mut status, why);
+        }
+        if verify.media && status.is_registered {
+            let path = self.view()?.get(asset_id).and_then(|entry| entry.path.clone());
+            // A path under a root that was not given in this run is not there.
+            let is_there = path.is_some_and(|path| manifest::find(&path).is_ok());
+            status.media = if is_there { MediaPresence::Present } else { MediaPresence::Missing };
+            if !is_there && status.why == Why::Playable {
+                set_why(&mut status, Why::MediaMissing);
+            }
+        }
+        Ok(status)
+    }
+
+    /// Reads every active licence back and asks its CDM; what the CDM says about its life goes into the ledger.
+    fn verify_licenses(&self, asset_id: &AssetId) -> Result<Option<Why>> {
+        let rows = self.store().read(|tx| tx.licenses_of(self.profile(), asset_id))?;
+        let mut found = None;
+        for row in rows.into_iter().filter(|row| row.state == LicenseState::Active) {
+            let why = match self.inspect(&row) {
+                Ok(()) => continue,
+                Err(error) => match error.code() {
+                    Code::LicenseUnreadable => Why::LicenseUnreadable,
+                    Code::LicenseVanished => Why::LicenseVanished,
+                    Code::LicenseExpired => Why::LicenseExpired,
+                    _ => return Err(error),
+                },
+            };
+            found = found.or(Some(why));
+        }
+        Ok(found)
+    }
+
+    fn inspect(&self, row: &LicenseRow) -> Result<()> {
+        let held = self.licensing.stored(row)?;
+        let times = self
+            .licensing
+            .engines
+            .call(row.request.scheme, None, move |engine| engine.inspect(&held), drop)
+            .map_err(EngineError::into_error)?;
+        let Remaining::Seconds(left_s) = times.license else { return Ok(()) };
+        let left_ms = i64::try_from(left_s.saturating_mul(1000)).unwrap_or(i64::MAX);
+        let by_cdm = Expiry::At(self.clock.now_ms().saturating_add(left_ms));
+        // Only a renewal makes a licence last longer: a CDM that says more is not believed. Differences of a few
+        // seconds are the time that asking took.
+        let expires = row.expires.or_earlier(by_cdm);
+        if !is_about(expires, row.expires) {
+            self.store().write(|tx| match tx.license(&row.license_id)? {
+                Some(now) if now.granted_at_ms == row.granted_at_ms => {
+                    tx.update_license(&LicenseRow { expires, ..now })
+                }
+                _ => Ok(()),
+            })?;
+            self.changed(&row.asset_id)?;
+        }
+        Ok(())
+    }
+
+    fn look_at_clock(&self) -> Result<ClockView> {
+        let rollback_suspected = self.clock_guard.observe(self.store())?;
+        Ok(ClockView { now_ms: self.clock.now_ms(), rollback_suspected })
+    }
+}
+
+fn is_about(a: Expiry, b: Expiry) -> bool {
+    match (a, b) {
+        (Expiry::At(a), Expiry::At(b)) => a.abs_diff(b) < 5_000,
+        _ => a == b,
+    }
+}
+
+#[derive(Clone, Copy)]
+struct ClockView {
+    now_ms: i64,
+    rollback_suspected: bool,
+}
+
+fn of(view: &Snapshot, asset_id: &AssetId, clock: ClockView) -> AssetStatus {
+    match view.get(asset_id) {
+        Some(entry) => of_entry(entry, clock),
+        None => {
+            let mut status = blank(asset_id.clone(), clock.now_ms);
+            status.pending_releases = view.pending_releases(asset_id);
+            set_why(&mut status, Why::NotRegistered);
+            status
+        }
+    }
+}
+
+fn of_entry(entry: &Entry, clock: ClockView) -> AssetStatus {
+    let summary = &entry.summary;
+    let mut status = blank(summary.asset_id.clone(), clock.now_ms);
+    status.format = Some(summary.format);
+    status.root.clone_from(&summary.path.root);
+    status.pending_releases = summary.pending_releases;
+    status.licenses = summary.licenses.iter().map(license_status).collect();
+    status.playback_window_s = entry.active().filter_map(|license| license.playback_window_s).min();
+    status.playback_expires = entry.playback_expires();
+    status.expires = entry.expires();
+    status.warnings = warnings(entry, clock);
+    let why = entry.why(clock.now_ms);
+    status.is_registered = !matches!(why, Why::Registering);
+    set_why(&mut status, why);
+    status
+}
+
+fn blank(asset_id: AssetId, now_ms: i64) -> AssetStatus {
+    AssetStatus {
+        asset_id,
+        is_registered: false,
+        is_playable: false,
+        why: Why::NotRegistered,
+        message: String::new(),
+        remedy: Remedy::Nothing,
+        expires: Expiry::Unknown,
+        playback_expires: Expiry::Unknown,
+        playback_window_s: None,
+        licenses: Vec::new(),
+        media: MediaPresence::NotChecked,
+        warnings: Vec::new(),
+        format: None,
+        root: None,
+        pending_releases: 0,
+        checked_at_ms: now_ms,
+    }
+}
+
+fn license_status(license: &LicenseSummary) -> LicenseStatus {
+    LicenseStatus {
+        license_id: license.license_id.clone(),
+        scheme: license.scheme,
+        state: license.state,
+        expires: license.expires,
+        key_ids: license.requested_key_ids.clone(),
+        coverage: license.coverage,
+        granted_at_ms: license.granted_at_ms,
+    }
+}
+
+impl Entry {
+    /// The licences that a player uses.
+    pub(crate) fn active(&self) -> impl Iterator<Item = &LicenseSummary> {
+        self.summary.licenses.iter().filter(|license| license.state == LicenseState::Active)
+    }
+
+    /// True if nothing in the ledger stands in the way.
+    pub(crate) fn is_playable(&self, now_ms: i64) -> bool {
+        self.why(now_ms) == Why::Playable
+    }
+
+    /// The first reason that stands in the way.
+    fn why(&self, now_ms: i64) -> Why {
+        use crate::store::AssetState;
+        if self.summary.state == AssetState::Registering {
+            return Why::Registering;
+        }
+        if !self.summary.is_protected {
+            return Why::Playable;
+        }
+        if self.active().next().is_none() {
+            return Why::LicenseMissing;
+        }
+        if self.license_expires().is_over(now_ms) {
+            return Why::LicenseExpired;
+        }
+        if self.playback_expires().is_over(now_ms) {
+            return Why::PlaybackWindowOver;
+        }
+        if self.active().any(|license| license.coverage == Coverage::Missing) || self.lacks_a_license() {
+            return Why::KeyMissing;
+        }
+        Why::Playable
+    }
+
+    /// True if a needed key was asked for with no licence; unknown does not count.
+    fn lacks_a_license(&self) -> bool {
+        let asked: BTreeSet<_> = self.active().flat_map(|license| license.requested_key_ids.iter()).collect();
+        let all_say = self.active().all(|license| !license.requested_key_ids.is_empty());
+        all_say && self.summary.required_key_ids.iter().any(|id| !asked.contains(id))
+    }
+
+    fn license_expires(&self) -> Expiry {
+        if self.summary.is_protected && self.active().next().is_none() {
+            return Expiry::Unknown;
+        }
+        self.active().map(|license| license.expires).fold(Expiry::Never, Expiry::or_earlier)
+    }
+
+    /// The end of the playback window.
+    fn playback_expires(&self) -> Expiry {
+        let Some(window_s) = self.active().filter_map(|license| license.playback_window_s).min() else {
+            return Expiry::Never;
+        };
+        match self.summary.playback_started_at_ms {
+            Some(started_ms) => {
+                let window_ms = i64::try_from(window_s.saturating_mul(1000)).unwrap_or(i64::MAX);
+                Expiry::At(started_ms.saturating_add(window_ms))
+            }
+            None => Expiry::Unknown,
+        }
+    }
+
+    /// The earlier of licence and window; a window that does not run yet does not count.
+    pub(crate) fn expires(&self) -> Expiry {
+        match self.playback_expires() {
+            Expiry::Unknown | Expiry::Never => self.license_expires(),
+            window => self.license_expires().or_earlier(window),
+        }
+    }
+}
+
+fn warnings(entry: &Entry, clock: ClockView) -> Vec<Warning> {
+    let is_protected = entry.summary.is_protected;
+    let expires = entry.expires();
+    let is_short = |license: &LicenseSummary| match license.expires {
+        Expiry::At(at_ms) => at_ms.saturating_sub(license.granted_at_ms) < SHORT_LICENSE_MS,
+        _ => false,
+    };
+    let rest_s = expires.remaining_s(clock.now_ms);
+    [
+        (Warning::ClockRollbackSuspected, clock.rollback_suspected),
+        (Warning::PathOutsideRoots, entry.summary.path.root.is_none()),
+        (Warning::KeyFileNotLocal, entry.summary.key_files_missing),
+        (Warning::LessThanAMinuteLeft, rest_s.is_some_and(|rest_s| (1..SHORT_REST_S).contains(&rest_s))),
+        (Warning::ShortLicense, entry.active().any(is_short)),
+        (Warning::ExpiryUnknown, is_protected && entry.active().any(|license| license.expires == Expiry::Unknown)),
+    ]
+    .into_iter()
+    .filter_map(|(warning, applies)| applies.then_some(warning))
+    .collect()
+}
+
+/// Sets the reason, and the sentence and remedy that go with it.
+fn set_why(status: &mut AssetStatus, why: Why) {
+    let (message, remedy) = explain(why);
+    status.why = why;
+    status.is_playable = why == Why::Playable;
+    message.clone_into(&mut status.message);
+    status.remedy = remedy;
+}
+
+fn explain(why: Why) -> (&'static str, Remedy) {
+    match why {
+        Why::Playable => ("ready to play without a network", Remedy::Nothing),
+        Why::NotRegistered => ("no asset with this id is registered in this profile", Remedy::Reregister),
+        Why::Registering => ("the registration has not ended yet", Remedy::Retry),
+        Why::LicenseMissing => ("the media is protected and has no licence", Remedy::Reregister),
+        Why::LicenseUnreadable => ("the secret storage no longer gives the licence back", Remedy::Reregister),
+        Why::LicenseVanished => ("the CDM no longer holds the licence", Remedy::Reregister),
+        Why::LicenseExpired => ("the licence has expired; refresh it while online", Remedy::GoOnline),
+        Why::PlaybackWindowOver => {
+            ("the time allowed after the first playback is over; refresh the licence while online", Remedy::GoOnline)
+        }
+        Why::KeyMissing => ("a track's key is in none of the licences", Remedy::Reregister),
+        Why::MediaMissing => ("the media is not at its path", Remedy::Repair),
+    }
+}
+
+/// An error for a flow that needs a registered asset.
+pub(crate) fn not_found(asset_id: &AssetId) -> Error {
+    Error::new(Code::AssetNotFound, format!("no asset {asset_id} is registered in this profile"))
+}

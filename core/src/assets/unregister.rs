@@ -1,0 +1,61 @@
+//! Unregistration: gone for the user at once. Neither the media nor a network is needed.
+
+use std::sync::Arc;
+
+use super::registry::Registry;
+use super::types::{Settlement, Unregistered};
+use crate::cancel::Cancellation;
+use crate::error::Result;
+use crate::model::AssetId;
+
+impl Registry {
+    /// Drops a registration and queues the release of its licences.
+    pub(crate) fn unregister(self: &Arc<Self>, asset_id: &AssetId) -> Result<Unregistered> {
+        let turn = self.turn(asset_id, &Cancellation::new())?;
+        let was_registered = self.store().read(|tx| tx.asset(self.profile(), asset_id))?.is_some();
+        if was_registered {
+            self.abandon(asset_id)?;
+            tracing::info!(asset = %asset_id, "unregistered");
+        }
+        drop(turn);
+        let pending_releases = self.view()?.pending_releases(asset_id);
+        if pending_releases > 0 {
+            self.settle_soon();
+        }
+        Ok(Unregistered { was_registered, pending_releases })
+    }
+
+    /// Drops every registration of the profile. Returns how many.
+    pub(crate) fn remove_all(self: &Arc<Self>) -> Result<u32> {
+        let ids: Vec<AssetId> =
+            self.fresh_view()?.all().into_iter().map(|entry| entry.summary.asset_id.clone()).collect();
+        let mut removed = 0;
+        for asset_id in ids {
+            removed += u32::from(self.unregister(&asset_id)?.was_registered);
+        }
+        Ok(removed)
+    }
+
+    /// Recovers what a crash left, sends queued releases, and counts what the CDMs hold that is not ours.
+    pub(crate) fn settle(self: &Arc<Self>, even_if_not_due: bool) -> Result<Settlement> {
+        let foreign = self.licensing.recover(self.is_first_alone())?;
+        let drained = self.licensing.drain_releases(even_if_not_due)?;
+        // Pending releases of any asset may have changed.
+        self.shared.changed();
+        Ok(Settlement { released: drained.released, forgotten: drained.forgotten, pending: drained.pending, foreign })
+    }
+
+    /// Settles on a thread of its own; a failure is tried again at the next occasion.
+    pub(crate) fn settle_soon(self: &Arc<Self>) {
+        if self.store().is_read_only() {
+            return;
+        }
+        let this = Arc::downgrade(self);
+        self.licensing.engines.runtime().spawn_blocking(move || {
+            let Some(registry) = this.upgrade() else { return };
+            if let Err(error) = registry.settle(false) {
+                tracing::info!(code = %error.code(), "settling waits");
+            }
+        });
+    }
+}

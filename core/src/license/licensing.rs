@@ -1,0 +1,121 @@
+//! What every licence flow works with.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::engines::Engines;
+use super::exchange::{Exchange, ExchangeContext};
+use super::vault::Vault;
+use crate::cancel::Cancellation;
+use crate::error::Result;
+use crate::model::license::{HandleDigest, StoredLicense};
+use crate::model::{AssetId, Coverage, DrmParams, Expiry, KeyRequest, LicenseId, LicenseState, Profile};
+use crate::net::Network;
+use crate::ports::Clock;
+use crate::store::{LicenseRow, Store};
+
+/// The ledger and everything a step in it needs: store, vault, engines, network.
+pub(crate) struct Licensing {
+    pub(crate) store: Arc<Store>,
+    pub(crate) vault: Vault,
+    pub(crate) engines: Engines,
+    pub(crate) exchanges: ExchangeContext,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Shared by all managers over one store.
+    pub(crate) in_flight: Arc<InFlight>,
+}
+
+impl Licensing {
+    /// Rows for licences that are about to be asked for, one per request. Nothing is written yet.
+    pub(crate) fn intents(
+        &self,
+        profile: &Profile,
+        asset_id: &AssetId,
+        params: &DrmParams,
+        requests: impl IntoIterator<Item = (KeyRequest, Option<LicenseId>)>,
+    ) -> Result<Vec<LicenseRow>> {
+        let held_before: Option<Vec<HandleDigest>> =
+            self.engines.held_by(params.scheme).map(|held| held.iter().map(|handle| handle.digest()).collect());
+        let now_ms = self.clock.now_ms();
+        let grace_ms = i64::try_from(self.engines.timeout().as_millis()).unwrap_or(i64::MAX).saturating_mul(2);
+        requests
+            .into_iter()
+            .map(|(request, replaces)| {
+                Ok(LicenseRow {
+                    license_id: LicenseId::random()?,
+                    profile: profile.clone(),
+                    asset_id: asset_id.clone(),
+                    state: LicenseState::Intended,
+                    request,
+                    params: params.clone(),
+                    handle_digest: None,
+                    held_before: held_before.clone(),
+                    replaces,
+                    granted_at_ms: 0,
+                    expires: Expiry::Unknown,
+                    playback_window_s: None,
+                    coverage: Coverage::Unknown,
+                    key_ids: None,
+                    release_attempts: 0,
+                    // Until then another process leaves it alone: it may be under way.
+                    next_attempt_at_ms: now_ms.saturating_add(grace_ms),
+                    last_error: None,
+                })
+            })
+            .collect()
+    }
+
+    /// The network, lent to an engine for one call about this licence.
+    pub(crate) fn exchange(&self, row: &LicenseRow, cancel: &Cancellation) -> Arc<Exchange> {
+        let (asset_id, params) = (row.asset_id.clone(), row.params.clone());
+        Exchange::new(self.exchanges.clone(), asset_id, params, Some(&row.request), cancel.clone())
+    }
+
+    /// The network itself.
+    pub(crate) fn network(&self) -> &Network {
+        &self.exchanges.network
+    }
+
+    /// A licence of the ledger as an engine takes it. Fails with a `Storage…` code or `LicenseUnreadable`.
+    pub(crate) fn stored(&self, row: &LicenseRow) -> Result<StoredLicense> {
+        let known: Vec<HandleDigest> = row.handle_digest.into_iter().collect();
+        Ok(StoredLicense {
+            license_id: row.license_id.clone(),
+            scheme: row.request.scheme,
+            handle: self.vault.load_known(&row.license_id, &known)?,
+            request: row.request.clone(),
+        })
+    }
+}
+
+/// The intents that this process is working on, so that nobody here takes them for the remains of a crash.
+#[derive(Debug, Default)]
+pub(crate) struct InFlight {
+    // Protects a set of ids; held for one look-up or change.
+    ids: Mutex<HashSet<LicenseId>>,
+}
+
+impl InFlight {
+    /// Claims an intent until the guard is dropped.
+    pub(crate) fn claim(self: &Arc<Self>, id: &LicenseId) -> Claim {
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone());
+        Claim { of: Arc::clone(self), id: id.clone() }
+    }
+
+    pub(crate) fn contains(&self, id: &LicenseId) -> bool {
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner).contains(id)
+    }
+}
+
+/// See [`InFlight::claim`].
+#[derive(Debug)]
+pub(crate) struct Claim {
+    of: Arc<InFlight>,
+    id: LicenseId,
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.of.ids.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+    }
+}

@@ -1,0 +1,243 @@
+//! One licence from intent to stored: ask the engine, check what it got, store the handle, read it back.
+//!
+//! Whatever goes wrong after the server has granted something ends in a licence that is queued for release, never in
+//! one that nobody knows.
+
+use std::sync::Arc;
+
+use super::engines::EngineError;
+use super::grant::{CheckedGrant, check_grant};
+use super::ledger::{Predecessor, activate};
+use super::licensing::Licensing;
+use crate::cancel::Cancellation;
+use crate::error::{Code, Error, Result};
+use crate::model::license::{GrantedHandle, Handle, LicenseGrant, StoredLicense};
+use crate::model::{DrmScheme, LicenseId, LicenseState};
+use crate::store::{LicenseRow, WriteTx};
+
+/// How to ask.
+pub(crate) enum Ask {
+    /// For a licence of its own.
+    Acquire,
+    /// For a renewal of this one.
+    Renew(StoredLicense),
+}
+
+/// What was got.
+#[derive(Debug)]
+pub(crate) enum Obtained {
+    /// A licence of its own; its row is now `Stored`.
+    Stored(LicenseRow),
+    /// The licence it replaces lives on in it: it was written down as its successor and is `Active`.
+    Continued(LicenseRow),
+    /// The held licence was renewed under its own handle. Its row has the new times, the intent is gone.
+    Renewed(LicenseRow),
+}
+
+impl Licensing {
+    /// Takes an intent, which is already written and claimed , through to `Stored`.
+    ///
+    /// On failure the intent's row is a release that waits, or is still `Intended`: the caller drops it together with
+    /// what it was for (see [`drop_intent`]), so that a crash in between finds the whole or nothing.
+    pub(crate) fn obtain(self: &Arc<Self>, intent: LicenseRow, ask: Ask, cancel: &Cancellation) -> Result<Obtained> {
+        match self.try_obtain(intent.clone(), ask, cancel) {
+            Ok(obtained) => Ok(obtained),
+            Err(Failed { error, fate }) => {
+                tracing::warn!(license = %intent.license_id, code = %error.code(), "no licence");
+                self.settle_intent(&intent, fate);
+                Err(error)
+            }
+        }
+    }
+
+    fn try_obtain(self: &Arc<Self>, mut row: LicenseRow, ask: Ask, cancel: &Cancellation) -> Result<Obtained, Failed> {
+        cancel.check().map_err(Failed::nothing_granted)?;
+        let exchange = self.exchange(&row, cancel);
+        if row.request.scheme == DrmScheme::FairPlay && row.request.certificate.is_none() {
+            // Fetched once; from now on it is kept with the licence.
+            row.request.certificate = Some(exchange.certificate().map_err(Failed::nothing_granted)?);
+        }
+        let is_renewal = matches!(ask, Ask::Renew(_));
+        let grant = self.ask(&row, ask, &exchange)?;
+        let granted_handle = grant.handle.clone();
+        let now_ms = self.clock.now_ms();
+        let checked = check_grant(&row.request, is_renewal, grant, exchange.facts(), now_ms);
+        let (handle, continues_the_old) = match granted_handle {
+            GrantedHandle::Same => {
+                let checked = checked.map_err(Failed::nothing_granted)?;
+                let renewed = self.store.write(|tx| renew_in_place(tx, &row, &checked, now_ms));
+                return renewed.map(Obtained::Renewed).map_err(Failed::nothing_granted);
+            }
+            GrantedHandle::New(handle) => (handle, false),
+            GrantedHandle::Changed(handle) => (handle, true),
+        };
+        row.handle_digest = Some(handle.digest());
+        let checked = match checked.and_then(|checked| cancel.check().map(|()| checked)) {
+            Ok(checked) => checked,
+            Err(error) => return Err(Failed::granted(error, handle)),
+        };
+        take_times(&mut row, &checked, now_ms);
+        if let Err(error) = self.vault.store(&row.license_id, &handle) {
+            return Err(Failed::granted(error, handle));
+        }
+        row.state = LicenseState::Stored;
+        let written = self.store.write(|tx| {
+            tx.update_license(&row)?;
+            // From here on the old handle is void: the two change places in one step.
+            if continues_the_old { activate(tx, &row, Predecessor::LivesOn) } else { Ok(()) }
+        });
+        if let Err(error) = written {
+            return Err(Failed::granted(error, handle));
+        }
+        tracing::debug!(license = %row.license_id, scheme = %row.request.scheme, "licence stored");
+        Ok(if continues_the_old { Obtained::Continued(row) } else { Obtained::Stored(row) })
+    }
+
+    fn ask(
+        self: &Arc<Self>,
+        row: &LicenseRow,
+        ask: Ask,
+        exchange: &Arc<super::exchange::Exchange>,
+    ) -> Result<LicenseGrant, Failed> {
+        let (request, lent) = (row.request.clone(), Arc::clone(exchange));
+        let (this, intent) = (Arc::clone(self), row.clone());
+        let answer = self.engines.call(
+            row.request.scheme,
+            Some(exchange),
+            move |engine| match &ask {
+                Ask::Acquire => engine.acquire(&request, lent),
+                Ask::Renew(held) => engine.renew(held, &request, lent),
+            },
+            move |late| this.take_late_grant(intent, late),
+        );
+        answer.map_err(|error| match error {
+            EngineError::Answered(error) => Failed::nothing_granted(error),
+            EngineError::Hung(error) => Failed { error, fate: Fate::Unknown },
+        })
+    }
+
+    /// A grant that came after its call had timed out: nobody waits for it, so it is given back.
+    fn take_late_grant(self: &Arc<Self>, intent: LicenseRow, grant: LicenseGrant) {
+        tracing::warn!(license = %intent.license_id, "a licence was granted too late; it will be released");
+        match grant.handle {
+            GrantedHandle::New(handle) | GrantedHandle::Changed(handle) => {
+                self.settle_intent(&intent, Fate::GiveBack(handle));
+            }
+            GrantedHandle::Same => self.settle_intent(&intent, Fate::Nothing),
+        }
+    }
+
+    /// Ends an intent that led to no licence for the asset.
+    fn settle_intent(self: &Arc<Self>, intent: &LicenseRow, fate: Fate) {
+        let settled = match fate {
+            // The caller drops the row.
+            Fate::Nothing => Ok(()),
+            Fate::GiveBack(handle) => self.queue_release_of(intent, &handle),
+            // The row stays: reconciliation looks for what the CDM may have stored.
+            Fate::Unknown => {
+                let mut row = intent.clone();
+                row.last_error = Some(Code::Timeout.as_str().to_owned());
+                self.store.write(|tx| tx.update_license(&row))
+            }
+        };
+        if let Err(error) = settled {
+            tracing::error!(license = %intent.license_id, code = %error.code(), "an intent could not be ended; it is tried again at the next start");
+        }
+    }
+
+    /// Puts a granted handle that will not be used into the release queue.
+    pub(crate) fn queue_release_of(self: &Arc<Self>, row: &LicenseRow, handle: &Handle) -> Result<()> {
+        let mut row = row.clone();
+        row.handle_digest = Some(handle.digest());
+        row.next_attempt_at_ms = 0;
+        match self.vault.store(&row.license_id, handle) {
+            Ok(()) => {
+                row.state = LicenseState::Releasing;
+                self.put(&row)
+            }
+            Err(storage_error) => {
+                // It cannot be kept for later, so it goes back now, from memory.
+                row.last_error = Some(storage_error.code().as_str().to_owned());
+                let held = StoredLicense {
+                    license_id: row.license_id.clone(),
+                    scheme: row.request.scheme,
+                    handle: handle.clone(),
+                    request: row.request.clone(),
+                };
+                match self.release_at_the_server(&row, held) {
+                    Ok(_) => self.store.delete(|tx| tx.delete_license(&row.license_id)).map(drop),
+                    Err(error) => {
+                        // Known by its digest: found again if the CDM can list what it holds.
+                        tracing::error!(license = %row.license_id, code = %error.code(), "a licence could neither be stored nor released");
+                        self.put(&row)
+                    }
+                }
+            }
+        }
+    }
+
+    /// Writes a row whether or not it is there.
+    fn put(&self, row: &LicenseRow) -> Result<()> {
+        self.store.write(|tx| {
+            if tx.license(&row.license_id)?.is_some() { tx.update_license(row) } else { tx.insert_license(row) }
+        })
+    }
+}
+
+/// Drops an intent that led to nothing; one with an unknown outcome stays for reconciliation, as does a release.
+pub(crate) fn drop_intent(tx: &WriteTx<'_>, id: &LicenseId) -> Result<()> {
+    match tx.license(id)? {
+        Some(row) if row.state == LicenseState::Intended && row.last_error.is_none() => tx.delete_license(id).map(drop),
+        _ => Ok(()),
+    }
+}
+
+/// Writes the new times into the renewed licence's own row and ends the intent.
+fn renew_in_place(tx: &WriteTx<'_>, intent: &LicenseRow, checked: &CheckedGrant, now_ms: i64) -> Result<LicenseRow> {
+    let held = intent.replaces.as_ref().map(|id| tx.license(id)).transpose()?.flatten();
+    let Some(mut held) = held else {
+        return Err(Error::new(Code::CdmFailed, "the CDM says that it renewed a licence, but was asked for a new one"));
+    };
+    take_times(&mut held, checked, now_ms);
+    held.params.clone_from(&intent.params);
+    tx.update_license(&held)?;
+    tx.delete_license(&intent.license_id)?;
+    Ok(held)
+}
+
+/// Copies what a grant says about a licence's life into its row.
+fn take_times(row: &mut LicenseRow, checked: &CheckedGrant, now_ms: i64) {
+    row.granted_at_ms = now_ms;
+    row.expires = checked.expires;
+    row.playback_window_s = checked.playback_window_s;
+    row.coverage = checked.coverage;
+    row.key_ids.clone_from(&checked.key_ids);
+    row.last_error = None;
+}
+
+/// A failure, and what has become of the licence.
+struct Failed {
+    error: Error,
+    fate: Fate,
+}
+
+/// What is to be done about a licence that will not be used.
+enum Fate {
+    /// Nothing was granted.
+    Nothing,
+    /// It was granted, under this handle.
+    GiveBack(Handle),
+    /// Nobody knows whether it was.
+    Unknown,
+}
+
+impl Failed {
+    fn nothing_granted(error: Error) -> Self {
+        Self { error, fate: Fate::Nothing }
+    }
+
+    /// An empty handle is a licence that the CDM did not store: nothing to give back.
+    fn granted(error: Error, handle: Handle) -> Self {
+        Self { error, fate: if handle.is_empty() { Fate::Nothing } else { Fate::GiveBack(handle) } }
+    }
+}

@@ -1,0 +1,170 @@
+//! After a crash: what each state that is found at the start means, and what is done about it.
+//!
+//! | found | what had happened | what is done |
+//! |---|---|---|
+//! | `Intended`, no handle anywhere | the call was not made, or nothing was granted | the row goes |
+//! | `Intended`, handle in the vault | killed between the storage and the ledger | the handle is released |
+//! | `Intended`, the CDM lists something new | killed between the CDM and the storage | that is released |
+//! | `Stored`, registration incomplete | killed between two licences | all of them are released, the registration goes |
+//! | `Stored`, all of a registration | killed before the last step | the last step is done: nothing is lost |
+//! | `Stored`, asset registered | killed during a refresh | it becomes active, its predecessor is released |
+//! | `Superseded`, `Releasing` | the release waits | it is tried again |
+//! | `Released`, `Forgotten` | killed before the handle was removed | handle and row go |
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+
+use super::ledger::{Predecessor, activate};
+use super::licensing::Licensing;
+use crate::error::Result;
+use crate::model::license::{Handle, HandleDigest};
+use crate::model::{AssetId, DrmScheme, LicenseId, LicenseState, Profile};
+use crate::store::{AssetState, LicenseRow, WriteTx};
+
+/// How long an intent of another process is left alone before it counts as the remains of a crash.
+const FOREIGN_INTENT_GRACE_MS: i64 = 600_000;
+
+impl Licensing {
+    /// Puts right what a crash left behind, and looks for licences of ours that the ledger does not know.
+    ///
+    /// `alone` says that no other process has this store open: then every intent that is not under way here is a
+    /// crash's. Returns how many licences the CDMs hold that are not ours.
+    pub(crate) fn recover(self: &Arc<Self>, alone: bool) -> Result<u32> {
+        if alone {
+            self.free_abandoned_releases()?;
+            self.recover_broken_off()?;
+        }
+        let held = self.engines.held();
+        for intent in self.abandoned_intents(alone)? {
+            self.recover_intent(&intent, &held)?;
+        }
+        self.count_foreign(&held)
+    }
+
+    fn abandoned_intents(&self, alone: bool) -> Result<Vec<LicenseRow>> {
+        let now_ms = self.clock.now_ms();
+        let intents = self.store.read(|tx| tx.licenses_in(&[LicenseState::Intended]))?;
+        Ok(intents
+            .into_iter()
+            .filter(|row| !self.in_flight.contains(&row.license_id))
+            .filter(|row| {
+                let age_ms = now_ms.saturating_sub(row.next_attempt_at_ms);
+                // One with an error has ended with an unknown outcome, whoever made it.
+                alone
+                    || row.last_error.is_some()
+                    || !(-FOREIGN_INTENT_GRACE_MS..FOREIGN_INTENT_GRACE_MS).contains(&age_ms)
+            })
+            .collect())
+    }
+
+    fn recover_intent(self: &Arc<Self>, intent: &LicenseRow, held: &[(DrmScheme, Vec<Handle>)]) -> Result<()> {
+        if let Some(handle) = self.vault.load(&intent.license_id)? {
+            tracing::warn!(license = %intent.license_id, "a licence was stored but not written down; it is released");
+            return self.queue_release_of(intent, &handle);
+        }
+        let mut ours = self.appeared_during(intent, held)?.into_iter();
+        let Some(first) = ours.next() else {
+            return self.store.delete(|tx| tx.delete_license(&intent.license_id)).map(drop);
+        };
+        tracing::warn!(license = %intent.license_id, "the CDM holds a licence that was not written down; it is released");
+        self.queue_release_of(intent, &first)?;
+        for handle in ours {
+            let mut row = intent.clone();
+            row.license_id = LicenseId::random()?;
+            self.queue_release_of(&row, &handle)?;
+        }
+        Ok(())
+    }
+
+    /// What the CDM holds now, did not hold when the intent was made, and the ledger does not know.
+    fn appeared_during(&self, intent: &LicenseRow, held: &[(DrmScheme, Vec<Handle>)]) -> Result<Vec<Handle>> {
+        let (Some(before), Some((_, now))) =
+            (&intent.held_before, held.iter().find(|(scheme, _)| *scheme == intent.request.scheme))
+        else {
+            return Ok(Vec::new());
+        };
+        let known = self.known_digests()?;
+        Ok(now
+            .iter()
+            .filter(|handle| {
+                let digest = handle.digest();
+                !before.contains(&digest) && (!known.contains(&digest) || intent.handle_digest == Some(digest))
+            })
+            .cloned()
+            .collect())
+    }
+
+    fn known_digests(&self) -> Result<HashSet<HandleDigest>> {
+        let rows = self.store.read(|tx| tx.licenses_in(&LicenseState::ALL))?;
+        Ok(rows.into_iter().filter_map(|row| row.handle_digest).collect())
+    }
+
+    fn count_foreign(&self, held: &[(DrmScheme, Vec<Handle>)]) -> Result<u32> {
+        let known = self.known_digests()?;
+        let foreign = held.iter().flat_map(|(_, handles)| handles).filter(|handle| !known.contains(&handle.digest()));
+        Ok(u32::try_from(foreign.count()).unwrap_or(u32::MAX))
+    }
+
+    /// Releases that were under way when the process died may be tried again at once.
+    fn free_abandoned_releases(&self) -> Result<()> {
+        let rows = self.store.read(|tx| tx.licenses_in(&[LicenseState::Releasing]))?;
+        for mut row in rows.into_iter().filter(|row| row.last_error.is_none() && row.next_attempt_at_ms > 0) {
+            row.next_attempt_at_ms = 0;
+            self.store.write(|tx| tx.update_license(&row))?;
+        }
+        Ok(())
+    }
+
+    /// Decides about registrations and refreshes that were broken off, as they are found: before the intents among
+    /// them are resolved, because an intent is what tells an incomplete one.
+    fn recover_broken_off(self: &Arc<Self>) -> Result<()> {
+        let stored = self.store.read(|tx| tx.licenses_in(&[LicenseState::Stored]))?;
+        let mut assets: BTreeSet<(Profile, AssetId)> =
+            stored.into_iter().map(|row| (row.profile, row.asset_id)).collect();
+        assets.extend(self.registering()?);
+        for (profile, asset_id) in assets {
+            self.store.write(|tx| {
+                let rows = tx.licenses_of(&profile, &asset_id)?;
+                if rows.iter().any(|row| self.in_flight.contains(&row.license_id)) {
+                    return Ok(());
+                }
+                recover_asset(tx, &profile, &asset_id, &rows)
+            })?;
+        }
+        Ok(())
+    }
+
+    fn registering(&self) -> Result<Vec<(Profile, AssetId)>> {
+        self.store.read(|tx| {
+            let mut found = Vec::new();
+            for profile in tx.profiles()? {
+                for summary in tx.summaries(&profile)? {
+                    if summary.state == AssetState::Registering {
+                        found.push((profile.clone(), summary.asset_id));
+                    }
+                }
+            }
+            Ok(found)
+        })
+    }
+}
+
+fn recover_asset(tx: &WriteTx<'_>, profile: &Profile, asset_id: &AssetId, rows: &[LicenseRow]) -> Result<()> {
+    let mut stored = rows.iter().filter(|row| row.state == LicenseState::Stored).peekable();
+    let is_complete = stored.peek().is_some() && !rows.iter().any(|row| row.state == LicenseState::Intended);
+    match tx.asset(profile, asset_id)? {
+        Some(asset) if asset.state == AssetState::Registered => {
+            stored.try_for_each(|row| activate(tx, row, Predecessor::IsReleased))
+        }
+        // All of its licences are there: the caller never heard of it, but nothing is lost.
+        Some(mut asset) if is_complete => {
+            asset.state = AssetState::Registered;
+            tx.update_asset(&asset)?;
+            stored.try_for_each(|row| activate(tx, row, Predecessor::IsReleased))
+        }
+        asset => {
+            stored.try_for_each(|row| tx.set_license_state(&row.license_id, LicenseState::Releasing))?;
+            if asset.is_some() { tx.delete_asset(profile, asset_id).map(drop) } else { Ok(()) }
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! The release queue: licences that nobody uses any more go back to their server, now or when it can be reached.
+
+use std::sync::Arc;
+
+use super::engines::EngineError;
+use super::licensing::Licensing;
+use crate::cancel::Cancellation;
+use crate::error::{Code, Error, Result};
+use crate::model::LicenseState;
+use crate::model::license::{ReleaseOutcome, StoredLicense};
+use crate::ports::NetworkState;
+use crate::store::LicenseRow;
+
+/// After so many refusals that no retry will change, a licence is removed without its server.
+const MAX_REFUSALS: u32 = 5;
+/// The pause after the first failed attempt, doubled with every further one.
+const FIRST_PAUSE_MS: i64 = 30_000;
+/// The longest pause between two attempts: 6 hours.
+const LONGEST_PAUSE_MS: i64 = 6 * 3_600_000;
+
+/// What working through the queue did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Drained {
+    pub(crate) released: u32,
+    pub(crate) forgotten: u32,
+    pub(crate) pending: u32,
+}
+
+impl Licensing {
+    /// Works through the queue once. `even_if_not_due` tries those whose pause has not ended, too.
+    pub(crate) fn drain_releases(self: &Arc<Self>, even_if_not_due: bool) -> Result<Drained> {
+        let mut drained = Drained::default();
+        let rows = self.store.read(|tx| {
+            tx.licenses_in(&[
+                LicenseState::Superseded,
+                LicenseState::Releasing,
+                LicenseState::Released,
+                LicenseState::Forgotten,
+            ])
+        })?;
+        for row in rows {
+            match self.drain_one(&row, even_if_not_due) {
+                Ok(Some(ReleaseOutcome::Released)) => drained.released += 1,
+                Ok(Some(ReleaseOutcome::NotSupported | ReleaseOutcome::Forgotten)) => drained.forgotten += 1,
+                Ok(None) => drained.pending += 1,
+                Err(error) => {
+                    tracing::info!(license = %row.license_id, code = %error.code(), "release waits");
+                    drained.pending += 1;
+                }
+            }
+        }
+        Ok(drained)
+    }
+
+    /// `None` if it is not this licence's turn.
+    fn drain_one(self: &Arc<Self>, row: &LicenseRow, even_if_not_due: bool) -> Result<Option<ReleaseOutcome>> {
+        match row.state {
+            LicenseState::Released => return self.finish(row, ReleaseOutcome::Released).map(Some),
+            LicenseState::Forgotten => return self.finish(row, ReleaseOutcome::Forgotten).map(Some),
+            _ => {}
+        }
+        if self.network().state() == NetworkState::Offline || !self.engines.schemes().contains(&row.request.scheme) {
+            return Ok(None);
+        }
+        let Some(row) = self.claim_release(row, even_if_not_due)? else { return Ok(None) };
+        let outcome = match self.stored(&row) {
+            Ok(held) => self.release_at_the_server(&row, held),
+            // Without its handle a CDM cannot release it.
+            Err(error) if error.code() == Code::LicenseUnreadable => Ok(ReleaseOutcome::Forgotten),
+            Err(error) => Err(error),
+        };
+        match outcome {
+            Ok(outcome) => self.finish(&row, outcome).map(Some),
+            Err(error) => self.postpone(&row, error).map(Some),
+        }
+    }
+
+    /// Marks a release as being tried, so that no other process tries it at the same time.
+    fn claim_release(&self, row: &LicenseRow, even_if_not_due: bool) -> Result<Option<LicenseRow>> {
+        let now_ms = self.clock.now_ms();
+        let busy_ms = i64::try_from(self.engines.timeout().as_millis()).unwrap_or(i64::MAX);
+        self.store.write(|tx| {
+            let Some(mut row) = tx.license(&row.license_id)? else { return Ok(None) };
+            let is_waiting = matches!(row.state, LicenseState::Superseded | LicenseState::Releasing);
+            // A try that began less than a call's time ago may still be under way, here or in another process.
+            // A time further away than any pause comes from a clock that has been set back since.
+            let wait_ms = row.next_attempt_at_ms.saturating_sub(now_ms);
+            let is_tried = row.state == LicenseState::Releasing && wait_ms > 0 && wait_ms <= LONGEST_PAUSE_MS;
+            let may_not = is_tried && (!even_if_not_due || row.last_error.is_none());
+            if !is_waiting || may_not {
+                return Ok(None);
+            }
+            row.state = LicenseState::Releasing;
+            row.next_attempt_at_ms = now_ms.saturating_add(busy_ms);
+            row.last_error = None;
+            tx.update_license(&row)?;
+            Ok(Some(row))
+        })
+    }
+
+    /// Asks the engine to release. Nothing is written.
+    pub(crate) fn release_at_the_server(
+        self: &Arc<Self>,
+        row: &LicenseRow,
+        held: StoredLicense,
+    ) -> Result<ReleaseOutcome> {
+        let exchange = self.exchange(row, &Cancellation::new());
+        let lent = Arc::clone(&exchange);
+        let outcome =
+            self.engines.call(row.request.scheme, Some(&exchange), move |engine| engine.release(&held, lent), drop);
+        match outcome.map_err(EngineError::into_error) {
+            Err(error) if error.code() == Code::LicenseVanished => Ok(ReleaseOutcome::Forgotten),
+            other => other,
+        }
+    }
+
+    /// Writes down the end, then removes the handle, then the row: a crash in between is finished at the next start.
+    pub(crate) fn finish(&self, row: &LicenseRow, outcome: ReleaseOutcome) -> Result<ReleaseOutcome> {
+        let state = match outcome {
+            ReleaseOutcome::Released => LicenseState::Released,
+            ReleaseOutcome::NotSupported | ReleaseOutcome::Forgotten => LicenseState::Forgotten,
+        };
+        if row.state != state {
+            self.store.delete(|tx| tx.set_license_state(&row.license_id, state))?;
+        }
+        self.vault.remove(&row.license_id)?;
+        self.store.delete(|tx| tx.delete_license(&row.license_id))?;
+        tracing::info!(license = %row.license_id, outcome = ?outcome, "licence ended");
+        Ok(outcome)
+    }
+
+    /// Plans the next attempt, or gives up after refusals that no retry will change.
+    fn postpone(&self, row: &LicenseRow, error: Error) -> Result<ReleaseOutcome> {
+        let mut row = row.clone();
+        let is_refusal = !error.is_retryable() && error.code() != Code::Unauthorized;
+        if is_refusal {
+            row.release_attempts += 1;
+        }
+        if row.release_attempts >= MAX_REFUSALS {
+            tracing::error!(license = %row.license_id, code = %error.code(), "the server refuses the release; the licence is removed without it");
+            return self.finish(&row, ReleaseOutcome::Forgotten);
+        }
+        let doublings = row.release_attempts.min(16);
+        let pause_ms = FIRST_PAUSE_MS.saturating_mul(1_i64 << doublings).min(LONGEST_PAUSE_MS);
+        row.next_attempt_at_ms = self.clock.now_ms().saturating_add(pause_ms);
+        row.last_error = Some(error.code().as_str().to_owned());
+        self.store.write(|tx| tx.update_license(&row))?;
+        Err(error)
+    }
+}

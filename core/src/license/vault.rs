@@ -1,0 +1,76 @@
+//! The app's secret storage, as far as it can be trusted: every call bounded, every write read back.
+//!
+//! A storage that loses, lies, throws or hangs gives a typed error, and the licence it was given is not counted on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle as Runtime;
+use zeroize::Zeroizing;
+
+use crate::error::{Code, Error, Result};
+use crate::guard::call_delegate;
+use crate::model::LicenseId;
+use crate::model::license::{Handle, HandleDigest};
+use crate::ports::LocalDrmStorage;
+
+/// Where handles lie.
+#[derive(Clone)]
+pub(crate) struct Vault {
+    storage: Arc<dyn LocalDrmStorage>,
+    runtime: Runtime,
+    timeout: Duration,
+}
+
+impl Vault {
+    pub(crate) fn new(storage: Arc<dyn LocalDrmStorage>, runtime: Runtime, timeout: Duration) -> Self {
+        Self { storage, runtime, timeout }
+    }
+
+    /// Stores a handle and reads it back. Fails with `StorageFailed`, `StorageLost` or `StorageTimeout`; the value may
+    /// then be there or not.
+    pub(crate) fn store(&self, id: &LicenseId, handle: &Handle) -> Result<()> {
+        let value = Zeroizing::new(handle.as_bytes().to_vec());
+        self.call("the storage's save", id, move |storage, key| storage.save(key, &value))?;
+        match self.load(id)? {
+            Some(back) if back == *handle => Ok(()),
+            Some(_) => Err(Error::new(Code::StorageLost, "the storage gives back another value than it was given")),
+            None => Err(Error::new(Code::StorageLost, "the storage does not give back what it was given")),
+        }
+    }
+
+    /// The handle of a licence, `None` if the storage has none.
+    pub(crate) fn load(&self, id: &LicenseId) -> Result<Option<Handle>> {
+        Ok(self.call("the storage's load", id, |storage, key| storage.load(key))?.map(Handle::new))
+    }
+
+    /// The handle of a licence whose digest the ledger knows. `LicenseUnreadable` if it is not there or is another.
+    pub(crate) fn load_known(&self, id: &LicenseId, known: &[HandleDigest]) -> Result<Handle> {
+        match self.load(id)? {
+            Some(handle) if known.contains(&handle.digest()) => Ok(handle),
+            Some(_) => Err(Error::new(Code::LicenseUnreadable, "the storage holds another value for this licence")),
+            None => Err(Error::new(Code::LicenseUnreadable, "the storage no longer holds this licence")),
+        }
+    }
+
+    /// Removes a handle.
+    pub(crate) fn remove(&self, id: &LicenseId) -> Result<()> {
+        self.call("the storage's remove", id, |storage, key| storage.remove(key))
+    }
+
+    fn call<T: Send + 'static>(
+        &self,
+        what: &'static str,
+        id: &LicenseId,
+        call: impl FnOnce(&dyn LocalDrmStorage, &str) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (storage, key) = (Arc::clone(&self.storage), id.storage_key());
+        call_delegate(&self.runtime, self.timeout, what, Code::StorageTimeout, move || call(&*storage, &key)).map_err(
+            |error| match error.code() {
+                // Whatever the app's code calls its failure: for the caller it is the storage that failed.
+                Code::StorageTimeout | Code::StorageLost | Code::StorageFailed | Code::DiskFull => error,
+                _ => Error::new(Code::StorageFailed, format!("{what} failed")).caused_by(error),
+            },
+        )
+    }
+}
