@@ -28,8 +28,18 @@ pub(super) fn forbid_writes(conn: &Connection) -> rusqlite::Result<()> {
     conn.pragma_update(None, "query_only", true)
 }
 
-/// Bounds what the write-ahead log keeps of the disk after it has been copied back.
+/// Keeps a write-ahead log from now on, a property of the file.
+pub(super) fn log_ahead(conn: &Connection) -> rusqlite::Result<()> {
+    conn.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))
+}
+
+/// Bounds what the log keeps of the disk after it has been copied back.
 pub(super) fn bound_log(conn: &Connection) -> rusqlite::Result<()> {
     const LOG_BYTES: i64 = 1 << 20;
     conn.pragma_update_and_check(None, "journal_size_limit", LOG_BYTES, |_| Ok(()))
+}
+
+/// Copies the log back into the file and gives its space back, as far as no reader needs it.
+pub(super) fn checkpoint(conn: &Connection) -> rusqlite::Result<()> {
+    conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
 }

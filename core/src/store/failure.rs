@@ -34,6 +34,12 @@ pub(super) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
+/// True for the two codes that mean a damaged file. Nothing else does: a locked device, a missing volume or a failing
+/// disk must not cost anybody his licences.
+pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
+    code_of(error) == Code::StoreCorrupt
+}
+
 fn code_of(error: &rusqlite::Error) -> Code {
     let Some(error) = error.sqlite_error() else { return Code::Internal };
     match (error.code, error.extended_code) {

@@ -6,29 +6,41 @@
 //! | `schema` | the tables, and how an older file becomes a current one |
 //! | `encoding` | how a value looks in a column |
 //! | `read`, `write` | a step that reads, a step that changes: [`ReadTx`], [`WriteTx`] |
-//! | `connect` | one connection, set up |
+//! | `open` | making the file ready, alone |
+//! | `recover` | setting a damaged file aside, keeping what can be read |
+//! | `adopt`, `session` | who works on a row, and taking over what a dead process left |
+//! | `headroom` | room for deleting on a full disk |
+//! | `connect`, `lock` | one connection, one lock between processes |
 //! | `failure` | SQLite's errors as ours |
 //!
 //! The file is in WAL mode: readers never wait for the writer, nor he for them, in this process or in another. Every
 //! step is one transaction, and on the disk (`synchronous=FULL`) before it is reported as done.
 
+mod adopt;
 mod connect;
 mod encoding;
 mod failure;
+mod headroom;
+mod lock;
+mod open;
 mod read;
+mod recover;
 pub mod rows;
 mod schema;
+mod session;
 mod write;
 
 use std::fmt;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use rusqlite::{Connection, TransactionBehavior};
 
+pub use self::adopt::Abandoned;
+use self::lock::FileLock;
 pub use self::read::ReadTx;
 pub use self::rows::{AssetRow, AssetState, AssetSummary, ClockMark, LicenseRow, LicenseSummary, StoredPath};
+use self::session::Session;
 pub use self::write::WriteTx;
 use crate::error::{Code, Error, Result};
 
@@ -41,9 +53,14 @@ const FILE: &str = "larder.db";
 pub struct Store {
     /// Held for the length of one write; never while foreign code runs.
     writer: Mutex<Writer>,
+    /// Each held for the length of one read.
     readers: [Mutex<Connection>; 2],
     dir: PathBuf,
     is_read_only: bool,
+    /// `None` if it could not be begun (read-only, a full disk): others may then adopt what is being worked on here.
+    session: Option<Session>,
+    /// Last, so that it outlives the connections.
+    _lock: FileLock,
 }
 
 /// A store, and what opening it had to do.
@@ -88,40 +105,53 @@ impl Store {
     /// longer than five seconds, permission, a missing volume, an I/O error, somebody else's database): nothing is
     /// touched. [`Code::DiskFull`] if there is no room for it.
     pub fn open(dir: &Path) -> Result<Opened> {
-        fs::create_dir_all(dir).map_err(failure::file("the store's folder cannot be made"))?;
-        let file = dir.join(FILE);
+        let dir = std::path::absolute(dir).map_err(failure::file("the store's folder cannot be found"))?;
+        let open::Ready { conn, is_read_only, notice, lock } = open::open(&dir)?;
         let fail = failure::sqlite("does not open");
-        let mut conn = connect::connect(&file, true).map_err(&fail)?;
-        let found = schema::inspect(&conn).map_err(&fail)?;
-        match found {
-            schema::Found::Empty => {
-                conn.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(())).map_err(&fail)?;
-                schema::migrate(&mut conn, 0).map_err(&fail)?;
-            }
-            schema::Found::Older(version) => schema::migrate(&mut conn, version).map_err(&fail)?,
-            schema::Found::Current | schema::Found::Newer => {}
-            schema::Found::Foreign => {
-                return Err(Error::new(Code::StoreUnavailable, "the database in the store's folder is not Larder's"));
-            }
-        }
-        let is_read_only = found == schema::Found::Newer;
-        let reader = || -> Result<_> {
-            let conn = connect::connect(&file, false).map_err(&fail)?;
-            connect::forbid_writes(&conn).map_err(&fail)?;
+        let reader = || {
+            let conn = connect::connect(&dir.join(FILE), false)?;
+            connect::forbid_writes(&conn)?;
             Ok(Mutex::new(conn))
         };
-        connect::bound_log(&conn).map_err(&fail)?;
-        let readers = [reader()?, reader()?];
+        let readers = [reader().map_err(&fail)?, reader().map_err(&fail)?];
+        let mut session = None;
+        if !is_read_only {
+            connect::bound_log(&conn).map_err(&fail)?;
+            session::sweep(&dir);
+            session = Session::begin(&dir)
+                .inspect_err(|error| tracing::warn!(%error, "this store cannot mark what it works on"))
+                .ok();
+            headroom::keep(&dir);
+        }
         let writer = Mutex::new(Writer::new(conn).map_err(&fail)?);
-        let store = Self { writer, readers, dir: dir.to_owned(), is_read_only };
-        Ok(Opened { store, notice: is_read_only.then_some(Notice::ReadOnly) })
+        let store = Self { writer, readers, dir, is_read_only, session, _lock: lock };
+        Ok(Opened { store, notice })
+    }
+
+    /// Opens the store and reads from it, for the snapshot that every opening needs.
+    ///
+    /// Damage that only this reading meets is repaired too, as [`open`](Self::open) repairs what it meets itself.
+    pub fn open_and_read<T>(dir: &Path, step: impl Fn(&ReadTx<'_>) -> Result<T>) -> Result<(Opened, T)> {
+        let opened = Self::open(dir)?;
+        match opened.store.read(&step) {
+            Err(error) if error.code() == Code::StoreCorrupt => {
+                drop(opened);
+                let opened = Self::open(dir)?;
+                let value = opened.store.read(&step)?;
+                Ok((opened, value))
+            }
+            result => result.map(|value| (opened, value)),
+        }
     }
 
     /// Runs a step that reads: it sees one state of the store, whatever is written meanwhile.
     pub fn read<T>(&self, step: impl FnOnce(&ReadTx<'_>) -> Result<T>) -> Result<T> {
         let conn = self.reader();
-        let tx = conn.unchecked_transaction().map_err(failure::sqlite("cannot be read"))?;
-        step(&ReadTx::new(&tx))
+        let result = conn
+            .unchecked_transaction()
+            .map_err(failure::sqlite("cannot be read"))
+            .and_then(|tx| step(&ReadTx::new(&tx)));
+        self.note(result)
     }
 
     /// Runs a step that changes the store. When this returns `Ok` the change is durable; on `Err` nothing was changed.
@@ -129,20 +159,24 @@ impl Store {
     /// [`Code::StoreReadOnly`] if the file was written by a newer Larder, [`Code::StoreUnavailable`] if another process
     /// writes for longer than five seconds, [`Code::DiskFull`] if there is no room.
     pub fn write<T>(&self, step: impl FnOnce(&WriteTx<'_>) -> Result<T>) -> Result<T> {
-        if self.is_read_only {
-            return Err(Error::new(Code::StoreReadOnly, "the database was written by a newer Larder"));
-        }
-        let fail = failure::sqlite("cannot be written");
-        let mut writer = self.writer();
-        let tx = writer.conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&fail)?;
-        let result = step(&WriteTx::new(ReadTx::new(&tx), None))?;
-        tx.commit().map_err(&fail)?;
-        Ok(result)
+        let result = self.try_write(step);
+        self.note(result)
     }
 
-    /// As [`write`](Self::write), for a step that removes: it works on a full disk too.
+    /// As [`write`](Self::write), for a step that removes: it works on a full disk too. The step may run twice.
     pub fn delete<T>(&self, mut step: impl FnMut(&WriteTx<'_>) -> Result<T>) -> Result<T> {
-        self.write(&mut step)
+        match self.write(&mut step) {
+            Err(error) if error.code() == Code::DiskFull => {
+                headroom::release(&self.dir);
+                // What the log has already given to the file is room too.
+                self.checkpoint();
+                let result = self.write(&mut step);
+                self.checkpoint();
+                headroom::keep(&self.dir);
+                result
+            }
+            result => result,
+        }
     }
 
     /// True if another process has committed since this was last asked (or since the store was opened).
@@ -159,6 +193,48 @@ impl Store {
     /// True if the file was written by a newer Larder and is open for reading only.
     pub fn is_read_only(&self) -> bool {
         self.is_read_only
+    }
+
+    /// Looks at every page of the file; takes as long as reading it. [`Code::StoreCorrupt`] if it is damaged: it is
+    /// repaired when it is opened next.
+    pub fn check(&self) -> Result<()> {
+        let verdict = recover::is_sound(&self.reader()).map_err(failure::sqlite("cannot be checked"));
+        self.note(verdict.and_then(|is_sound| {
+            is_sound.then_some(()).ok_or_else(|| Error::new(Code::StoreCorrupt, "the database is damaged"))
+        }))
+    }
+
+    fn try_write<T>(&self, step: impl FnOnce(&WriteTx<'_>) -> Result<T>) -> Result<T> {
+        if self.is_read_only {
+            return Err(Error::new(Code::StoreReadOnly, "the database was written by a newer Larder"));
+        }
+        let fail = failure::sqlite("cannot be written");
+        let mut writer = self.writer();
+        let tx = writer.conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&fail)?;
+        let value = step(&WriteTx::new(ReadTx::new(&tx), self.session.as_ref().map(Session::id)))?;
+        tx.commit().map_err(&fail)?;
+        Ok(value)
+    }
+
+    fn checkpoint(&self) {
+        if let Err(error) = connect::checkpoint(&self.writer().conn) {
+            tracing::debug!(code = ?error.sqlite_extended_error_code(), "the log stays as it is");
+        }
+    }
+
+    /// Remembers damage for the next opening, and tells a newer layout from a defect.
+    fn note<T>(&self, result: Result<T>) -> Result<T> {
+        match result {
+            Err(error) if self.is_read_only && error.code() == Code::Internal => {
+                let message = "the database was written by a newer Larder, in a way that this one cannot read";
+                Err(Error::new(Code::StoreReadOnly, message).caused_by(error))
+            }
+            Err(error) if error.code() == Code::StoreCorrupt && !self.is_read_only => {
+                recover::suspect(&self.dir);
+                Err(error)
+            }
+            result => result,
+        }
     }
 
     fn writer(&self) -> MutexGuard<'_, Writer> {

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter
 
 use super::encoding::{self, Coded};
 use super::failure;
-use super::rows::{AssetRow, AssetSummary, ClockMark, LicenseRow, LicenseSummary, StoredPath};
+use super::rows::{AssetRow, AssetState, AssetSummary, ClockMark, LicenseRow, LicenseSummary, StoredPath};
 use crate::error::Result;
 use crate::model::license::HandleDigest;
 use crate::model::{AssetId, KeyRequest, LicenseId, LicenseState, Profile};
@@ -124,6 +124,33 @@ impl<'a> ReadTx<'a> {
             .map_err(failure::sqlite("did not give the clock mark"))
     }
 
+    /// The licences in intent or stored, the assets that are being registered, and who wrote each last.
+    pub(super) fn unfinished(&self) -> Result<Unfinished> {
+        let fail = failure::sqlite("did not give the unfinished steps");
+        let mut unfinished = Unfinished::default();
+        let mut licenses = self
+            .conn
+            .prepare("SELECT license_id, written_by FROM licenses WHERE state IN (?1, ?2) ORDER BY id")
+            .map_err(&fail)?;
+        let mut rows =
+            licenses.query([LicenseState::Intended.encode(), LicenseState::Stored.encode()]).map_err(&fail)?;
+        while let Some(row) = rows.next().map_err(&fail)? {
+            let id = understood("license", str(row, 0).and_then(LicenseId::parse));
+            unfinished.licenses.extend(id.map(|id| (id, get(row, 1).flatten())));
+        }
+        let mut assets = self
+            .conn
+            .prepare("SELECT profile, asset_id, written_by FROM assets NOT INDEXED WHERE state = ?1 ORDER BY id")
+            .map_err(&fail)?;
+        let mut rows = assets.query([AssetState::Registering.encode()]).map_err(&fail)?;
+        while let Some(row) = rows.next().map_err(&fail)? {
+            let id = text(row, 0).zip(text(row, 1));
+            let id = id.and_then(|(profile, id)| Some((Profile::new(profile).ok()?, AssetId::new(id).ok()?)));
+            unfinished.assets.extend(understood("asset", id).map(|id| (id, get(row, 2).flatten())));
+        }
+        Ok(unfinished)
+    }
+
     fn asset_summaries(&self, profile: &Profile) -> Result<Vec<AssetSummary>> {
         let fail = failure::sqlite("did not give the assets");
         // NOT INDEXED: one pass over the narrow table is five times faster than the index on (profile, asset_id) with a
@@ -172,6 +199,13 @@ impl<'a> ReadTx<'a> {
         }
         Ok(licenses)
     }
+}
+
+/// Rows with work on them, each with the session that wrote it last.
+#[derive(Default)]
+pub(super) struct Unfinished {
+    pub(super) licenses: Vec<(LicenseId, Option<String>)>,
+    pub(super) assets: Vec<((Profile, AssetId), Option<String>)>,
 }
 
 /// The columns of [`decode_asset`].

@@ -106,6 +106,27 @@ impl<'a> WriteTx<'a> {
         Ok(())
     }
 
+    /// Makes this session the one that works on an asset.
+    pub(super) fn adopt_asset(&self, profile: &Profile, asset_id: &AssetId) -> Result<()> {
+        self.adopt(
+            "UPDATE assets SET written_by = ?1 WHERE profile = ?2 AND asset_id = ?3",
+            params![self.session, profile.as_str(), asset_id.as_str()],
+        )
+    }
+
+    /// Makes this session the one that works on a licence.
+    pub(super) fn adopt_license(&self, license_id: &LicenseId) -> Result<()> {
+        self.adopt(
+            "UPDATE licenses SET written_by = ?1 WHERE license_id = ?2",
+            params![self.session, license_id.as_str()],
+        )
+    }
+
+    fn adopt(&self, sql: &str, values: &[&dyn rusqlite::ToSql]) -> Result<()> {
+        self.conn().execute(sql, values).map_err(failure::sqlite("did not change a row"))?;
+        Ok(())
+    }
+
     fn insert_asset_row(&self, row: &AssetRow) -> rusqlite::Result<i64> {
         self.put_asset_row(
             "INSERT INTO assets (id, profile, asset_id, entry_id, state, root, path, manifest, format, is_protected,

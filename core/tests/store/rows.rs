@@ -35,7 +35,7 @@ fn every_field_of_every_row_survives_a_restart() {
             }
             for row in &licenses {
                 assert_eq!(tx.license(&row.license_id)?.as_ref(), Some(row));
-                assert_eq!(tx.licenses_of(&row.profile, &row.asset_id)?, [row.clone()]);
+                assert_eq!(tx.licenses_of(&row.profile, &row.asset_id)?, std::slice::from_ref(row));
             }
             assert_eq!(tx.clock_mark()?, Some(mark.clone()));
             assert_eq!(tx.profiles()?.into_iter().collect::<Vec<_>>(), [Profile::default(), user()]);

@@ -1,0 +1,78 @@
+//! Locks between processes, on files of their own.
+//!
+//! A lock belongs to its open file: two stores of one process exclude each other like two processes, and the system
+//! gives a lock back when its process dies, however it dies.
+//!
+//! Not `std::fs::File::lock`: before Rust 1.98 it answers "unsupported" on Android (rust-lang/rust#148325). And never a
+//! lock on, or any other direct access to, the database's file while a connection is open: closing such a file
+//! drops all of SQLite's own locks on it in this process (sqlite.org/howtocorrupt.html, 2.2).
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::path::Path;
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+/// Who else may hold the lock at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// Others that share it.
+    Shared,
+    /// Nobody.
+    Exclusive,
+}
+
+/// A held lock. Dropping it gives it back.
+#[derive(Debug)]
+pub(super) struct FileLock {
+    _file: File,
+}
+
+impl FileLock {
+    /// Makes the file if need be and takes the lock if it is free; `None` if it is not.
+    pub(super) fn try_lock(path: &Path, mode: Mode) -> io::Result<Option<Self>> {
+        Self::on(OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?, mode)
+    }
+
+    /// As [`try_lock`](Self::try_lock), on a file that must be there.
+    pub(super) fn try_lock_existing(path: &Path, mode: Mode) -> io::Result<Option<Self>> {
+        Self::on(File::open(path)?, mode)
+    }
+
+    fn on(file: File, mode: Mode) -> io::Result<Option<Self>> {
+        let operation = match mode {
+            Mode::Shared => FlockOperation::NonBlockingLockShared,
+            Mode::Exclusive => FlockOperation::NonBlockingLockExclusive,
+        };
+        loop {
+            return match flock(&file, operation) {
+                Ok(()) => Ok(Some(Self { _file: file })),
+                Err(Errno::WOULDBLOCK) => Ok(None),
+                Err(Errno::INTR) => continue,
+                // A file system without locks (some FUSE mounts): one process uses it then, as SQLite has to assume too.
+                Err(Errno::NOSYS | Errno::OPNOTSUPP | Errno::NOLCK) => Ok(Some(Self { _file: file })),
+                Err(errno) => Err(errno.into()),
+            };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_is_shared_or_exclusive_and_given_back_when_dropped() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let take = |mode| FileLock::try_lock(&path, mode).unwrap();
+        let (first, second) = (take(Mode::Shared), take(Mode::Shared));
+        assert!(first.is_some() && second.is_some());
+        assert!(take(Mode::Exclusive).is_none());
+        drop((first, second));
+        let alone = take(Mode::Exclusive);
+        assert!(alone.is_some());
+        assert!(take(Mode::Shared).is_none() && take(Mode::Exclusive).is_none());
+    }
+}
