@@ -1,6 +1,6 @@
-//! Servers to test an offline player against: an origin, licence servers that keep a book, faults by rule.
+//! What an offline player is tested against: an origin, licence servers that keep a book, faults by rule, scripted CDMs.
 //!
-//! Everything listens on loopback, in a thread of its own, and is used alike from Rust tests ([`Testkit`]), from the
+//! The servers listen on loopback, in a thread of their own, and are used alike from Rust tests ([`Testkit`]), from the
 //! command (`larder testkit serve`) and so over HTTP from Kotlin and Swift tests.
 //!
 //! | file | what |
@@ -12,25 +12,33 @@
 //! | [`faults`](Rule) | which requests are struck, and how |
 //! | [`seen`](Counts) | counts and a journal of requests |
 //! | [`admin`] | all of that over HTTP |
-//! | `http`, `connection`, `backend`, `wire` | bytes, one connection, who answers, how bytes are written in JSON |
+//! | [`cdm`] | scripted CDMs: one like MediaDrm, one like AVFoundation |
+//! | [`storage`](ScriptedStorage), [`clock`](ManualClock) | a secret storage with moods, a clock that a test moves |
+//! | `http`, `connection`, `backend`, `wire`, `gate` | bytes, one connection, who answers, how bytes are written in JSON, where calls hang |
 
 pub mod admin;
 mod backend;
 mod book;
+pub mod cdm;
+mod clock;
 mod connection;
 mod faults;
+mod gate;
 mod http;
 pub mod license;
 mod origin;
 mod policy;
 mod seen;
 mod server;
+mod storage;
 mod wire;
 
 pub use book::{BookPage, IssuedLicense, Scheme};
+pub use clock::ManualClock;
 pub use faults::{Action, ActiveRule, Rule};
 pub use license::fairplay::certificate;
 pub use origin::Origin;
 pub use policy::{ContentKey, KeyTable, Policy, read_key_table};
 pub use seen::{Counts, RequestKind, SeenRequest};
 pub use server::{Options, Testkit};
+pub use storage::{Mood, ScriptedStorage, StorageCall};

@@ -36,11 +36,11 @@ fn spc(more: Value) -> Vec<u8> {
         "persist": true,
     });
     message.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    format!("SPC1{message}").into_bytes()
+    format!("SPC\x01{message}").into_bytes()
 }
 
 fn ckc(bytes: &[u8]) -> Value {
-    serde_json::from_slice(bytes.strip_prefix(b"CKC1").unwrap()).unwrap()
+    serde_json::from_slice(bytes.strip_prefix(b"CKC\x01").unwrap()).unwrap()
 }
 
 fn decoded(text: &str) -> Vec<u8> {
@@ -130,7 +130,7 @@ fn renewal_and_release_go_by_the_licence_id() {
 #[test]
 fn what_is_not_an_spc_is_refused_in_the_envelopes_own_way() {
     let server = Server::new();
-    for body in ["", "????", "SPC1{}", &STANDARD.encode("SPC1"), &STANDARD.encode("ABCD{}")] {
+    for body in ["", "????", "SPC\x01{}", &STANDARD.encode("SPC\x01"), &STANDARD.encode("ABCD{}")] {
         let answer = server.client.post(&server.kit.url("/fairplay/udrm"), body);
         assert_eq!(answer.status, 200);
         assert!(answer.json()["message"].is_string(), "{body}");

@@ -22,7 +22,7 @@ impl Server {
     }
 
     fn post(&self, message: &Value) -> Answer {
-        self.client.post(&self.kit.url("/widevine/license?asset=film"), format!("WVC1{message}"))
+        self.client.post(&self.kit.url("/widevine/license?asset=film"), format!("WVC\x01{message}"))
     }
 }
 
@@ -40,10 +40,10 @@ fn a_device_is_provisioned_by_url_and_an_unprovisioned_one_is_refused() {
     assert_eq!(server.post(&message("")).status, 400);
 
     let answer = server.client.post(&server.kit.url("/widevine/provision?signedRequest=abc"), "");
-    let device = opened(&answer, "WVP1")["device"].as_str().unwrap().to_owned();
+    let device = opened(&answer, "WVP\x01")["device"].as_str().unwrap().to_owned();
     assert_eq!(server.client.post(&server.kit.url("/widevine/provision"), "").status, 400);
 
-    let license = opened(&server.post(&message(&device)), "WVL1");
+    let license = opened(&server.post(&message(&device)), "WVL\x01");
     assert_eq!((&license["kids"], &license["nonce"]), (&json!([KID]), &json!(7)));
     assert_eq!((&license["persist"], &license["renewable"]), (&json!(true), &json!(true)));
     assert_eq!((&license["duration_s"], &license["playback_s"]), (&json!(2_592_000), &json!(172_800)));
@@ -60,15 +60,15 @@ fn renewal_and_release_go_by_the_licence_id() {
     let ask = |op: &str, held: Option<&Value>| {
         server.post(&json!({ "op": op, "kids": [KID], "license_id": held, "device": "d", "nonce": 1 }))
     };
-    let held = opened(&ask("license", None), "WVL1")["license_id"].clone();
-    assert_eq!(opened(&ask("renewal", Some(&held)), "WVL1")["license_id"], held);
+    let held = opened(&ask("license", None), "WVL\x01")["license_id"].clone();
+    assert_eq!(opened(&ask("renewal", Some(&held)), "WVL\x01")["license_id"], held);
     server.kit.set_policy(Policy { renew_in_place: false, ..Policy::default() });
-    let successor = opened(&ask("renewal", Some(&held)), "WVL1")["license_id"].clone();
+    let successor = opened(&ask("renewal", Some(&held)), "WVL\x01")["license_id"].clone();
     assert_ne!(successor, held);
     assert_eq!(server.kit.book().live, 2);
 
     for id in [&held, &successor, &held] {
-        assert_eq!(opened(&ask("release", Some(id)), "WVL1")["released"], true);
+        assert_eq!(opened(&ask("release", Some(id)), "WVL\x01")["released"], true);
     }
     assert_eq!(server.kit.book().live, 0);
     assert_eq!(ask("renewal", Some(&held)).status, 409);
@@ -82,7 +82,7 @@ fn the_policy_can_deny_persistence_and_leave_keys_out() {
     let omit_keys = vec![KeyId::parse(KID).unwrap()];
     server.kit.set_policy(Policy { persist: false, omit_keys, duration_s: None, ..Policy::default() });
     let answer = server.post(&json!({ "op": "license", "kids": [KID, "ff".repeat(16)], "device": "d", "nonce": 1 }));
-    let license = opened(&answer, "WVL1");
+    let license = opened(&answer, "WVL\x01");
     assert_eq!((&license["persist"], &license["kids"]), (&json!(false), &json!(["ff".repeat(16)])));
     assert_eq!(license.get("duration_s"), None);
     assert_eq!(server.kit.book().live, 0);
@@ -94,10 +94,10 @@ fn what_is_not_a_challenge_is_refused() {
     let url = server.kit.url("/widevine/license");
     for body in [
         "",
-        "WVC1",
-        "WVC1{}",
+        "WVC\x01",
+        "WVC\x01{}",
         "{\"op\":\"license\"}",
-        "WVC1{\"op\":\"license\",\"kids\":[\"x\"],\"device\":\"d\",\"nonce\":1}",
+        "WVC\x01{\"op\":\"license\",\"kids\":[\"x\"],\"device\":\"d\",\"nonce\":1}",
     ] {
         assert_eq!(server.client.post(&url, body).status, 400, "{body}");
     }

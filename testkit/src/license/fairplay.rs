@@ -7,7 +7,7 @@
 //! | `/fairplay/base64` | base64 of the SPC | base64 of the CKC |
 //! | `/fairplay/form` | `spc=<base64>&assetId=…`, url-encoded | `<ckc>base64</ckc>` |
 //!
-//! An SPC is `SPC1` and JSON [`Spc`], a CKC `CKC1` and JSON [`Ckc`].
+//! An SPC is `SPC\x01` and JSON [`Spc`], a CKC `CKC\x01` and JSON [`Ckc`].
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -20,8 +20,8 @@ use crate::book::{IssuedLicense, Scheme};
 use crate::http::{Request, Response};
 use crate::seen::RequestKind;
 
-pub(crate) const SPC_MAGIC: &[u8; 4] = b"SPC1";
-pub(crate) const CKC_MAGIC: &[u8; 4] = b"CKC1";
+pub(crate) const SPC_MAGIC: &[u8; 4] = b"SPC\x01";
+pub(crate) const CKC_MAGIC: &[u8; 4] = b"CKC\x01";
 
 /// What an SPC is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

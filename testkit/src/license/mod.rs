@@ -1,5 +1,6 @@
 //! The licence servers. Their envelopes are the field's; the messages inside Widevine's and FairPlay's are ours, because
-//! the real ones open only in a CDM.
+//! the real ones open only in a CDM. They begin with a byte that no text has, as the real ones do: a client may refuse
+//! text where a binary licence should be.
 //!
 //! | path | what |
 //! |---|---|

@@ -2,9 +2,9 @@
 //!
 //! | message | bytes |
 //! |---|---|
-//! | challenge | `WVC1`, then JSON [`Challenge`] |
-//! | answer | `WVL1`, then JSON [`Answer`] |
-//! | provisioning answer, to `?signedRequest=…` | `WVP1`, then JSON `{"device": …}` |
+//! | challenge | `WVC\x01`, then JSON [`Challenge`] |
+//! | answer | `WVL\x01`, then JSON [`Answer`] |
+//! | provisioning answer, to `?signedRequest=…` | `WVP\x01`, then JSON `{"device": …}` |
 
 use larder_core::model::KeyId;
 use serde::{Deserialize, Serialize};
@@ -14,9 +14,9 @@ use crate::book::{IssuedLicense, Scheme};
 use crate::http::{Request, Response};
 use crate::seen::RequestKind;
 
-pub(crate) const CHALLENGE_MAGIC: &[u8; 4] = b"WVC1";
-pub(crate) const ANSWER_MAGIC: &[u8; 4] = b"WVL1";
-pub(crate) const PROVISION_MAGIC: &[u8; 4] = b"WVP1";
+pub(crate) const CHALLENGE_MAGIC: &[u8; 4] = b"WVC\x01";
+pub(crate) const ANSWER_MAGIC: &[u8; 4] = b"WVL\x01";
+pub(crate) const PROVISION_MAGIC: &[u8; 4] = b"WVP\x01";
 
 /// What a challenge is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
