@@ -7,6 +7,7 @@
 //! | [`ports`] | what the core needs from a platform and from the app |
 //! | [`cancel`], [`guard`] | operations that end: on the caller's wish, or when foreign code hangs |
 //! | [`assets`] | `LocalAssetsManager`: register, refresh, unregister, status, local source, source URLs |
+//! | [`compat`] | for apps that move from PlayKit |
 //! | [`manifest`] | HLS, DASH and MP4 boxes: bytes in, facts out |
 //! | [`store`] | registrations and the licence ledger in SQLite |
 //! | [`license`] | licences: exchange with servers, wire formats, grant checks, the ClearKey engine |
@@ -16,6 +17,7 @@
 
 pub mod assets;
 pub mod cancel;
+pub mod compat;
 pub mod error;
 pub mod guard;
 pub mod license;

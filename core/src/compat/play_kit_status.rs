@@ -1,0 +1,167 @@
+//! What PlayKit Android's `checkAssetStatus` reported, from an [`AssetStatus`].
+//!
+//! | situation | expiry | available | registered |
+//! |---|---|---|---|
+//! | protected, licence present | licence seconds left | playback seconds left | true |
+//! | clear | `i64::MAX` | `i64::MAX` | true |
+//! | licence expired, unreadable or without a known end; wrong clock | 0 | 0 | true |
+//! | licence missing | 0 | 0 | false |
+//! | not registered | 0 | 0 | false |
+//! | a scheme that PlayKit had no adapter for (PlayReady) | -1 | -1 | false |
+//!
+//! Source: the behaviour of `LocalAssetsManager` in PlayKit Android up to 4.x.
+
+use crate::model::{AssetStatus, DrmScheme, Expiry, Why};
+
+/// PlayKit's "no limit".
+const UNLIMITED: i64 = i64::MAX;
+
+/// What PlayKit's `AssetStatusListener.onStatus` got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlayKitStatus {
+    /// `expiryTimeSeconds`: seconds left to start a playback.
+    pub expiry_time_seconds: i64,
+    /// `availableTimeSeconds`: seconds left of the playback itself.
+    pub available_time_seconds: i64,
+    /// `isRegistered`.
+    pub is_registered: bool,
+}
+
+/// The triple of PlayKit's `onStatus(path, expiryTimeSeconds, availableTimeSeconds, isRegistered)`.
+pub fn play_kit_status(status: &AssetStatus) -> PlayKitStatus {
+    let triple = |expiry_time_seconds, available_time_seconds, is_registered| PlayKitStatus {
+        expiry_time_seconds,
+        available_time_seconds,
+        is_registered,
+    };
+    if status.licenses.iter().any(|license| license.scheme == DrmScheme::PlayReady) {
+        return triple(-1, -1, false);
+    }
+    match status.why {
+        Why::NotRegistered | Why::Registering | Why::LicenseMissing => triple(0, 0, false),
+        Why::LicenseExpired | Why::LicenseUnreadable | Why::LicenseVanished | Why::PlaybackWindowOver => {
+            triple(0, 0, true)
+        }
+        Why::Playable | Why::KeyMissing | Why::MediaMissing if status.licenses.is_empty() => {
+            triple(UNLIMITED, UNLIMITED, true)
+        }
+        Why::Playable | Why::KeyMissing | Why::MediaMissing => match seconds_left(status.expires, status.checked_at_ms)
+        {
+            Some(left) => triple(left, playback_left(status, left), true),
+            None => triple(0, 0, true),
+        },
+    }
+}
+
+/// The pair of the older native SDKs' `onStatus(path, expiryTimeSeconds, availableTimeSeconds)`, where clear media is
+/// (-1, -1): "no DRM information".
+pub fn legacy_times(status: &AssetStatus) -> (i64, i64) {
+    let triple = play_kit_status(status);
+    if triple.is_registered && status.licenses.is_empty() {
+        return (-1, -1);
+    }
+    (triple.expiry_time_seconds, triple.available_time_seconds)
+}
+
+/// What Widevine calls `PlaybackDurationRemaining`: the window that runs, the whole window before the first playback,
+/// or the licence's own rest.
+fn playback_left(status: &AssetStatus, license_left: i64) -> i64 {
+    match (seconds_left(status.playback_expires, status.checked_at_ms), status.playback_window_s) {
+        (Some(left), Some(_)) => left,
+        (_, Some(window_s)) => i64::try_from(window_s).unwrap_or(UNLIMITED),
+        _ => license_left,
+    }
+}
+
+fn seconds_left(expiry: Expiry, now_ms: i64) -> Option<i64> {
+    match expiry {
+        Expiry::Never => Some(UNLIMITED),
+        Expiry::At(_) => expiry.remaining_s(now_ms).and_then(|left| i64::try_from(left).ok()),
+        Expiry::Unknown => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Remedy;
+    use crate::model::{AssetId, Coverage, LicenseId, LicenseState, LicenseStatus, MediaPresence};
+
+    const NOW_MS: i64 = 1_700_000_000_000;
+
+    fn status(why: Why, scheme: Option<DrmScheme>, expires: Expiry) -> AssetStatus {
+        AssetStatus {
+            asset_id: AssetId::new("a").unwrap(),
+            is_registered: !matches!(why, Why::NotRegistered | Why::Registering),
+            is_playable: why == Why::Playable,
+            why,
+            message: String::new(),
+            remedy: Remedy::Nothing,
+            expires,
+            playback_expires: Expiry::Never,
+            playback_window_s: None,
+            licenses: scheme
+                .map(|scheme| LicenseStatus {
+                    license_id: LicenseId::random().unwrap(),
+                    scheme,
+                    state: LicenseState::Active,
+                    expires,
+                    key_ids: vec![],
+                    coverage: Coverage::Unknown,
+                    granted_at_ms: NOW_MS,
+                })
+                .into_iter()
+                .collect(),
+            media: MediaPresence::NotChecked,
+            warnings: vec![],
+            format: None,
+            root: None,
+            pending_releases: 0,
+            checked_at_ms: NOW_MS,
+        }
+    }
+
+    #[test]
+    fn each_situation_has_play_kits_triple() {
+        let widevine = Some(DrmScheme::Widevine);
+        let in_an_hour = Expiry::At(NOW_MS + 3_600_000);
+        let max = i64::MAX;
+        for (what, status, expected) in [
+            ("licence present", status(Why::Playable, widevine, in_an_hour), (3600, 3600, true)),
+            ("unlimited licence", status(Why::Playable, widevine, Expiry::Never), (max, max, true)),
+            ("clear", status(Why::Playable, None, Expiry::Never), (max, max, true)),
+            ("clear, media gone", status(Why::MediaMissing, None, Expiry::Never), (max, max, true)),
+            ("end not known", status(Why::Playable, widevine, Expiry::Unknown), (0, 0, true)),
+            ("expired", status(Why::LicenseExpired, widevine, Expiry::At(NOW_MS - 1)), (0, 0, true)),
+            ("unreadable", status(Why::LicenseUnreadable, widevine, in_an_hour), (0, 0, true)),
+            ("vanished", status(Why::LicenseVanished, widevine, in_an_hour), (0, 0, true)),
+            ("window over", status(Why::PlaybackWindowOver, widevine, in_an_hour), (0, 0, true)),
+            ("licence missing", status(Why::LicenseMissing, None, Expiry::Unknown), (0, 0, false)),
+            ("not registered", status(Why::NotRegistered, None, Expiry::Unknown), (0, 0, false)),
+            ("registering", status(Why::Registering, widevine, Expiry::Unknown), (0, 0, false)),
+            ("PlayReady", status(Why::Playable, Some(DrmScheme::PlayReady), in_an_hour), (-1, -1, false)),
+        ] {
+            let triple = play_kit_status(&status);
+            let triple = (triple.expiry_time_seconds, triple.available_time_seconds, triple.is_registered);
+            assert_eq!(triple, expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn the_playback_time_is_the_window_whole_before_and_running_after_the_first_playback() {
+        let mut status = status(Why::Playable, Some(DrmScheme::Widevine), Expiry::At(NOW_MS + 3_600_000));
+        status.playback_window_s = Some(600);
+        status.playback_expires = Expiry::Unknown;
+        assert_eq!(play_kit_status(&status).available_time_seconds, 600);
+        status.playback_expires = Expiry::At(NOW_MS + 120_000);
+        assert_eq!(play_kit_status(&status).available_time_seconds, 120);
+    }
+
+    #[test]
+    fn the_older_sdks_had_no_flag_and_said_minus_one_for_clear_media() {
+        assert_eq!(legacy_times(&status(Why::Playable, None, Expiry::Never)), (-1, -1));
+        assert_eq!(legacy_times(&status(Why::NotRegistered, None, Expiry::Unknown)), (0, 0));
+        let widevine = Some(DrmScheme::Widevine);
+        assert_eq!(legacy_times(&status(Why::Playable, widevine, Expiry::At(NOW_MS + 5000))), (5, 5));
+    }
+}
