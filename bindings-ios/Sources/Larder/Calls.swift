@@ -1,0 +1,106 @@
+import Foundation
+import LarderBindings
+
+// UniFFI does not pass the cancellation of a Swift task on to Rust. These are the ways in which a call follows it.
+extension LocalAssetsManager {
+  /// A call that the core can stop between two steps: it undoes what it began and fails with `CANCELLED`.
+  func cancellable<T: Sendable>(
+    _ call: @Sendable (FfiManager, FfiCancellation) async throws -> T
+  ) async throws -> T {
+    try Task.checkCancellation()
+    let core = try core.get()
+    let cancellation = FfiCancellation()
+    return try await withTaskCancellationHandler {
+      try await translatingCancellation { try await call(core, cancellation) }
+    } onCancel: {
+      cancellation.cancel()
+    }
+  }
+
+  /// A call that changes nothing an app waits for: a cancelled task stops waiting, and the call ends by itself.
+  func abandonable<T: Sendable>(_ call: @escaping @Sendable (FfiManager) async throws -> T) async throws -> T {
+    try Task.checkCancellation()
+    let core = try core.get()
+    let outcome = FirstOutcome<T>()
+    return try await withTaskCancellationHandler {
+      try await withCheckedThrowingContinuation { continuation in
+        outcome.resume(continuation)
+        Task.detached(priority: Task.currentPriority) {
+          do {
+            outcome.settle(.success(try await call(core)))
+          } catch {
+            outcome.settle(.failure(LarderError(error)))
+          }
+        }
+      }
+    } onCancel: {
+      outcome.settle(.failure(CancellationError()))
+    }
+  }
+
+  /// A call that is not torn: once begun it is finished, and its outcome told.
+  func finishing<T: Sendable>(_ call: @Sendable (FfiManager) async throws -> T) async throws -> T {
+    try Task.checkCancellation()
+    let core = try core.get()
+    return try await translatingCancellation { try await call(core) }
+  }
+
+  /// A call that answers from memory.
+  func direct<T>(_ call: (FfiManager) throws -> T) throws -> T {
+    let core = try core.get()
+    return try translatingErrors { try call(core) }
+  }
+
+  private func translatingCancellation<T: Sendable>(_ call: @Sendable () async throws -> T) async throws -> T {
+    do {
+      return try await call()
+    } catch {
+      let error = LarderError(error)
+      // A delegate may fail with this code while our task goes on.
+      if error.code == .cancelled && Task.isCancelled { throw CancellationError() }
+      throw error
+    }
+  }
+}
+
+/// Resumes one continuation with the first outcome, whichever comes first, the outcome or the continuation.
+private final class FirstOutcome<T: Sendable>: @unchecked Sendable {
+  // Protects `state`; never held while a continuation is resumed.
+  private let lock = NSLock()
+  private var state: State = .empty
+
+  private enum State {
+    case empty
+    case waiting(CheckedContinuation<T, any Error>)
+    case settled(Result<T, any Error>)
+    case done
+  }
+
+  func resume(_ continuation: CheckedContinuation<T, any Error>) {
+    let outcome: Result<T, any Error>? = lock.withLock {
+      if case .settled(let outcome) = state {
+        state = .done
+        return outcome
+      }
+      state = .waiting(continuation)
+      return nil
+    }
+    if let outcome { continuation.resume(with: outcome) }
+  }
+
+  func settle(_ outcome: Result<T, any Error>) {
+    let continuation: CheckedContinuation<T, any Error>? = lock.withLock {
+      switch state {
+      case .empty:
+        state = .settled(outcome)
+        return nil
+      case .waiting(let continuation):
+        state = .done
+        return continuation
+      case .settled, .done:
+        return nil
+      }
+    }
+    continuation?.resume(with: outcome)
+  }
+}

@@ -1,0 +1,106 @@
+import Foundation
+
+#if canImport(Darwin)
+  import Darwin
+#elseif canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
+/// A storage that keeps each value in a file of its own, readable by this user only.
+///
+/// For desktops, servers and tests. On Apple's systems its files are excluded from backups and protected until the first
+/// unlock. Several instances over one folder see the same values, in other processes too.
+public struct FileDrmStorage: LocalDrmStorage {
+  private let folder: URL
+
+  /// A storage in this folder, which is made when the first value is saved.
+  public init(folder: URL) {
+    self.folder = folder
+  }
+
+  /// Stores a value: written beside its place, synced, then moved there, so that a crash leaves the old or the new one.
+  public func save(key: String, value: Data) throws {
+    try makeFolder()
+    let place = try file(of: key)
+    let scratch = folder.appendingPathComponent(".\(UUID().uuidString)")
+    do {
+      try write(value, to: scratch)
+      guard rename(scratch.path, place.path) == 0 else { throw systemError("rename") }
+      try syncFolder()
+    } catch {
+      try? FileManager.default.removeItem(at: scratch)
+      throw error
+    }
+  }
+
+  /// Gives a value back, `nil` if there is none.
+  public func load(key: String) throws -> Data? {
+    let place = try file(of: key)
+    do {
+      return try Data(contentsOf: place)
+    } catch let error as CocoaError where error.code == .fileReadNoSuchFile {
+      return nil
+    }
+  }
+
+  /// Removes a value.
+  public func remove(key: String) throws {
+    let place = try file(of: key)
+    if unlink(place.path) == 0 { return try syncFolder() }
+    guard errno == ENOENT || errno == ENOTDIR else { throw systemError("unlink") }
+  }
+
+  // A key is data: whatever is not plainly safe in a file name is written in hexadecimal.
+  private func file(of key: String) throws -> URL {
+    let name = key.utf8.map { byte in
+      switch byte {
+      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"):
+        String(UnicodeScalar(byte))
+      default:
+        "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16)
+      }
+    }.joined()
+    guard !name.isEmpty, name.utf8.count <= 250 else {
+      throw LarderError(.storageFailed, "a key of \(key.utf8.count) bytes does not fit in a file name")
+    }
+    return folder.appendingPathComponent(name)
+  }
+
+  private func makeFolder() throws {
+    try FileManager.default.createDirectory(
+      at: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+    #if canImport(Darwin)
+      var values = URLResourceValues()
+      values.isExcludedFromBackup = true
+      var marked = folder
+      try marked.setResourceValues(values)
+    #endif
+  }
+
+  private func write(_ value: Data, to scratch: URL) throws {
+    let descriptor = open(scratch.path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+    guard descriptor >= 0 else { throw systemError("open") }
+    let handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
+    #if os(iOS) || targetEnvironment(macCatalyst)
+      try FileManager.default.setAttributes(
+        [.protectionKey: FileProtectionType.completeUntilFirstUserAuthentication], ofItemAtPath: scratch.path)
+    #endif
+    try handle.write(contentsOf: value)
+    try handle.synchronize()
+    try handle.close()
+  }
+
+  private func syncFolder() throws {
+    let descriptor = open(folder.path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw systemError("open") }
+    defer { close(descriptor) }
+    guard fsync(descriptor) == 0 else { throw systemError("fsync") }
+  }
+
+  private func systemError(_ call: String) -> LarderError {
+    let number = errno
+    return LarderError(.storageFailed, "\(call) failed with errno \(number)", remedy: .retry, isRetryable: true)
+  }
+}

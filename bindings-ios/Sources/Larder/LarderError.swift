@@ -1,0 +1,122 @@
+import Foundation
+import LarderBindings
+
+/// Why a call failed: the one error type of this SDK, beside `CancellationError` for a cancelled task.
+///
+/// Decide by ``code`` where a case matters to you and by ``remedy`` everywhere else: new codes may come, and each brings
+/// a remedy that exists already.
+///
+/// ```swift
+/// do {
+///   try await manager.refreshAsset("film-1")
+/// } catch let error as LarderError where error.remedy == .goOnline {
+///   showOfflineBanner()
+/// }
+/// ```
+///
+/// Neither the message nor any other property holds a key, a handle, a token or a query string.
+public struct LarderError: Error, Sendable, Equatable {
+  /// What went wrong, as a stable constant.
+  public let code: Code
+
+  /// What went wrong, for a developer. Safe to log.
+  public let message: String
+
+  /// What the caller can do about it.
+  public let remedy: Remedy
+
+  /// True if the same call may succeed later without any change by the caller.
+  public let isRetryable: Bool
+
+  /// The HTTP status behind this error, if a server answered with one.
+  public let httpStatus: UInt16?
+
+  /// An error for your own ``DrmEngine``, ``LocalDrmStorage`` or other delegate to throw.
+  ///
+  /// Larder passes code, message and HTTP status on to whoever made the call. For its own codes it knows the remedy
+  /// better than the caller and keeps its own.
+  ///
+  /// - Parameter message: for developers; it is logged, so it must hold nothing secret.
+  public init(
+    _ code: Code, _ message: String, remedy: Remedy = .nothing, isRetryable: Bool = false, httpStatus: UInt16? = nil
+  ) {
+    self.code = code
+    self.message = message
+    self.remedy = remedy
+    self.isRetryable = isRetryable
+    self.httpStatus = httpStatus
+  }
+}
+
+extension LarderError: CustomStringConvertible {
+  /// Code and message.
+  public var description: String { "\(code.rawValue): \(message)" }
+}
+
+extension LarderError: LocalizedError {
+  /// The message. It is for developers: make your own texts for people, by ``remedy``.
+  public var errorDescription: String? { message }
+
+  /// The remedy in a sentence, for developers.
+  public var recoverySuggestion: String? { remedy.sentence }
+}
+
+extension Remedy {
+  fileprivate var sentence: String? {
+    switch self {
+    case .nothing: nil
+    case .retry: "Try again later."
+    case .goOnline: "Connect to a network and try again."
+    case .signIn: "Sign in again, or give a fresh token or media source."
+    case .reregister: "Register the asset again while online."
+    case .repair: "Download the media again."
+    case .freeSpace: "Free space on the device."
+    case .setClock: "Correct the device's clock."
+    case .fixInput: "Correct the argument, the content or the app as the message says."
+    case .contactSupport: "Contact the service's support."
+    }
+  }
+}
+
+// MARK: - To and from the contract
+
+extension LarderError {
+  init(_ error: any Error) {
+    switch error {
+    case let error as LarderError:
+      self = error
+    case FfiError.Failed(let code, let reason, let remedy, let isRetryable, let httpStatus):
+      self.init(Code(rawValue: code), reason, remedy: remedy, isRetryable: isRetryable, httpStatus: httpStatus)
+    default:
+      // UniFFI's own: a panic in the core, which it catches, or a library of another version. What it says may quote
+      // anything, so it stays out of the message.
+      self.init(.internal, "the native library failed unexpectedly", remedy: .contactSupport)
+    }
+  }
+
+  /// What a delegate of the app threw, in the contract's form. `code` stands for an error that is not ours, of which
+  /// only domain and number are told: its description may hold anything.
+  static func fromDelegate(_ error: any Error, code: Code, what: String) -> FfiError {
+    let ours: LarderError
+    switch error {
+    case let error as LarderError: ours = error
+    case is CancellationError: ours = LarderError(.cancelled, "\(what) was cancelled", isRetryable: true)
+    default:
+      let foreign = error as NSError
+      ours = LarderError(code, "\(what) threw \(foreign.domain) \(foreign.code)", remedy: .fixInput)
+    }
+    return .Failed(
+      code: ours.code.rawValue, reason: ours.message, remedy: ours.remedy, isRetryable: ours.isRetryable,
+      httpStatus: ours.httpStatus)
+  }
+}
+
+/// Runs a call into the native library, and turns what it throws into a ``LarderError``.
+func translatingErrors<T>(_ body: () throws -> T) throws -> T {
+  do { return try body() } catch { throw LarderError(error) }
+}
+
+/// Runs code of the app for the native library, and turns whatever it throws into the contract's error.
+func guardingDelegate<T>(_ what: String, failsWith code: LarderError.Code, _ body: () throws -> T) throws -> T {
+  do { return try body() } catch { throw LarderError.fromDelegate(error, code: code, what: what) }
+}

@@ -1,0 +1,213 @@
+extension LarderError {
+  /// What went wrong, as a stable constant: the text never changes its meaning, and new ones may be added.
+  ///
+  /// It is a structure and not an enumeration, so that a new code breaks nobody's `switch`: have a `default`.
+  public struct Code: RawRepresentable, Hashable, Sendable {
+    /// The stable text, for example `OFFLINE`.
+    public let rawValue: String
+
+    /// A code by its stable text. One that this version of Larder does not know is a code too.
+    public init(rawValue: String) {
+      self.rawValue = rawValue
+    }
+  }
+}
+
+extension LarderError.Code: CustomStringConvertible {
+  /// The stable text.
+  public var description: String { rawValue }
+}
+
+// MARK: - The call itself
+
+extension LarderError.Code {
+  /// An argument is empty, too long, malformed or contradictory; the message names it.
+  public static let invalidArgument = Self(rawValue: "INVALID_ARGUMENT")
+
+  /// A path must be absolute: a relative one has no meaning after a restart.
+  public static let relativePath = Self(rawValue: "RELATIVE_PATH")
+
+  /// No asset with this id (or path) is registered in this profile.
+  public static let assetNotFound = Self(rawValue: "ASSET_NOT_FOUND")
+
+  /// This id is registered for other media; unregister it first.
+  public static let assetExists = Self(rawValue: "ASSET_EXISTS")
+
+  /// Another call is changing this asset at the moment.
+  public static let assetBusy = Self(rawValue: "ASSET_BUSY")
+
+  /// The asset is known, but not playable now; the message says why.
+  public static let assetNotPlayable = Self(rawValue: "ASSET_NOT_PLAYABLE")
+
+  /// The manager was closed.
+  public static let closed = Self(rawValue: "CLOSED")
+
+  /// The caller cancelled the call.
+  public static let cancelled = Self(rawValue: "CANCELLED")
+
+  /// A defect in Larder. Please report it with the diagnostics.
+  public static let `internal` = Self(rawValue: "INTERNAL")
+}
+
+// MARK: - Media on disk
+
+extension LarderError.Code {
+  /// Nothing is at this path.
+  public static let mediaNotFound = Self(rawValue: "MEDIA_NOT_FOUND")
+
+  /// The path is there, but cannot be read: permission, a link loop, a special file.
+  public static let mediaUnreadable = Self(rawValue: "MEDIA_UNREADABLE")
+
+  /// The manifest or media file is malformed.
+  public static let manifestInvalid = Self(rawValue: "MANIFEST_INVALID")
+
+  /// The manifest is larger, deeper or has more keys than any real one.
+  public static let manifestTooLarge = Self(rawValue: "MANIFEST_TOO_LARGE")
+
+  /// No manifest or media file of a format that Larder knows is at this path.
+  public static let formatUnsupported = Self(rawValue: "FORMAT_UNSUPPORTED")
+
+  /// The folder holds several manifests that are as likely; the message lists them. Register one by its own path.
+  public static let mediaAmbiguous = Self(rawValue: "MEDIA_AMBIGUOUS")
+
+  /// The media is protected, but neither manifest nor init segment says how to ask for a licence.
+  public static let initDataMissing = Self(rawValue: "INIT_DATA_MISSING")
+
+  /// A FairPlay asset whose playlists name no `skd://` key: keep EXT-X-SESSION-KEY when downloading.
+  public static let sessionKeyMissing = Self(rawValue: "SESSION_KEY_MISSING")
+}
+
+// MARK: - DRM set-up
+
+extension LarderError.Code {
+  /// No engine is registered for any DRM scheme of this source.
+  public static let drmUnsupported = Self(rawValue: "DRM_UNSUPPORTED")
+
+  /// The media is protected, but the source has no DRM parameters (licence URL).
+  public static let drmParamsMissing = Self(rawValue: "DRM_PARAMS_MISSING")
+
+  /// The licence or certificate URL is not an absolute http(s) URL with a host and no user info.
+  public static let urlInvalid = Self(rawValue: "URL_INVALID")
+
+  /// FairPlay needs the application certificate, and none could be had.
+  public static let certificateMissing = Self(rawValue: "CERTIFICATE_MISSING")
+}
+
+// MARK: - Network
+
+extension LarderError.Code {
+  /// No connection to the server: no network, no route, no such host, connection refused.
+  public static let offline = Self(rawValue: "OFFLINE")
+
+  /// The server did not answer in time. The outcome is unknown; what it may have granted is released later.
+  public static let timeout = Self(rawValue: "TIMEOUT")
+
+  /// The connection broke or the answer was not HTTP.
+  public static let network = Self(rawValue: "NETWORK")
+
+  /// The TLS handshake failed: a wrong certificate, or a wrong clock.
+  public static let tls = Self(rawValue: "TLS")
+
+  /// The server redirects for ever, or to somewhere it must not.
+  public static let redirect = Self(rawValue: "REDIRECT")
+
+  /// The answer is larger than any real licence.
+  public static let responseTooLarge = Self(rawValue: "RESPONSE_TOO_LARGE")
+
+  /// The server answers 401 or 403, also after the token was renewed.
+  public static let unauthorized = Self(rawValue: "UNAUTHORIZED")
+
+  /// The server answers with another error of ours (4xx).
+  public static let serverRejected = Self(rawValue: "SERVER_REJECTED")
+
+  /// The server fails (5xx), also after retries.
+  public static let serverFailed = Self(rawValue: "SERVER_FAILED")
+}
+
+// MARK: - Licences
+
+extension LarderError.Code {
+  /// The licence server refuses this user, title or device.
+  public static let licenseDenied = Self(rawValue: "LICENSE_DENIED")
+
+  /// The server answered with success and nothing in it.
+  public static let licenseEmpty = Self(rawValue: "LICENSE_EMPTY")
+
+  /// The server answered with a web page or other text where a licence should be: a captive portal, a wrong URL.
+  public static let licenseNotALicense = Self(rawValue: "LICENSE_NOT_A_LICENSE")
+
+  /// The answer is not a licence of this scheme.
+  public static let licenseMalformed = Self(rawValue: "LICENSE_MALFORMED")
+
+  /// The server grants streaming only: the licence must not be stored.
+  public static let licensePersistenceDenied = Self(rawValue: "LICENSE_PERSISTENCE_DENIED")
+
+  /// The licence lasts no time at all, or an absurd one.
+  public static let licenseDurationInvalid = Self(rawValue: "LICENSE_DURATION_INVALID")
+
+  /// The licence lacks a key that the media needs.
+  public static let licenseKeysMissing = Self(rawValue: "LICENSE_KEYS_MISSING")
+
+  /// The licence has expired.
+  public static let licenseExpired = Self(rawValue: "LICENSE_EXPIRED")
+
+  /// The asset needs a licence and has none.
+  public static let licenseMissing = Self(rawValue: "LICENSE_MISSING")
+
+  /// The stored licence cannot be read back from the secret storage.
+  public static let licenseUnreadable = Self(rawValue: "LICENSE_UNREADABLE")
+
+  /// The CDM no longer knows the licence, though it was not released.
+  public static let licenseVanished = Self(rawValue: "LICENSE_VANISHED")
+
+  /// The server or the licence forbids renewal; get a new one instead.
+  public static let renewalNotPermitted = Self(rawValue: "RENEWAL_NOT_PERMITTED")
+}
+
+// MARK: - CDM
+
+extension LarderError.Code {
+  /// The device could not be provisioned for this DRM scheme.
+  public static let provisioningFailed = Self(rawValue: "PROVISIONING_FAILED")
+
+  /// The CDM has no free session; wait for other playbacks to end.
+  public static let cdmBusy = Self(rawValue: "CDM_BUSY")
+
+  /// The CDM is in a bad state or reports an error.
+  public static let cdmFailed = Self(rawValue: "CDM_FAILED")
+
+  /// The device's DRM certificate is revoked.
+  public static let cdmRevoked = Self(rawValue: "CDM_REVOKED")
+}
+
+// MARK: - Code of the app
+
+extension LarderError.Code {
+  /// The app's secret storage failed.
+  public static let storageFailed = Self(rawValue: "STORAGE_FAILED")
+
+  /// The app's secret storage accepted a value and does not give it back.
+  public static let storageLost = Self(rawValue: "STORAGE_LOST")
+
+  /// The app's secret storage did not answer in time.
+  public static let storageTimeout = Self(rawValue: "STORAGE_TIMEOUT")
+
+  /// Another callback of the app failed or did not answer in time.
+  public static let delegateFailed = Self(rawValue: "DELEGATE_FAILED")
+}
+
+// MARK: - Our database and disk
+
+extension LarderError.Code {
+  /// The database was damaged. It was set aside, what could be read was kept; assets may have to be registered again.
+  public static let storeCorrupt = Self(rawValue: "STORE_CORRUPT")
+
+  /// The database cannot be opened at the moment: a locked device, a missing volume, another process.
+  public static let storeUnavailable = Self(rawValue: "STORE_UNAVAILABLE")
+
+  /// The database was written by a newer Larder: it is open for reading only.
+  public static let storeReadOnly = Self(rawValue: "STORE_READ_ONLY")
+
+  /// The disk is full. Nothing was changed.
+  public static let diskFull = Self(rawValue: "DISK_FULL")
+}

@@ -1,0 +1,47 @@
+import Dispatch
+import Foundation
+import Larder
+
+extension LocalAssetsManager {
+  /// PlayKit's function, which cannot throw: for media that is not registered, or not to the end, the entry has no
+  /// source, so that a player has nothing to start. `localMediaSource(at:)` tells why.
+  public func createLocalMediaEntry(for assetId: String, localURL: URL) -> MediaEntry {
+    guard let source = try? localMediaSource(at: localURL) else { return MediaEntry(id: assetId) }
+    return MediaEntry(id: assetId, sources: [MediaSource(id: source.assetId, url: source.url, format: source.format)])
+  }
+
+  /// PlayKit's function: `nil` if nothing is registered there, it needs no licence, or its status cannot be told.
+  ///
+  /// Answers from the ledger, but waits for it: `await` the other form where you can.
+  @available(*, noasync, message: "await the throwing form instead")
+  public func getLicenseExpirationInfo(location: URL) -> FPSExpirationInfo? {
+    let answer = Answer()
+    let answered = DispatchSemaphore(value: 0)
+    Task.detached(priority: .userInitiated) {
+      answer.info = try? await self.getLicenseExpirationInfo(location: location)
+      answered.signal()
+    }
+    answered.wait()
+    return answer.info.map(FPSExpirationInfo.init)
+  }
+}
+
+/// PlayKit's name of what is left of a licence.
+public struct FPSExpirationInfo: Sendable {
+  private let info: LicenseExpirationInfo
+
+  init(_ info: LicenseExpirationInfo) {
+    self.info = info
+  }
+
+  /// When it ends; the distant future for a licence that never does or whose end nobody told.
+  public var expirationDate: Date { info.expirationDate ?? .distantFuture }
+
+  /// True if it may be played now.
+  public func isValid() -> Bool { info.isValid() }
+}
+
+// Written before the semaphore is raised and read after: no lock needed.
+private final class Answer: @unchecked Sendable {
+  var info: LicenseExpirationInfo?
+}
