@@ -51,18 +51,18 @@ let package = Package(
       path: "bindings-ios/Sources/LarderBindings",
       // What UniFFI generates is written for language mode 5.
       swiftSettings: [.swiftLanguageMode(.v5)],
-      linkerSettings: nativeLinking,
+      linkerSettings: nativeLinking
     ),
     .target(name: "Larder", dependencies: ["LarderBindings"], path: "bindings-ios/Sources/Larder"),
     .target(
       name: "LarderCompat",
       dependencies: ["Larder", "LarderBindings"],
-      path: "bindings-ios/Sources/LarderCompat",
+      path: "bindings-ios/Sources/LarderCompat"
     ),
     .testTarget(
       name: "LarderTests",
       dependencies: ["Larder", "LarderCompat"],
-      path: "bindings-ios/Tests/LarderTests",
+      path: "bindings-ios/Tests/LarderTests"
     ),
   ],
   swiftLanguageModes: [.v6]
