@@ -1,0 +1,69 @@
+//! One file a command, or a few that belong together.
+//!
+//! | file | commands |
+//! |---|---|
+//! | [`register`] | `register` |
+//! | [`status`] | `status`, `list`, `url`, `metadata`, `played` |
+//! | [`refresh`] | `refresh`, `renew-all` |
+//! | [`unregister`] | `unregister`, `settle` |
+//! | [`media`] | `init-data`, `keys-check` |
+//! | [`testkit`] | `testkit …` |
+
+mod media;
+mod refresh;
+mod register;
+mod status;
+mod testkit;
+mod unregister;
+
+use std::path::{Path, PathBuf};
+
+use larder_core::error::Quoted;
+use larder_core::{Code, Error, Result};
+
+use crate::Answer;
+use crate::args::{Command, CommandLine};
+use crate::host::Host;
+use crate::output::Output;
+
+/// Does what was asked.
+pub(crate) fn run(line: &CommandLine, output: &Output) -> Result<Answer> {
+    // Opened where it is needed: `init-data` and `testkit` leave no store behind.
+    let open = || Host::open(&line.global);
+    match &line.command {
+        Command::Register(args) => register::register(args, &open()?, output),
+        Command::Status(args) => status::status(args, &open()?, output),
+        Command::List(args) => status::list(args, &open()?, output),
+        Command::Url(args) => status::url(args, &open()?, output),
+        Command::Refresh(args) => refresh::refresh(args, &open()?, output),
+        Command::RenewAll(args) => refresh::renew_all(args, &open()?, output),
+        Command::Unregister(args) => unregister::unregister(args, &open()?, output),
+        Command::Settle => unregister::settle(&open()?, output),
+        Command::Played(args) => status::played(args, &open()?, output),
+        Command::Metadata(args) => status::metadata(args, &open()?, output),
+        Command::InitData(args) => media::init_data(args, output),
+        Command::KeysCheck(args) => media::keys_check(args, &open()?, output),
+        Command::Diagnostics => diagnostics(&open()?, output),
+        Command::Testkit(args) => testkit::run(args, &line.global, output),
+    }
+}
+
+/// Facts for support are JSON in every form.
+fn diagnostics(host: &Host, output: &Output) -> Result<Answer> {
+    let text = host.manager().diagnostics()?;
+    let value: serde_json::Value = serde_json::from_str(&text)
+        .map_err(|cause| Error::new(Code::Internal, "the diagnostics are not JSON").caused_by(cause))?;
+    output.data(&value, |lines| {
+        lines.push_str(&text);
+        lines.push('\n');
+    })?;
+    Ok(Answer::Yes)
+}
+
+/// A path on the command line is relative to where the command runs; the core takes absolute ones only.
+fn absolute(path: &Path) -> Result<PathBuf> {
+    std::path::absolute(path).map_err(|cause| {
+        let shown = path.to_string_lossy();
+        Error::new(Code::InvalidArgument, format!("{} is not a path: {}", Quoted(&shown), cause.kind())).caused_by(cause)
+    })
+}

@@ -1,0 +1,167 @@
+//! What the command line means: a configuration, the desktop's ports, an open manager.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use larder_core::assets::{Config, LocalAssetsManager, Ports, Root, Timeouts};
+use larder_core::license::clearkey::ClearKeyEngine;
+use larder_core::model::{AssetId, Profile};
+use larder_core::net::{ClientSettings, ReqwestClient};
+use larder_core::ports::{Clock, NetworkState, TokenProvider};
+use larder_core::{Cancellation, Code, Error, Result};
+use tokio::runtime::{Builder, Runtime};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::args::Global;
+use crate::clock::SystemClock;
+use crate::storage::FileStorage;
+
+/// An open manager and what it lives on.
+pub(crate) struct Host {
+    manager: LocalAssetsManager,
+    clock: Arc<dyn Clock>,
+    interrupted: Cancellation,
+    // Last, so that it outlives the manager.
+    runtime: Option<Runtime>,
+}
+
+impl Host {
+    /// Opens the store that the options name. It is made when missing.
+    pub(crate) fn open(global: &Global) -> Result<Self> {
+        let runtime = runtime()?;
+        let data_dir = absolute(match &global.store {
+            Some(path) => path.clone(),
+            None => default_store()?,
+        })?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let settings = ClientSettings { uses_environment_proxies: true, ..ClientSettings::default() };
+        let ports = Ports {
+            engines: vec![Arc::new(ClearKeyEngine::new(Arc::clone(&clock)))],
+            storage: Arc::new(FileStorage::new(data_dir.join("secrets"))),
+            http: Arc::new(ReqwestClient::new(&settings, runtime.handle().clone())?),
+            clock: Arc::clone(&clock),
+            request_adapter: None,
+            token_provider: Some(Arc::new(EnvironmentToken)),
+            source_url_provider: None,
+            runtime: runtime.handle().clone(),
+        };
+        let roots = global.roots.iter().map(|(name, path)| {
+            Ok(Root { name: name.clone(), path: absolute(path.clone())? })
+        });
+        let config = Config {
+            data_dir,
+            roots: roots.collect::<Result<_>>()?,
+            profile: Profile::new(global.profile.as_str())?,
+            timeouts: Timeouts { network: Duration::from_secs(global.timeout), ..Timeouts::default() },
+        };
+        let manager = LocalAssetsManager::open(config, ports)?;
+        manager.set_network_state(if global.offline { NetworkState::Offline } else { NetworkState::Unknown })?;
+        let interrupted = Cancellation::new();
+        watch_interrupt(&runtime, interrupted.clone());
+        Ok(Self { manager, clock, interrupted, runtime: Some(runtime) })
+    }
+
+    /// The open manager.
+    pub(crate) fn manager(&self) -> &LocalAssetsManager {
+        &self.manager
+    }
+
+    /// Raised by the first Ctrl-C: the call then ends at its next step, with nothing half done.
+    pub(crate) fn interrupted(&self) -> &Cancellation {
+        &self.interrupted
+    }
+
+    /// The time as the manager sees it.
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        self.manager.close();
+        if let Some(runtime) = self.runtime.take() {
+            // A hanging server must not keep the command.
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Two workers, as on a phone.
+pub(crate) fn runtime() -> Result<Runtime> {
+    Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("larder")
+        .enable_all()
+        .build()
+        .map_err(|cause| Error::new(Code::Internal, "no thread can be started").caused_by(cause))
+}
+
+fn watch_interrupt(runtime: &Runtime, interrupted: Cancellation) {
+    runtime.spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            interrupted.cancel();
+        }
+        // The second one does not wait: what was begun is cleaned up at the next opening.
+        if tokio::signal::ctrl_c().await.is_ok() {
+            std::process::exit(130);
+        }
+    });
+}
+
+/// The token for licence servers: `$LARDER_TOKEN`, an `Authorization` header. Not an option, because the options of a
+/// process are there for everybody to read.
+struct EnvironmentToken;
+
+impl TokenProvider for EnvironmentToken {
+    fn authorization(&self, _asset_id: &AssetId, rejected: bool) -> Result<Option<String>> {
+        // There is no fresher one to give.
+        if rejected {
+            return Ok(None);
+        }
+        Ok(env::var("LARDER_TOKEN").ok().filter(|token| !token.is_empty()))
+    }
+}
+
+/// Starts the log to standard error if it is wanted: Larder's own lines, not those of the libraries below it, which
+/// know nothing of secrets.
+pub(crate) fn start_log(global: &Global) {
+    if !global.verbose {
+        return;
+    }
+    let ours = Targets::new()
+        .with_target("larder", LevelFilter::DEBUG)
+        .with_target("larder_core", LevelFilter::DEBUG)
+        .with_target("larder_testkit", LevelFilter::DEBUG);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
+    // It fails only if there is a log already.
+    let _ = tracing_subscriber::registry().with(lines).with(ours).try_init();
+}
+
+fn absolute(path: PathBuf) -> Result<PathBuf> {
+    std::path::absolute(&path)
+        .map_err(|cause| Error::new(Code::InvalidArgument, "a path among the options is empty").caused_by(cause))
+}
+
+/// Where programs of this platform keep the data of their user.
+fn default_store() -> Result<PathBuf> {
+    let folder = |name: &str| env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    if let Some(store) = env::var_os("LARDER_STORE").filter(|path| !path.is_empty()) {
+        return Ok(PathBuf::from(store));
+    }
+    let home = || folder("HOME").or_else(|| env::home_dir().filter(|home| home.is_absolute()));
+    let below = |home: PathBuf, path: &str| home.join(Path::new(path));
+    let data = if cfg!(target_os = "macos") {
+        home().map(|home| below(home, "Library/Application Support"))
+    } else if cfg!(windows) {
+        folder("LOCALAPPDATA").or_else(|| home().map(|home| below(home, "AppData/Local")))
+    } else {
+        folder("XDG_DATA_HOME").or_else(|| home().map(|home| below(home, ".local/share")))
+    };
+    data.map(|data| data.join("larder"))
+        .ok_or_else(|| Error::new(Code::InvalidArgument, "this user has no data folder: give one with --store"))
+}
