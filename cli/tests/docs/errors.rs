@@ -46,11 +46,11 @@ fn page() -> String {
     assert_eq!(remedies.len(), REMEDIES.len(), "a remedy is missing here");
     for remedy in REMEDIES {
         let name = format!("{remedy:?}");
-        let _ = writeln!(page, "| `{name}` | {} |", remedies[&name]);
+        let _ = writeln!(page, "| `{name}` | {} |", remedies.get(&name).unwrap());
     }
     let mut section = "";
     for code in Code::ALL {
-        let (of, meaning) = &meanings[code.as_str()];
+        let (of, meaning) = meanings.get(code.as_str()).unwrap();
         if *of != section {
             section = of;
             let _ = write!(page, "\n## {section}\n\n| code | meaning | remedy | retry |\n|---|---|---|---|\n");
