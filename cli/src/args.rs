@@ -91,8 +91,10 @@ pub(crate) enum Command {
                             Example:\n  larder metadata sintel > sintel-info.json")]
     Metadata(Asset),
     /// Print which keys media asks for: all systems, all tracks
-    #[command(after_help = "PATH is a manifest, a folder or a media file. Nothing is fetched and no store is opened.\n\n\
-                            Example:\n  larder init-data ~/films/sintel --json")]
+    #[command(
+        after_help = "PATH is a manifest, a folder or a media file. Nothing is fetched and no store is opened.\n\n\
+                            Example:\n  larder init-data ~/films/sintel --json"
+    )]
     InitData(InitData),
     /// Prove that the stored keys decrypt the stored media (ClearKey)
     #[command(after_help = "Decrypts a video and an audio sample of the stored segments and checks them, \
@@ -334,7 +336,10 @@ mod tests {
                     check(sub, &path);
                 } else {
                     let help = sub.get_after_help().map(ToString::to_string).unwrap_or_default();
-                    assert!(help.contains(&format!("Example:\n  {path}")) || help.contains(&format!("    {path}")), "{path}: {help}");
+                    assert!(
+                        help.contains(&format!("Example:\n  {path}")) || help.contains(&format!("    {path}")),
+                        "{path}: {help}"
+                    );
                 }
             }
         }

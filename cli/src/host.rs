@@ -49,9 +49,8 @@ impl Host {
             source_url_provider: None,
             runtime: runtime.handle().clone(),
         };
-        let roots = global.roots.iter().map(|(name, path)| {
-            Ok(Root { name: name.clone(), path: absolute(path.clone())? })
-        });
+        let roots =
+            global.roots.iter().map(|(name, path)| Ok(Root { name: name.clone(), path: absolute(path.clone())? }));
         let config = Config {
             data_dir,
             roots: roots.collect::<Result<_>>()?,

@@ -98,11 +98,15 @@ pub(crate) fn expiry_sentence(expiry: Expiry, now_ms: i64) -> String {
 
 /// A time span in its two largest units.
 pub(crate) fn span(seconds: u64) -> String {
-    let units = [("day", seconds / 86_400), ("hour", seconds / 3600 % 24), ("minute", seconds / 60 % 60), ("second", seconds % 60)];
+    let units = [
+        ("day", seconds / 86_400),
+        ("hour", seconds / 3600 % 24),
+        ("minute", seconds / 60 % 60),
+        ("second", seconds % 60),
+    ];
     let shown = units.iter().skip_while(|(_, count)| *count == 0).take(2).filter(|(_, count)| *count > 0);
-    let words: Vec<String> = shown
-        .map(|(unit, count)| format!("{count} {unit}{}", if *count == 1 { "" } else { "s" }))
-        .collect();
+    let words: Vec<String> =
+        shown.map(|(unit, count)| format!("{count} {unit}{}", if *count == 1 { "" } else { "s" })).collect();
     if words.is_empty() { "0 seconds".to_owned() } else { words.join(" ") }
 }
 

@@ -76,7 +76,8 @@ fn parse(json: &[u8]) -> Result<MediaSource> {
 /// The parser's own words quote values, which may be signed URLs; field names are safe to repeat.
 fn reason(cause: &serde_json::Error) -> String {
     let words = cause.to_string();
-    let is_about_a_name = ["missing field", "duplicate field", "unknown field"].iter().any(|start| words.starts_with(start));
+    let is_about_a_name =
+        ["missing field", "duplicate field", "unknown field"].iter().any(|start| words.starts_with(start));
     if cause.is_data() && !is_about_a_name {
         return "a value of the wrong type".to_owned();
     }
@@ -89,15 +90,15 @@ fn drm_params(file: DrmFile) -> Result<DrmParams> {
     params.certificate_url = file.certificate_url;
     if let Some(text) = file.certificate {
         let der = base64::engine::general_purpose::STANDARD.decode(text.trim());
-        params.certificate =
-            Some(der.map_err(|cause| Error::new(Code::InvalidArgument, "`certificate` is not base64").caused_by(cause))?);
+        params.certificate = Some(
+            der.map_err(|cause| Error::new(Code::InvalidArgument, "`certificate` is not base64").caused_by(cause))?,
+        );
     }
     if let Some(name) = file.wire {
         params.wire = named("wire", &name, wire, "usual, raw, base64, form, udrm")?;
     }
     if let Some(name) = file.renewal {
-        params.renewal =
-            named("renewal", &name, renewal, "acquire-then-release, in-place, release-then-acquire")?;
+        params.renewal = named("renewal", &name, renewal, "acquire-then-release, in-place, release-then-acquire")?;
     }
     if let Some(name) = file.security_level {
         params.security_level = named("security_level", &name, security_level, "default, l3")?;
@@ -153,7 +154,10 @@ mod tests {
         .unwrap();
         let [drm] = source.drm.as_slice() else { panic!("one key system, not {}", source.drm.len()) };
         assert_eq!((source.id.as_str(), source.format), ("main", Some(MediaFormat::Dash)));
-        assert_eq!((drm.scheme, drm.wire, drm.renewal), (DrmScheme::FairPlay, LicenseWire::Form, RenewalPolicy::InPlace));
+        assert_eq!(
+            (drm.scheme, drm.wire, drm.renewal),
+            (DrmScheme::FairPlay, LicenseWire::Form, RenewalPolicy::InPlace)
+        );
         assert_eq!(drm.certificate.as_deref(), Some(&[0, 1, 2][..]));
         assert_eq!(drm.security_level, SecurityLevel::L3);
     }

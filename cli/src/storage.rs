@@ -143,7 +143,8 @@ mod tests {
         let (home, storage) = storage();
         storage.save("larder.license.00", b"one").unwrap();
         storage.save("larder.license.00", b"two").unwrap();
-        let names: Vec<_> = fs::read_dir(home.path().join("secrets")).unwrap().map(|e| e.unwrap().file_name()).collect();
+        let names: Vec<_> =
+            fs::read_dir(home.path().join("secrets")).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert_eq!(names, ["larder.license.00"]);
     }
 

@@ -64,6 +64,7 @@ fn diagnostics(host: &Host, output: &Output) -> Result<Answer> {
 fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).map_err(|cause| {
         let shown = path.to_string_lossy();
-        Error::new(Code::InvalidArgument, format!("{} is not a path: {}", Quoted(&shown), cause.kind())).caused_by(cause)
+        Error::new(Code::InvalidArgument, format!("{} is not a path: {}", Quoted(&shown), cause.kind()))
+            .caused_by(cause)
     })
 }

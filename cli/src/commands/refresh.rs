@@ -1,8 +1,8 @@
 //! `refresh` and `renew-all`: licences and metadata anew.
 
+use larder_core::Result;
 use larder_core::assets::{Refresh as Change, Renewal};
 use larder_core::model::AssetId;
-use larder_core::Result;
 use serde_json::json;
 
 use crate::Answer;

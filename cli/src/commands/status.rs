@@ -49,7 +49,13 @@ fn describe(status: &AssetStatus, lines: &mut String) {
     for license in &status.licenses {
         let expires = names::expiry_sentence(license.expires, now_ms);
         let keys = license.key_ids.len();
-        let _ = writeln!(lines, "  licence {}: {}, {}, keys: {keys}, {expires}", license.license_id, license.scheme, license.state.as_str());
+        let _ = writeln!(
+            lines,
+            "  licence {}: {}, {}, keys: {keys}, {expires}",
+            license.license_id,
+            license.scheme,
+            license.state.as_str()
+        );
     }
     if let Some(window_s) = status.playback_window_s {
         let _ = writeln!(lines, "  plays for {} after the first start", names::span(window_s));

@@ -75,7 +75,11 @@ fn book_line(license: &IssuedLicense, lines: &mut String) {
         (false, None) => "for streaming only".to_owned(),
     };
     let keys = license.key_ids.len();
-    let _ = writeln!(lines, "{} {:?}, keys: {keys}, renewals: {}, {kept}", license.license_id, license.scheme, license.renewals);
+    let _ = writeln!(
+        lines,
+        "{} {:?}, keys: {keys}, renewals: {}, {kept}",
+        license.license_id, license.scheme, license.renewals
+    );
 }
 
 /// Kinds that were never asked for are shown as 0.
@@ -138,9 +142,8 @@ fn fetch(args: &Fetch, servers: &Servers, output: &Output) -> Result<Answer> {
     check_url("base URL", base)?;
     let (mut files, mut bytes) = (0_u64, 0_u64);
     for line in io::stdin().lock().lines() {
-        let name = line.map_err(|cause| {
-            Error::new(Code::InvalidArgument, "the list of names cannot be read").caused_by(cause)
-        })?;
+        let name = line
+            .map_err(|cause| Error::new(Code::InvalidArgument, "the list of names cannot be read").caused_by(cause))?;
         let name = name.trim();
         if name.is_empty() {
             continue;

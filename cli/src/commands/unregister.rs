@@ -28,7 +28,9 @@ pub(super) fn unregister(args: &Unregister, host: &Host, output: &Output) -> Res
         (false, _) => output.note(&format!("{id} was not registered")),
         (true, 0) => output.note(&format!("unregistered {id}")),
         (true, waiting) => {
-            output.note(&format!("unregistered {id}; releases that wait for a server: {waiting} (`larder settle` sends them)"));
+            output.note(&format!(
+                "unregistered {id}; releases that wait for a server: {waiting} (`larder settle` sends them)"
+            ));
         }
     }
     output.data(&UnregisteredShape::new(done), |_| {})?;
@@ -40,7 +42,8 @@ pub(super) fn settle(host: &Host, output: &Output) -> Result<Answer> {
     let done = host.manager().settle()?;
     drop(busy);
     output.data(&SettlementShape::new(done), |lines| {
-        let _ = writeln!(lines, "released {}, forgotten {}, still waiting {}", done.released, done.forgotten, done.pending);
+        let _ =
+            writeln!(lines, "released {}, forgotten {}, still waiting {}", done.released, done.forgotten, done.pending);
         if done.foreign > 0 {
             let _ = writeln!(lines, "licences of others, left alone: {}", done.foreign);
         }
