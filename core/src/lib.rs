@@ -6,6 +6,7 @@
 //! | [`error`] | one error with a code, a message that is safe to log, and a remedy |
 //! | [`ports`] | what the core needs from a platform and from the app |
 //! | [`cancel`], [`guard`] | operations that end: on the caller's wish, or when foreign code hangs |
+//! | [`clock`] | the system's own time |
 //! | [`assets`] | `LocalAssetsManager`: register, refresh, unregister, status, local source, source URLs |
 //! | [`compat`] | for apps that move from PlayKit |
 //! | [`manifest`] | HLS, DASH and MP4 boxes: bytes in, facts out |
@@ -17,6 +18,7 @@
 
 pub mod assets;
 pub mod cancel;
+pub mod clock;
 pub mod compat;
 pub mod error;
 pub mod guard;

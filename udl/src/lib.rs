@@ -1,1 +1,59 @@
-//! The FFI.
+//! The UniFFI face of `larder-core`. What it says, and to whom, is in `larder.udl`; here it is only carried over.
+//!
+//! | file | what |
+//! |---|---|
+//! | `larder.udl` | the contract, with its documentation |
+//! | `manager.rs` | `FfiManager`: every operation, hopped onto the runtime and back |
+//! | `opening.rs` | opening in the background, waited for once, tried again after a failure |
+//! | `cancellation.rs` | `FfiCancellation`, and cancelling by dropping a future |
+//! | `functions.rs` | the contract's free functions |
+//! | `delegates/` | foreign storage, engine, adapter, token and source URL provider as the core's ports |
+//! | `exchange.rs` | `FfiExchange`: the core's side of a licence exchange, lent to a foreign engine |
+//! | `records/` | records and enums that cannot be the core's own, and their conversions |
+//! | `error.rs` | `FfiError`: what of the core's error leaves the process, and how a foreign one comes in |
+//! | `runtime.rs` | the one tokio runtime, and the pool for foreign calls |
+//! | `logging/` | tracing's events to logcat, Apple's unified log or stderr, and to the app's sink |
+//! | `platform/` | the JVM's threads and Apple's boot id: the only unsafe code |
+
+// With `forbid` or `deny(unsafe_code)` the scaffolding would not compile: its exports are `#[unsafe(no_mangle)]`.
+#![deny(unsafe_op_in_unsafe_fn)]
+#![warn(clippy::undocumented_unsafe_blocks)]
+
+mod cancellation;
+mod delegates;
+mod error;
+mod exchange;
+mod functions;
+mod logging;
+mod manager;
+mod opening;
+mod platform;
+mod records;
+mod runtime;
+
+pub use larder_core::Remedy;
+pub use larder_core::assets::{Settlement, SourceUrlMode, SourceUrlOrder, Unregistered};
+pub use larder_core::compat::PlayKitStatus;
+pub use larder_core::model::license::ReleaseOutcome;
+pub use larder_core::model::{
+    Coverage, DrmParams, DrmScheme, InitDataTrack, LicenseState, LicenseWire, MediaEntry, MediaFormat, MediaPresence,
+    MediaSource, RenewalPolicy, SecurityLevel, TrackKind, Warning as AssetWarning, Why,
+};
+pub use larder_core::ports::{ExchangeAnswer, ExchangeKind, ExchangeMessage, NetworkState};
+
+pub use cancellation::FfiCancellation;
+pub use delegates::{
+    FfiDelegates, FfiDrmEngine, FfiDrmStorage, FfiRequestAdapter, FfiSourceUrlProvider, FfiTokenProvider,
+};
+pub use error::FfiError;
+pub use exchange::FfiExchange;
+pub use functions::{find_init_data, library_version, play_kit_status, set_log_sink};
+pub use logging::{FfiLogSink, LogLevel};
+pub use manager::FfiManager;
+pub use records::{
+    AssetInfo, AssetStatus, Expiry, GrantedHandle, HttpHeader, InitData, KeyRequest, LarderConfig, LicenseGrant,
+    LicenseRequest, LicenseResponse, LicenseStatus, LicenseTimes, LocalLicense, LocalMediaSource, OpenReport,
+    Registration, Remaining, Renewal, StorageRoot, StoredLicense,
+};
+
+uniffi::include_scaffolding!("larder");

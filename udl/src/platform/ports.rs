@@ -1,0 +1,55 @@
+//! The ports of a real system.
+
+use std::sync::Arc;
+
+use larder_core::Result;
+use larder_core::assets::Ports;
+use larder_core::clock::SystemClock;
+use larder_core::license::clearkey::ClearKeyEngine;
+use larder_core::net::{ClientSettings, ReqwestClient, TlsRoots};
+use larder_core::ports::{Clock, DrmEngine};
+
+use crate::delegates::{Adapter, Engine, FfiDelegates, SourceUrls, Storage, Tokens};
+use crate::error::FfiError;
+use crate::records::LarderConfig;
+use crate::runtime;
+
+/// Puts together what the platform gives and what this system has.
+pub(crate) fn assemble(config: &LarderConfig, delegates: FfiDelegates) -> Result<Ports, FfiError> {
+    let FfiDelegates { storage, engines, request_adapter, token_provider, source_url_provider } = delegates;
+    let clock: Arc<dyn Clock> = Arc::new(clock());
+    let engines = engines.into_iter().map(|engine| Ok(Arc::new(Engine::new(engine)?) as Arc<dyn DrmEngine>));
+    let mut engines = engines.collect::<Result<Vec<_>>>()?;
+    if config.software_clear_key {
+        // After the app's own: the first of a scheme counts.
+        engines.push(Arc::new(ClearKeyEngine::new(Arc::clone(&clock))));
+    }
+    Ok(Ports {
+        engines,
+        storage: Arc::new(Storage(storage)),
+        http: Arc::new(ReqwestClient::new(&client_settings(config), runtime::operations()?)?),
+        clock,
+        request_adapter: request_adapter.map(|adapter| Arc::new(Adapter(adapter)) as _),
+        token_provider: token_provider.map(|tokens| Arc::new(Tokens(tokens)) as _),
+        source_url_provider: source_url_provider.map(|provider| Arc::new(SourceUrls(provider)) as _),
+        runtime: runtime::foreign_calls()?,
+    })
+}
+
+fn client_settings(config: &LarderConfig) -> ClientSettings {
+    let defaults = ClientSettings::default();
+    let user_agent = match config.user_agent.trim() {
+        "" => defaults.user_agent.clone(),
+        app => format!("{app} {}", defaults.user_agent),
+    };
+    // Android's verifier needs the app's Context first; until the Android part gives it one, Mozilla's roots serve.
+    let tls_roots = if cfg!(target_os = "android") { TlsRoots::Bundled } else { TlsRoots::Platform };
+    ClientSettings { tls_roots, extra_roots: config.extra_root_certificates.clone(), user_agent, ..defaults }
+}
+
+fn clock() -> SystemClock {
+    #[cfg(target_vendor = "apple")]
+    return SystemClock::with_boot_id(super::apple::boot_id());
+    #[cfg(not(target_vendor = "apple"))]
+    SystemClock::new()
+}

@@ -1,0 +1,163 @@
+//! Registrations and what a manager answers about them.
+
+use std::path::{Path, PathBuf};
+
+use larder_core::model::{AssetId, DrmScheme, KeyId, MediaFormat, MediaSource};
+use larder_core::{Error, assets, model};
+
+/// What an app registers. See `larder.udl`.
+#[derive(Clone)]
+pub struct Registration {
+    /// The app's id.
+    pub asset_id: String,
+    /// An absolute path.
+    pub path: String,
+    /// Where it came from.
+    pub source: MediaSource,
+    /// The backend's entry id.
+    pub entry_id: Option<String>,
+    /// Whatever the app wants to keep with it.
+    pub metadata: Option<Vec<u8>>,
+}
+
+impl TryFrom<Registration> for model::Registration {
+    type Error = Error;
+
+    fn try_from(said: Registration) -> Result<Self, Error> {
+        let Registration { asset_id, path, source, entry_id, metadata } = said;
+        Ok(Self { asset_id: AssetId::new(asset_id)?, entry_id, path: PathBuf::from(path), source, metadata })
+    }
+}
+
+/// One registered asset. See `larder.udl`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AssetInfo {
+    /// The app's id.
+    pub asset_id: String,
+    /// The backend's entry id.
+    pub entry_id: String,
+    /// Where it lies now.
+    pub path: String,
+    /// The root it lies under.
+    pub root: Option<String>,
+    /// Its format.
+    pub format: MediaFormat,
+    /// True if it is protected by DRM.
+    pub is_protected: bool,
+    /// When it was registered.
+    pub registered_at_ms: i64,
+}
+
+impl From<assets::AssetInfo> for AssetInfo {
+    fn from(info: assets::AssetInfo) -> Self {
+        let assets::AssetInfo { asset_id, entry_id, path, root, format, is_protected, registered_at_ms } = info;
+        let asset_id = asset_id.as_str().to_owned();
+        Self { asset_id, entry_id, path: text(&path), root, format, is_protected, registered_at_ms }
+    }
+}
+
+/// What a player plays. See `larder.udl`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalMediaSource {
+    /// The app's id.
+    pub asset_id: String,
+    /// The backend's entry id.
+    pub entry_id: String,
+    /// A `file:` URL.
+    pub url: String,
+    /// Its format.
+    pub format: MediaFormat,
+    /// Always true.
+    pub is_local: bool,
+    /// One entry per licence.
+    pub licenses: Vec<LocalLicense>,
+}
+
+impl From<assets::LocalMediaSource> for LocalMediaSource {
+    fn from(source: assets::LocalMediaSource) -> Self {
+        let assets::LocalMediaSource { asset_id, entry_id, url, format, licenses } = source;
+        let licenses = licenses.into_iter().map(LocalLicense::from).collect();
+        Self { asset_id: asset_id.as_str().to_owned(), entry_id, url, format, is_local: true, licenses }
+    }
+}
+
+/// A licence that a player needs. See `larder.udl`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct LocalLicense {
+    /// Its id.
+    pub license_id: String,
+    /// The key system.
+    pub scheme: DrmScheme,
+    /// The content keys it was asked for.
+    pub key_ids: Vec<String>,
+    /// What it was asked for with.
+    pub init_data: Vec<u8>,
+}
+
+/// Without the bytes: init data may carry account data.
+impl std::fmt::Debug for LocalLicense {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LocalLicense")
+            .field("license_id", &self.license_id)
+            .field("scheme", &self.scheme)
+            .field("key_ids", &self.key_ids)
+            .finish_non_exhaustive()
+    }
+}
+
+impl From<assets::LocalLicense> for LocalLicense {
+    fn from(license: assets::LocalLicense) -> Self {
+        let assets::LocalLicense { license_id, scheme, key_ids, init_data } = license;
+        let key_ids = key_ids.into_iter().map(KeyId::to_hex).collect();
+        Self { license_id: license_id.as_str().to_owned(), scheme, key_ids, init_data }
+    }
+}
+
+/// What opening found. See `larder.udl`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenReport {
+    /// `STORE_CORRUPT` or `STORE_READ_ONLY`.
+    pub notice_code: Option<String>,
+    /// The same in a sentence.
+    pub notice_message: Option<String>,
+    /// Assets registered in this profile.
+    pub assets: u32,
+}
+
+impl From<assets::OpenReport> for OpenReport {
+    fn from(report: assets::OpenReport) -> Self {
+        let assets::OpenReport { notice, assets } = report;
+        let (code, message) = notice.unzip();
+        Self { notice_code: code.map(|code| code.as_str().to_owned()), notice_message: message, assets }
+    }
+}
+
+/// What a bulk renewal did with one asset. See `larder.udl`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Renewal {
+    /// The asset.
+    pub asset_id: String,
+    /// True if its licences were renewed.
+    pub is_renewed: bool,
+    /// The error's code if not.
+    pub error_code: Option<String>,
+    /// The error's message if not.
+    pub error_message: Option<String>,
+}
+
+impl From<assets::Renewal> for Renewal {
+    fn from(renewal: assets::Renewal) -> Self {
+        let assets::Renewal { asset_id, error } = renewal;
+        Self {
+            asset_id: asset_id.as_str().to_owned(),
+            is_renewed: error.is_none(),
+            error_code: error.as_ref().map(|error| error.code().as_str().to_owned()),
+            error_message: error.map(|error| error.message().to_owned()),
+        }
+    }
+}
+
+/// Paths came in as text, so they go out as text: nothing is lost.
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}

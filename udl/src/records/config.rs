@@ -1,0 +1,61 @@
+//! What the app says about where and for whom a manager works.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use larder_core::Result;
+use larder_core::assets::{Config, Root, Timeouts};
+use larder_core::model::Profile;
+
+/// Where and for whom a manager works. See `larder.udl`.
+#[derive(Clone)]
+pub struct LarderConfig {
+    /// Absolute path of the folder for the database.
+    pub data_dir: String,
+    /// Folders below which media lies.
+    pub roots: Vec<StorageRoot>,
+    /// The user's namespace.
+    pub profile: String,
+    /// One request to a server, in seconds.
+    pub network_timeout_s: u32,
+    /// One call of an engine, in seconds.
+    pub engine_timeout_s: u32,
+    /// One call of the app's code, in seconds.
+    pub delegate_timeout_s: u32,
+    /// In front of Larder's own `User-Agent`.
+    pub user_agent: String,
+    /// Register the software ClearKey engine.
+    pub software_clear_key: bool,
+    /// Further certificate authorities, each in DER.
+    pub extra_root_certificates: Vec<Vec<u8>>,
+}
+
+/// A folder with a name. See `larder.udl`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StorageRoot {
+    /// A short stable name.
+    pub name: String,
+    /// The absolute path in this run.
+    pub path: String,
+}
+
+impl LarderConfig {
+    /// The core's form of it. Fails with `InvalidArgument`.
+    pub(crate) fn to_core(&self) -> Result<Config> {
+        let seconds = |s: u32| Duration::from_secs(u64::from(s));
+        Ok(Config {
+            data_dir: PathBuf::from(&self.data_dir),
+            roots: self
+                .roots
+                .iter()
+                .map(|root| Root { name: root.name.clone(), path: PathBuf::from(&root.path) })
+                .collect(),
+            profile: Profile::new(self.profile.as_str())?,
+            timeouts: Timeouts {
+                network: seconds(self.network_timeout_s),
+                engine: seconds(self.engine_timeout_s),
+                delegate: seconds(self.delegate_timeout_s),
+            },
+        })
+    }
+}

@@ -1,0 +1,268 @@
+//! Init data, key requests, licences and grants, as engines and adapters meet them.
+
+use std::fmt;
+
+use larder_core::model::license::{self, Handle};
+use larder_core::model::{self, DrmScheme, InitDataTrack, KeyId, SecurityLevel};
+use larder_core::ports::{AdaptedRequest, AdaptedResponse, ExchangeKind};
+use larder_core::{Code, Error};
+
+/// One way in which media asks for some of its keys. See `larder.udl`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct InitData {
+    /// The key system.
+    pub scheme: Option<DrmScheme>,
+    /// The system id as a UUID.
+    pub system_id: Option<String>,
+    /// The content keys it is for.
+    pub key_ids: Vec<String>,
+    /// One whole PSSH box.
+    pub pssh: Option<Vec<u8>>,
+    /// The key's URI.
+    pub uri: Option<String>,
+    /// The tracks that need it.
+    pub tracks: Vec<InitDataTrack>,
+}
+
+impl From<model::InitData> for InitData {
+    fn from(init: model::InitData) -> Self {
+        let model::InitData { scheme, system_id, key_ids, pssh, uri, tracks } = init;
+        Self { scheme, system_id: system_id.map(uuid), key_ids: hex_ids(key_ids), pssh, uri, tracks }
+    }
+}
+
+/// What an engine is asked to get a licence for. See `larder.udl`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct KeyRequest {
+    /// The key system.
+    pub scheme: DrmScheme,
+    /// What the CDM takes as init data.
+    pub init_data: Vec<u8>,
+    /// The content keys that the media needs.
+    pub key_ids: Vec<String>,
+    /// The container's MIME type.
+    pub mime: String,
+    /// FairPlay: the application certificate.
+    pub certificate: Option<Vec<u8>>,
+    /// Widevine: the level to open the session with.
+    pub security_level: SecurityLevel,
+}
+
+impl From<model::KeyRequest> for KeyRequest {
+    fn from(request: model::KeyRequest) -> Self {
+        let model::KeyRequest { scheme, init_data, key_ids, mime, certificate, security_level } = request;
+        Self { scheme, init_data, key_ids: hex_ids(key_ids), mime, certificate, security_level }
+    }
+}
+
+/// A licence as it is handed to an engine. See `larder.udl`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StoredLicense {
+    /// Its id.
+    pub license_id: String,
+    /// The key system.
+    pub scheme: DrmScheme,
+    /// The CDM's handle.
+    pub handle: Vec<u8>,
+    /// What it was asked for with.
+    pub request: KeyRequest,
+}
+
+impl From<license::StoredLicense> for StoredLicense {
+    fn from(held: license::StoredLicense) -> Self {
+        Self {
+            license_id: held.license_id.as_str().to_owned(),
+            scheme: held.scheme,
+            handle: held.handle.as_bytes().to_vec(),
+            request: held.request.into(),
+        }
+    }
+}
+
+/// What an engine got from the server. See `larder.udl`.
+#[derive(Clone)]
+pub struct LicenseGrant {
+    /// The CDM's handle for it.
+    pub handle: GrantedHandle,
+    /// What the CDM says about its life.
+    pub times: LicenseTimes,
+    /// The content keys in it.
+    pub key_ids: Option<Vec<String>>,
+}
+
+impl TryFrom<LicenseGrant> for license::LicenseGrant {
+    type Error = Error;
+
+    fn try_from(grant: LicenseGrant) -> Result<Self, Error> {
+        let LicenseGrant { handle, times, key_ids } = grant;
+        let key_ids = key_ids.map(|ids| ids.iter().map(|id| key_id(id)).collect::<Result<_, _>>()).transpose()?;
+        Ok(Self { handle: handle.into(), times: times.into(), key_ids })
+    }
+}
+
+/// Under which handle a granted licence is held. See `larder.udl`.
+#[derive(Clone)]
+pub enum GrantedHandle {
+    /// A licence of its own.
+    New {
+        /// Its handle.
+        handle: Vec<u8>,
+    },
+    /// The held licence, under the handle that it has.
+    Same,
+    /// The held licence, under another handle.
+    Changed {
+        /// The new handle.
+        handle: Vec<u8>,
+    },
+}
+
+impl From<GrantedHandle> for license::GrantedHandle {
+    fn from(handle: GrantedHandle) -> Self {
+        match handle {
+            GrantedHandle::New { handle } => Self::New(Handle::new(handle)),
+            GrantedHandle::Same => Self::Same,
+            GrantedHandle::Changed { handle } => Self::Changed(Handle::new(handle)),
+        }
+    }
+}
+
+/// What a CDM says about a licence's life. See `larder.udl`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LicenseTimes {
+    /// Until it can no longer start a playback.
+    pub license: Remaining,
+    /// How long it plays after the first playback has started.
+    pub playback: Remaining,
+}
+
+impl From<LicenseTimes> for license::LicenseTimes {
+    fn from(times: LicenseTimes) -> Self {
+        Self { license: times.license.into(), playback: times.playback.into() }
+    }
+}
+
+/// A time span as a CDM states it. See `larder.udl`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remaining {
+    /// It did not say.
+    Unknown,
+    /// No limit.
+    Unlimited,
+    /// So many seconds from now.
+    Seconds {
+        /// How many.
+        seconds: u64,
+    },
+}
+
+impl From<Remaining> for license::Remaining {
+    fn from(remaining: Remaining) -> Self {
+        match remaining {
+            Remaining::Unknown => Self::Unknown,
+            Remaining::Unlimited => Self::Unlimited,
+            Remaining::Seconds { seconds } => Self::Seconds(seconds),
+        }
+    }
+}
+
+/// One header of a request or an answer. See `larder.udl`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HttpHeader {
+    /// The name.
+    pub name: String,
+    /// The value.
+    pub value: String,
+}
+
+/// The name alone: a value may be a token.
+impl fmt::Debug for HttpHeader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpHeader").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// A request to a licence server, as an adapter sees it. See `larder.udl`.
+#[derive(Clone)]
+pub struct LicenseRequest {
+    /// What it is about.
+    pub kind: ExchangeKind,
+    /// The asset it is for.
+    pub asset_id: String,
+    /// Where it goes.
+    pub url: String,
+    /// Its headers.
+    pub headers: Vec<HttpHeader>,
+    /// What is sent.
+    pub body: Vec<u8>,
+}
+
+impl From<AdaptedRequest> for LicenseRequest {
+    fn from(request: AdaptedRequest) -> Self {
+        let AdaptedRequest { kind, asset_id, url, headers, body } = request;
+        Self { kind, asset_id: asset_id.as_str().to_owned(), url, headers: records(headers), body }
+    }
+}
+
+/// A successful answer of a licence server, as an adapter sees it. See `larder.udl`.
+#[derive(Clone)]
+pub struct LicenseResponse {
+    /// What it is about.
+    pub kind: ExchangeKind,
+    /// The asset it is for.
+    pub asset_id: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// Its headers.
+    pub headers: Vec<HttpHeader>,
+    /// What was received.
+    pub body: Vec<u8>,
+}
+
+impl From<AdaptedResponse> for LicenseResponse {
+    fn from(response: AdaptedResponse) -> Self {
+        let AdaptedResponse { kind, asset_id, status, headers, body } = response;
+        Self { kind, asset_id: asset_id.as_str().to_owned(), status, headers: records(headers), body }
+    }
+}
+
+fn records(headers: Vec<(String, String)>) -> Vec<HttpHeader> {
+    headers.into_iter().map(|(name, value)| HttpHeader { name, value }).collect()
+}
+
+fn hex_ids(ids: Vec<KeyId>) -> Vec<String> {
+    ids.into_iter().map(KeyId::to_hex).collect()
+}
+
+fn key_id(text: &str) -> Result<KeyId, Error> {
+    KeyId::parse(text).ok_or_else(|| {
+        Error::new(Code::CdmFailed, "the engine names a key by something else than 32 hexadecimal digits")
+    })
+}
+
+/// `edef8ba9-79d6-4ace-a3c8-27dcd51d21ed`
+fn uuid(bytes: [u8; 16]) -> String {
+    let mut text = KeyId(bytes).to_hex();
+    for dash in [20, 16, 12, 8] {
+        text.insert(dash, '-');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_system_id_is_shown_as_a_uuid() {
+        let widevine = 0xedef8ba9_79d6_4ace_a3c8_27dcd51d21ed_u128.to_be_bytes();
+        assert_eq!(uuid(widevine), "edef8ba9-79d6-4ace-a3c8-27dcd51d21ed");
+    }
+
+    #[test]
+    fn a_grant_with_a_malformed_key_id_is_the_engines_fault() {
+        let times = LicenseTimes { license: Remaining::Unknown, playback: Remaining::Unknown };
+        let grant = LicenseGrant { handle: GrantedHandle::Same, times, key_ids: Some(vec!["zz".into()]) };
+        assert_eq!(license::LicenseGrant::try_from(grant).unwrap_err().code(), Code::CdmFailed);
+    }
+}

@@ -1,0 +1,18 @@
+//! Records and enums of the contract that cannot be the core's own types, and their conversions.
+//!
+//! The core's own types serve where UniFFI 0.32.2 allows (`[Remote]` in the UDL, re-exported by `lib.rs`): plain enums,
+//! and records whose fields are all known to UniFFI. Mirrored here is the rest: enums with data, and records with
+//! ids, handles or paths.
+
+mod assets;
+mod config;
+mod drm;
+mod status;
+
+pub use assets::{AssetInfo, LocalLicense, LocalMediaSource, OpenReport, Registration, Renewal};
+pub use config::{LarderConfig, StorageRoot};
+pub use drm::{
+    GrantedHandle, HttpHeader, InitData, KeyRequest, LicenseGrant, LicenseRequest, LicenseResponse, LicenseTimes,
+    Remaining, StoredLicense,
+};
+pub use status::{AssetStatus, Expiry, LicenseStatus};
