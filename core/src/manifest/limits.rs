@@ -47,9 +47,6 @@ pub const MAX_TOTAL_PSSH_BYTES: usize = 16 << 20;
 /// Boxes visited in one media file: 24 hours in one-second fragments of 14 boxes each are 1.2 million.
 pub const MAX_BOXES: u64 = 2_000_000;
 
-/// Depth of boxes. `moov/trak/mdia/minf/stbl/stsd/encv/sinf/schi/tenc` is ten.
-pub const MAX_BOX_DEPTH: usize = 16;
-
 /// Segment files that are opened to look for keys in `moof`, over all tracks of a protected title. Each costs an open
 /// and a read of a few kilobytes. Beyond it the search stops and an issue says so.
 pub const MAX_SCANNED_SEGMENTS: usize = 50_000;

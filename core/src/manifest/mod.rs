@@ -7,6 +7,7 @@
 //! | [`find`](mod@find) | from a path that an app registers to the file that a player opens |
 //! | [`inspect`](mod@inspect) | from that file, and what it names on disk, to how it is protected |
 //! | [`protection`] | the answer: init data, keys per track, key files, issues |
+//! | [`mp4`] | boxes of media files and init segments |
 //! | [`pssh`] | PSSH boxes; [`widevine`] and [`playready`]: the key ids in theirs |
 //! | `xml`, `text`, `sniff`, `bytes` | XML events without DTDs; encodings; what a file is; a cursor |
 //! | [`reference`] | where a URI in a manifest points, seen from its folder |
@@ -18,6 +19,7 @@ pub mod find;
 pub mod inspect;
 pub mod limits;
 mod local;
+pub mod mp4;
 pub mod playready;
 pub mod protection;
 pub mod pssh;

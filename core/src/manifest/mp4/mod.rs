@@ -1,0 +1,355 @@
+//! ISO base media files (ISO/IEC 14496-12): which tracks are protected, by which keys, and the PSSH boxes.
+//!
+//! The walk goes down the known path only (`moov/trak/mdia/minf/stbl/stsd`, `moof/traf`), so nested nonsense costs
+//! nothing, and it seeks over everything else: a film of gigabytes is a few reads. [`sample_entry`] looks into `stsd`.
+
+mod sample_entry;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufReader, ErrorKind, Read, Seek, SeekFrom};
+use std::ops::Range;
+
+use super::bytes::Bytes;
+use super::limits::{MAX_BOXES, MAX_KEYS, MAX_PSSH_BYTES, MAX_TOTAL_PSSH_BYTES};
+use super::pssh::{self, PsshBox};
+use crate::error::{Code, Error, Result};
+use crate::model::{KeyId, TrackKind};
+
+/// What one or several media files say about protection.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mp4Facts {
+    /// Tracks by their id.
+    pub tracks: BTreeMap<u32, Mp4Track>,
+    /// Every well-formed PSSH box of `moov` and `moof`, once.
+    pub pssh: BTreeSet<PsshBox>,
+    /// True if a PSSH box was malformed.
+    pub has_malformed_pssh: bool,
+    /// True if there was a `moov`.
+    pub has_moov: bool,
+    /// Boxes visited, bytes of PSSH boxes kept: spent against the limits of one title.
+    boxes: u64,
+    pssh_bytes: usize,
+}
+
+/// One track of a media file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mp4Track {
+    /// By its handler.
+    pub kind: TrackKind,
+    /// True if it has an encrypted sample entry.
+    pub is_protected: bool,
+    /// Its keys: the defaults (`tenc`) and those of its sample groups (`seig`).
+    pub key_ids: BTreeSet<KeyId>,
+}
+
+impl Mp4Track {
+    fn new() -> Self {
+        Self { kind: TrackKind::Other, is_protected: false, key_ids: BTreeSet::new() }
+    }
+}
+
+impl Mp4Facts {
+    /// Reads a media file, an init segment or a media segment, or the given bytes of one, and adds what it says.
+    ///
+    /// Fails with [`Code::ManifestInvalid`] if a box is longer than what it lies in, with [`Code::ManifestTooLarge`] if
+    /// there are more boxes or keys than in any real file, with [`Code::MediaUnreadable`] if the disk fails. A file that
+    /// ends within its media data is fine.
+    pub fn read(&mut self, source: impl Read + Seek, bytes: Option<Range<u64>>) -> Result<()> {
+        let mut reader = BufReader::with_capacity(4 << 10, source);
+        let length = reader.seek(SeekFrom::End(0)).map_err(read_error)?;
+        let range = bytes.unwrap_or(0..length);
+        let end = range.end.min(length);
+        let start = range.start.min(end);
+        reader.seek(SeekFrom::Start(start)).map_err(read_error)?;
+        Walk { reader, at: start, facts: self }.file(start..end)
+    }
+
+    /// The keys of all tracks together.
+    pub fn key_ids(&self) -> BTreeSet<KeyId> {
+        self.tracks.values().flat_map(|track| track.key_ids.iter().copied()).collect()
+    }
+
+    /// True if a track is protected, or if the file says how to ask for keys, as a media segment alone may.
+    pub fn is_protected(&self) -> bool {
+        self.tracks.values().any(|track| track.is_protected) || !self.pssh.is_empty() || self.has_malformed_pssh
+    }
+
+    fn add_pssh(&mut self, bytes: &[u8]) -> Result<()> {
+        let Ok(boxes) = pssh::parse_all(bytes) else {
+            self.has_malformed_pssh = true;
+            return Ok(());
+        };
+        for pssh in boxes {
+            let size = pssh.bytes.len();
+            if self.pssh.insert(pssh) {
+                self.pssh_bytes += size;
+            }
+        }
+        if self.pssh.len() > MAX_KEYS || self.pssh_bytes > MAX_TOTAL_PSSH_BYTES {
+            return Err(Error::new(Code::ManifestTooLarge, "the media file has more PSSH boxes than any real one"));
+        }
+        Ok(())
+    }
+
+    fn add_track(&mut self, id: u32, track: Mp4Track) -> Result<()> {
+        let known = self.tracks.entry(id).or_insert_with(Mp4Track::new);
+        if known.kind == TrackKind::Other {
+            known.kind = track.kind;
+        }
+        known.is_protected |= track.is_protected;
+        known.key_ids.extend(track.key_ids);
+        self.check_keys(id)
+    }
+
+    fn add_fragment_keys(&mut self, track_id: u32, key_ids: BTreeSet<KeyId>) -> Result<()> {
+        if key_ids.is_empty() {
+            return Ok(());
+        }
+        let track = self.tracks.entry(track_id).or_insert_with(Mp4Track::new);
+        track.is_protected = true;
+        track.key_ids.extend(key_ids);
+        self.check_keys(track_id)
+    }
+
+    fn check_keys(&self, track_id: u32) -> Result<()> {
+        let keys = self.tracks.get(&track_id).map_or(0, |track| track.key_ids.len());
+        if keys > MAX_KEYS || self.tracks.len() > MAX_KEYS {
+            return Err(Error::new(Code::ManifestTooLarge, "the media file has more tracks or keys than any real one"));
+        }
+        Ok(())
+    }
+}
+
+struct Walk<'a, R> {
+    reader: BufReader<R>,
+    /// Where the reader stands.
+    at: u64,
+    facts: &'a mut Mp4Facts,
+}
+
+/// A box: its kind, and where its content lies.
+struct Header {
+    kind: [u8; 4],
+    content: Range<u64>,
+}
+
+/// The largest content that is taken into memory. A `stsd` with a full set of codec headers has some kilobytes, a `sgpd`
+/// of 1,000 keys 40.
+const MAX_CONTENT_BYTES: u64 = 1 << 20;
+
+impl<R: Read + Seek> Walk<'_, R> {
+    fn file(&mut self, range: Range<u64>) -> Result<()> {
+        let mut at = range.start;
+        while let Some(header) = self.header(at..range.end, true)? {
+            at = header.content.end;
+            match &header.kind {
+                b"moov" => self.moov(header.content)?,
+                b"moof" => self.moof(header.content)?,
+                b"pssh" => self.pssh(header.content)?,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn moov(&mut self, range: Range<u64>) -> Result<()> {
+        self.facts.has_moov = true;
+        self.children(range, |walk, kind, content| match kind {
+            b"trak" => walk.trak(content),
+            b"pssh" => walk.pssh(content),
+            _ => Ok(()),
+        })
+    }
+
+    fn trak(&mut self, range: Range<u64>) -> Result<()> {
+        let mut id = 0;
+        let mut track = Mp4Track::new();
+        self.children(range, |walk, kind, content| match kind {
+            b"tkhd" => {
+                id = track_id_of_tkhd(&walk.head(content, 24)?).ok_or_else(lying)?;
+                Ok(())
+            }
+            b"mdia" => walk.mdia(content, &mut track),
+            _ => Ok(()),
+        })?;
+        self.facts.add_track(id, track)
+    }
+
+    fn mdia(&mut self, range: Range<u64>, track: &mut Mp4Track) -> Result<()> {
+        self.children(range, |walk, kind, content| match kind {
+            b"hdlr" => {
+                track.kind = kind_of_hdlr(&walk.head(content, 12)?).ok_or_else(lying)?;
+                Ok(())
+            }
+            b"minf" => walk.children(content, |walk, kind, content| match kind {
+                b"stbl" => walk.stbl(content, track),
+                _ => Ok(()),
+            }),
+            _ => Ok(()),
+        })
+    }
+
+    fn stbl(&mut self, range: Range<u64>, track: &mut Mp4Track) -> Result<()> {
+        self.children(range, |walk, kind, content| match kind {
+            b"stsd" => {
+                let protection = sample_entry::read(&walk.content(content)?).ok_or_else(lying)?;
+                track.is_protected |= protection.is_protected;
+                track.key_ids.extend(protection.key_ids);
+                Ok(())
+            }
+            b"sgpd" => {
+                track.key_ids.extend(sample_entry::group_key_ids(&walk.content(content)?));
+                Ok(())
+            }
+            _ => Ok(()),
+        })
+    }
+
+    fn moof(&mut self, range: Range<u64>) -> Result<()> {
+        self.children(range, |walk, kind, content| match kind {
+            b"pssh" => walk.pssh(content),
+            b"traf" => walk.traf(content),
+            _ => Ok(()),
+        })
+    }
+
+    fn traf(&mut self, range: Range<u64>) -> Result<()> {
+        let mut id = 0;
+        let mut key_ids = BTreeSet::new();
+        self.children(range, |walk, kind, content| match kind {
+            b"tfhd" => {
+                id = track_id_of_tfhd(&walk.head(content, 8)?).ok_or_else(lying)?;
+                Ok(())
+            }
+            b"sgpd" => {
+                key_ids.extend(sample_entry::group_key_ids(&walk.content(content)?));
+                Ok(())
+            }
+            _ => Ok(()),
+        })?;
+        self.facts.add_fragment_keys(id, key_ids)
+    }
+
+    fn pssh(&mut self, content: Range<u64>) -> Result<()> {
+        let size = content.end - content.start + 8;
+        if size > MAX_PSSH_BYTES as u64 {
+            return Err(pssh::too_large(size));
+        }
+        let content = self.content(content)?;
+        // Whatever form the size had in the file, the box gets a plain one.
+        let size = u32::try_from(size).map_err(|_| pssh::too_large(size))?;
+        self.facts.add_pssh(&[&size.to_be_bytes()[..], b"pssh", &content].concat())
+    }
+
+    fn children(
+        &mut self,
+        range: Range<u64>,
+        mut each: impl FnMut(&mut Self, &[u8; 4], Range<u64>) -> Result<()>,
+    ) -> Result<()> {
+        let mut at = range.start;
+        while let Some(header) = self.header(at..range.end, false)? {
+            at = header.content.end;
+            each(self, &header.kind, header.content)?;
+        }
+        Ok(())
+    }
+
+    /// The box at the start of a range, if there is one.
+    fn header(&mut self, range: Range<u64>, is_top: bool) -> Result<Option<Header>> {
+        let room = range.end.saturating_sub(range.start);
+        if room < 8 {
+            // Fewer bytes than a header: padding in a box (QuickTime ends lists with four zeros), the cut end of a file.
+            return Ok(None);
+        }
+        self.facts.boxes += 1;
+        if self.facts.boxes > MAX_BOXES {
+            return Err(Error::new(Code::ManifestTooLarge, format!("the media has more than {MAX_BOXES} boxes")));
+        }
+        let head = self.head(range.clone(), 16)?;
+        let mut head = Bytes(&head);
+        let (size, kind) = match (head.u32(), head.array::<4>()) {
+            (Some(size), Some(kind)) => (size, kind),
+            _ => return Err(lying()),
+        };
+        if is_top && kind == [0; 4] {
+            // A hole: the rest of a preallocated file that was never written.
+            return Ok(None);
+        }
+        let (size, header_bytes) = match size {
+            0 => (room, 8),
+            1 => (head.u64().ok_or_else(lying)?, 16),
+            size => (u64::from(size), 8),
+        };
+        if size < header_bytes {
+            return Err(lying());
+        }
+        if size > room {
+            // A download that stopped within media data; in anything else the size lies.
+            let is_cut = is_top && matches!(&kind, b"mdat" | b"free" | b"skip" | b"mfra" | b"sidx" | b"emsg" | b"uuid");
+            return if is_cut { Ok(None) } else { Err(lying()) };
+        }
+        Ok(Some(Header { kind, content: range.start + header_bytes..range.start + size }))
+    }
+
+    /// A whole content.
+    fn content(&mut self, range: Range<u64>) -> Result<Vec<u8>> {
+        let size = range.end - range.start;
+        if size > MAX_CONTENT_BYTES {
+            return Err(Error::new(Code::ManifestInvalid, format!("a box of {size} bytes should have some kilobytes")));
+        }
+        self.head(range, size)
+    }
+
+    /// At most the first `limit` bytes of a content.
+    fn head(&mut self, range: Range<u64>, limit: u64) -> Result<Vec<u8>> {
+        let step = i64::try_from(range.start).ok().zip(i64::try_from(self.at).ok());
+        let (to, from) = step.ok_or_else(lying)?;
+        self.reader.seek_relative(to - from).map_err(read_error)?;
+        self.at = range.start;
+        let count = limit.min(range.end - range.start);
+        let mut bytes = vec![0; usize::try_from(count).map_err(|_| lying())?];
+        self.reader.read_exact(&mut bytes).map_err(read_error)?;
+        self.at += count;
+        Ok(bytes)
+    }
+}
+
+fn track_id_of_tkhd(content: &[u8]) -> Option<u32> {
+    let mut content = Bytes(content);
+    let version = content.u8()?;
+    let _flags = content.take(3)?;
+    // Creation and modification time, 64 bits each in version 1.
+    content.take(if version == 1 { 16 } else { 8 })?;
+    content.u32()
+}
+
+fn track_id_of_tfhd(content: &[u8]) -> Option<u32> {
+    let mut content = Bytes(content);
+    content.take(4)?;
+    content.u32()
+}
+
+fn kind_of_hdlr(content: &[u8]) -> Option<TrackKind> {
+    let mut content = Bytes(content);
+    content.take(8)?;
+    Some(match &content.array::<4>()? {
+        b"vide" => TrackKind::Video,
+        b"soun" => TrackKind::Audio,
+        b"text" | b"subt" | b"sbtl" | b"clcp" => TrackKind::Text,
+        _ => TrackKind::Other,
+    })
+}
+
+fn lying() -> Error {
+    Error::new(Code::ManifestInvalid, "the media file is malformed: a box is cut or its size is wrong")
+}
+
+fn read_error(error: std::io::Error) -> Error {
+    match error.kind() {
+        ErrorKind::UnexpectedEof => lying(),
+        _ => Error::new(Code::MediaUnreadable, "the media file cannot be read").caused_by(error),
+    }
+}
+
+#[cfg(test)]
+mod tests;
