@@ -31,12 +31,28 @@ pub const MAX_MEDIA_PLAYLISTS: usize = 2_000;
 /// about half a kilobyte for each.
 pub const MAX_PLAYLIST_LINES: usize = 450_000;
 
+/// Periods, adaptation sets and representations of one MPD.
+pub const MAX_LEVELS: usize = 60_000;
+
+/// One reference without its query. No file system has longer paths.
+pub const MAX_REFERENCE_BYTES: usize = 4096;
+
 /// Tracks of one title: Representations in all periods. A day of ad breaks makes hundreds of periods.
 pub const MAX_TRACKS: usize = 20_000;
 
 /// Distinct ways to ask for keys, and distinct key ids. A title with a key per track has a handful; a day of hourly
 /// rotation with a key for each of ten tracks has 240 per key system.
 pub const MAX_KEYS: usize = 10_000;
+
+/// Tracks times the keys of each: a day with 2,000 tracks in periods, each with boxes of five key systems, is 10,000.
+pub const MAX_KEY_LINKS: usize = 1_000_000;
+
+/// Key tags and `ContentProtection` descriptors of one manifest, repeated ones too: three for each one-second segment
+/// of a day are 260,000.
+pub const MAX_KEY_TAGS: usize = 300_000;
+
+/// Entries of all segment lists and timelines of one MPD: 24 hours of one-second segments of 20 tracks.
+pub const MAX_SEGMENT_ENTRIES: usize = 2_000_000;
 
 /// One PSSH box. A PlayReady header may have 15 KB, a v1 box with 1,000 key ids 16 KB.
 pub const MAX_PSSH_BYTES: usize = 256 << 10;

@@ -7,7 +7,9 @@
 //! | [`find`](mod@find) | from a path that an app registers to the file that a player opens |
 //! | [`inspect`](mod@inspect) | from that file, and what it names on disk, to how it is protected |
 //! | [`protection`] | the answer: init data, keys per track, key files, issues |
+//! | [`hls`], [`dash`] | what playlists and MPDs say about keys, init segments and segments |
 //! | [`mp4`] | boxes of media files and init segments |
+//! | `findings` | from scattered finds to one answer |
 //! | [`pssh`] | PSSH boxes; [`widevine`] and [`playready`]: the key ids in theirs |
 //! | `xml`, `text`, `sniff`, `bytes` | XML events without DTDs; encodings; what a file is; a cursor |
 //! | [`reference`] | where a URI in a manifest points, seen from its folder |
@@ -15,7 +17,10 @@
 //! | [`limits`] | how much of a hostile file is read |
 
 mod bytes;
+pub mod dash;
 pub mod find;
+mod findings;
+pub mod hls;
 pub mod inspect;
 pub mod limits;
 mod local;
@@ -31,4 +36,4 @@ mod xml;
 
 pub use find::{LocalMedia, find, find_format};
 pub use inspect::inspect;
-pub use protection::{Issue, IssueKind, KeyFile, KeyFileState, Protection, TrackKeys};
+pub use protection::{Issue, IssueKind, KeyFile, KeyFileState, LicenseUrl, Protection, TrackKeys};

@@ -45,9 +45,6 @@ fn header_key_ids(header: &str) -> Option<Vec<KeyId>> {
                 found.extend(xml::attribute(&element, "VALUE").ok()?.and_then(|value| guid(&value)));
                 text = Some(String::new());
             }
-            Event::Empty(element) if xml::local_name(&element) == "KID" => {
-                found.extend(xml::attribute(&element, "VALUE").ok()?.and_then(|value| guid(&value)));
-            }
             Event::End(_) => found.extend(text.take().and_then(|text| guid(&text))),
             Event::Text(part) => {
                 if let Some(text) = &mut text {

@@ -6,7 +6,7 @@ use std::fmt;
 use super::local::Absent;
 use super::reference;
 use crate::error::{Code, Error, Quoted, Result};
-use crate::model::{DrmScheme, InitData, InitDataTrack, KeyId};
+use crate::model::{DrmScheme, InitData, InitDataTrack, KeyId, TrackKind};
 
 /// How a title is protected. Equal for equal media, whatever the order of its tracks, boxes and attributes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub struct Protection {
     pub mime: &'static str,
     /// Key files that the playlists name (AES-128, SAMPLE-AES with identity keys). Sorted.
     pub key_files: Vec<KeyFile>,
+    /// Licence servers that the manifest itself names (`Laurl`). Sorted.
+    pub license_urls: Vec<LicenseUrl>,
     /// What could not be read or is odd, for the log and for whoever prepares the media. Sorted.
     pub issues: Vec<Issue>,
 }
@@ -81,6 +83,22 @@ pub struct KeyFile {
 impl fmt::Debug for KeyFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KeyFile").field("name", &public(&self.uri)).field("state", &self.state).finish()
+    }
+}
+
+/// A licence server that a manifest names.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LicenseUrl {
+    /// The key system it is for, if the descriptor says one that Larder knows.
+    pub scheme: Option<DrmScheme>,
+    /// The URL as it stands there. May be signed: never log it.
+    pub url: String,
+}
+
+/// Without query and user info.
+impl fmt::Debug for LicenseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LicenseUrl").field("scheme", &self.scheme).field("url", &public(&self.url)).finish()
     }
 }
 
@@ -178,6 +196,12 @@ pub(super) fn absent_issue(absent: Absent) -> IssueKind {
         Absent::Missing => IssueKind::MissingFile,
         Absent::Unreadable | Absent::NotAFile => IssueKind::UnreadableFile,
     }
+}
+
+/// A track of this name. Names come from manifests and are kept short: each is repeated for each of its keys.
+pub(super) fn track(kind: TrackKind, name: &str) -> InitDataTrack {
+    const MAX_NAME_CHARS: usize = 256;
+    InitDataTrack { kind, name: reference::public_name(name).chars().take(MAX_NAME_CHARS).collect() }
 }
 
 fn public(reference: &str) -> String {

@@ -3,9 +3,13 @@
 //! Not the `url` crate: it keeps `..` below the root by itself, and here a reference that climbs out of the folder must
 //! be noticed (`../../etc/passwd`), not bent.
 
+use std::fmt;
+use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
 
 use percent_encoding::percent_decode_str;
+
+use super::limits::MAX_REFERENCE_BYTES;
 
 /// Where a reference points.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -18,7 +22,7 @@ pub enum Place {
     Outside,
     /// In the reference itself: a `data:` URI.
     Inline,
-    /// Nowhere that a file could be: `skd:` and other schemes.
+    /// Nowhere that a file could be: `skd:` and other schemes, or longer than any path.
     Elsewhere,
 }
 
@@ -27,6 +31,17 @@ pub enum Place {
 pub struct InsidePath {
     folders: Vec<String>,
     file: String,
+}
+
+/// A file that a manifest names, or a part of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Where the file is.
+    pub place: Place,
+    /// The reference, for messages.
+    pub name: String,
+    /// Which bytes of the file, if it is a part.
+    pub range: Option<Range<u64>>,
 }
 
 impl Place {
@@ -57,11 +72,19 @@ impl Place {
         if path.starts_with('/') {
             return Self::Outside;
         }
-        base.join(path).map_or(Self::Outside, Self::Inside)
+        match base.join(path) {
+            Some(path) if path.len() > MAX_REFERENCE_BYTES => Self::Elsewhere,
+            Some(path) => Self::Inside(path),
+            None => Self::Outside,
+        }
     }
 }
 
 impl InsidePath {
+    fn len(&self) -> usize {
+        self.folders.iter().map(|folder| folder.len() + 1).sum::<usize>() + self.file.len()
+    }
+
     fn join(&self, path: &str) -> Option<Self> {
         let mut folders = self.folders.clone();
         let (parents, file) = path.rsplit_once('/').unwrap_or(("", path));
@@ -86,6 +109,14 @@ impl InsidePath {
         let plain: PathBuf = parts().map(|part| plain_name(decoded(part))).collect::<Option<_>>()?;
         let written: PathBuf = parts().map(|part| plain_name(part.clone())).collect::<Option<_>>()?;
         Some(if plain == written { vec![plain] } else { vec![plain, written] })
+    }
+}
+
+/// As a reference from the folder.
+impl fmt::Display for InsidePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.folders.iter().try_for_each(|folder| write!(f, "{folder}/"))?;
+        f.write_str(&self.file)
     }
 }
 

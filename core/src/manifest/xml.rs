@@ -19,7 +19,9 @@ pub(super) struct Xml<'a> {
 impl<'a> Xml<'a> {
     /// Starts at the first byte.
     pub(super) fn new(text: &'a str) -> Self {
-        Self { reader: Reader::from_str(text), depth: 0, has_root: false }
+        let mut reader = Reader::from_str(text);
+        reader.config_mut().expand_empty_elements = true;
+        Self { reader, depth: 0, has_root: false }
     }
 
     /// How many elements are open.
@@ -27,7 +29,7 @@ impl<'a> Xml<'a> {
         self.depth
     }
 
-    /// The next event. Fails with [`Code::ManifestInvalid`] for malformed or cut documents and for any DTD (an entity in
+    /// The next event; an empty element is a start and an end. Fails with [`Code::ManifestInvalid`] for malformed or cut documents and for any DTD (an entity in
     /// it may grow without bound), with [`Code::ManifestTooLarge`] for absurd depth.
     pub(super) fn next(&mut self) -> Result<Event<'a>> {
         let event = self.reader.read_event().map_err(|error| {
@@ -46,7 +48,6 @@ impl<'a> Xml<'a> {
                     return Err(Error::new(Code::ManifestTooLarge, message));
                 }
             }
-            Event::Empty(_) => self.has_root = true,
             Event::End(_) => self.depth = self.depth.saturating_sub(1),
             Event::DocType(_) => {
                 return Err(Error::new(Code::ManifestInvalid, "the XML has a document type (DTD); none is allowed"));

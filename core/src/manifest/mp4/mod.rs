@@ -26,9 +26,20 @@ pub struct Mp4Facts {
     pub has_malformed_pssh: bool,
     /// True if there was a `moov`.
     pub has_moov: bool,
-    /// Boxes visited, bytes of PSSH boxes kept: spent against the limits of one title.
-    boxes: u64,
+    /// Bytes of the PSSH boxes.
     pssh_bytes: usize,
+}
+
+/// How many boxes may still be visited, over all files of one title.
+#[derive(Clone, Debug)]
+pub struct Budget {
+    boxes: u64,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { boxes: MAX_BOXES }
+    }
 }
 
 /// One track of a media file.
@@ -54,14 +65,14 @@ impl Mp4Facts {
     /// Fails with [`Code::ManifestInvalid`] if a box is longer than what it lies in, with [`Code::ManifestTooLarge`] if
     /// there are more boxes or keys than in any real file, with [`Code::MediaUnreadable`] if the disk fails. A file that
     /// ends within its media data is fine.
-    pub fn read(&mut self, source: impl Read + Seek, bytes: Option<Range<u64>>) -> Result<()> {
+    pub fn read(&mut self, source: impl Read + Seek, bytes: Option<Range<u64>>, budget: &mut Budget) -> Result<()> {
         let mut reader = BufReader::with_capacity(4 << 10, source);
         let length = reader.seek(SeekFrom::End(0)).map_err(read_error)?;
         let range = bytes.unwrap_or(0..length);
         let end = range.end.min(length);
         let start = range.start.min(end);
         reader.seek(SeekFrom::Start(start)).map_err(read_error)?;
-        Walk { reader, at: start, facts: self }.file(start..end)
+        Walk { reader, at: start, budget, facts: self }.file(start..end)
     }
 
     /// The keys of all tracks together.
@@ -69,9 +80,11 @@ impl Mp4Facts {
         self.tracks.values().flat_map(|track| track.key_ids.iter().copied()).collect()
     }
 
-    /// True if a track is protected, or if the file says how to ask for keys, as a media segment alone may.
+    /// True if a track is protected, or if a file without tracks, as a media segment, says how to ask for keys. Boxes
+    /// beside clear tracks are for other tracks of the title.
     pub fn is_protected(&self) -> bool {
-        self.tracks.values().any(|track| track.is_protected) || !self.pssh.is_empty() || self.has_malformed_pssh
+        let has_boxes = !self.pssh.is_empty() || self.has_malformed_pssh;
+        self.tracks.values().any(|track| track.is_protected) || (self.tracks.is_empty() && has_boxes)
     }
 
     fn add_pssh(&mut self, bytes: &[u8]) -> Result<()> {
@@ -124,6 +137,7 @@ struct Walk<'a, R> {
     reader: BufReader<R>,
     /// Where the reader stands.
     at: u64,
+    budget: &'a mut Budget,
     facts: &'a mut Mp4Facts,
 }
 
@@ -261,10 +275,10 @@ impl<R: Read + Seek> Walk<'_, R> {
             // Fewer bytes than a header: padding in a box (QuickTime ends lists with four zeros), the cut end of a file.
             return Ok(None);
         }
-        self.facts.boxes += 1;
-        if self.facts.boxes > MAX_BOXES {
-            return Err(Error::new(Code::ManifestTooLarge, format!("the media has more than {MAX_BOXES} boxes")));
-        }
+        self.budget.boxes =
+            self.budget.boxes.checked_sub(1).ok_or_else(|| {
+                Error::new(Code::ManifestTooLarge, format!("the media has more than {MAX_BOXES} boxes"))
+            })?;
         let head = self.head(range.clone(), 16)?;
         let mut head = Bytes(&head);
         let (size, kind) = match (head.u32(), head.array::<4>()) {

@@ -1,0 +1,375 @@
+//! From scattered finds to one answer: the same key asked for in ten places is one init data with ten tracks, and the
+//! order in which the places were read leaves no trace.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::limits::{MAX_ISSUES, MAX_KEY_LINKS, MAX_KEYS, MAX_TOTAL_PSSH_BYTES, MAX_TRACKS};
+use super::mp4::Mp4Facts;
+use super::protection::{
+    Issue, IssueKind, KeyFile, KeyFileState, LicenseUrl, Protection, TrackKeys, session_key_missing,
+};
+use super::pssh::{self, PsshBox};
+use crate::error::{Code, Error, Result};
+use crate::model::{DrmScheme, InitData, InitDataTrack, KeyId};
+
+/// Everything found so far about one title.
+#[derive(Default)]
+pub(super) struct Findings {
+    /// Every way to ask for keys, once, and its place in `ways`.
+    index: BTreeMap<Way, WayId>,
+    /// The keys that each way states by itself.
+    stated: Vec<BTreeSet<KeyId>>,
+    pssh_bytes: usize,
+    units: Vec<Unit>,
+    /// Units times ways: one PSSH at the top of a huge manifest holds for every track of it.
+    links: usize,
+    /// Ways that hold for the whole presentation, from a multivariant playlist.
+    session: BTreeSet<WayId>,
+    key_files: BTreeMap<String, KeyFileState>,
+    license_urls: BTreeSet<LicenseUrl>,
+    issues: BTreeSet<Issue>,
+    dropped_issues: usize,
+    /// A tag asks for FairPlay without saying how.
+    pub(super) expects_session_key: bool,
+    /// Something that should have held init data was malformed.
+    has_malformed_pssh: bool,
+}
+
+/// One way to ask for keys: what makes two finds the same.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Way {
+    scheme: Option<DrmScheme>,
+    system_id: Option<[u8; 16]>,
+    pssh: Option<Vec<u8>>,
+    uri: Option<String>,
+}
+
+/// A way's place in [`Findings`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct WayId(usize);
+
+/// One Representation, playlist or file track: what shares a set of keys. Several units may be one track, as in periods.
+pub(super) struct Unit {
+    pub(super) track: InitDataTrack,
+    pub(super) is_protected: bool,
+    pub(super) ways: BTreeSet<WayId>,
+    /// Keys that the manifest announces.
+    pub(super) announced: BTreeSet<KeyId>,
+    /// Keys that the media itself needs. If there are any, they are right and the announced ones are not asked for.
+    pub(super) needed: BTreeSet<KeyId>,
+    /// False where knowing the key ids alone is no way to ask for them, as for FairPlay.
+    pub(super) can_ask_by_key_id: bool,
+}
+
+impl Unit {
+    pub(super) fn new(track: InitDataTrack) -> Self {
+        Self {
+            track,
+            is_protected: false,
+            ways: BTreeSet::new(),
+            announced: BTreeSet::new(),
+            needed: BTreeSet::new(),
+            can_ask_by_key_id: true,
+        }
+    }
+
+    fn required(&self) -> &BTreeSet<KeyId> {
+        if self.needed.is_empty() { &self.announced } else { &self.needed }
+    }
+}
+
+impl Findings {
+    /// A PSSH box.
+    pub(super) fn pssh(&mut self, pssh: PsshBox) -> Result<WayId> {
+        let stated = pssh.stated_key_ids();
+        let bytes = pssh.bytes.len();
+        let way = Way { scheme: pssh.scheme(), system_id: Some(pssh.system_id), pssh: Some(pssh.bytes), uri: None };
+        self.way(way, stated, bytes)
+    }
+
+    /// PSSH boxes as they stand in a manifest. If they are malformed, an issue says where and the answer is empty.
+    pub(super) fn pssh_text(&mut self, bytes: &[u8], place: &str) -> Result<Vec<WayId>> {
+        match pssh::parse_all(bytes) {
+            Ok(boxes) => boxes.into_iter().map(|pssh| self.pssh(pssh)).collect(),
+            Err(error) if error.code() == Code::ManifestTooLarge => Err(error),
+            Err(_) => {
+                self.malformed_pssh(place);
+                Ok(Vec::new())
+            }
+        }
+    }
+
+    /// A key URI.
+    pub(super) fn uri(&mut self, scheme: Option<DrmScheme>, uri: &str, stated: BTreeSet<KeyId>) -> Result<WayId> {
+        let system_id = match scheme {
+            Some(DrmScheme::FairPlay) => Some(pssh::FAIRPLAY),
+            _ => None,
+        };
+        self.way(Way { scheme, system_id, pssh: None, uri: Some(uri.to_owned()) }, stated, uri.len())
+    }
+
+    /// ClearKey by nothing but key ids.
+    pub(super) fn by_key_id(&mut self) -> Result<WayId> {
+        self.way(by_key_id(), BTreeSet::new(), 0)
+    }
+
+    /// What media files say about a unit.
+    pub(super) fn add_facts(&mut self, unit: &mut Unit, facts: &Mp4Facts) -> Result<()> {
+        unit.is_protected |= facts.is_protected();
+        unit.needed.extend(facts.key_ids());
+        for pssh in &facts.pssh {
+            unit.ways.insert(self.pssh(pssh.clone())?);
+        }
+        if facts.has_malformed_pssh && unit.is_protected {
+            self.malformed_pssh(&unit.track.name);
+        }
+        Ok(())
+    }
+
+    /// More keys that a way states, from an attribute beside it.
+    pub(super) fn state(&mut self, way: WayId, key_ids: impl IntoIterator<Item = KeyId>) -> Result<()> {
+        if let Some(stated) = self.stated.get_mut(way.0) {
+            stated.extend(key_ids);
+            if stated.len() > MAX_KEYS {
+                return Err(too_many_keys());
+            }
+        }
+        Ok(())
+    }
+
+    fn way(&mut self, way: Way, stated: BTreeSet<KeyId>, bytes: usize) -> Result<WayId> {
+        let next = WayId(self.stated.len());
+        let id = match self.index.get(&way) {
+            Some(known) => *known,
+            None => {
+                self.pssh_bytes += bytes;
+                if self.stated.len() == MAX_KEYS || self.pssh_bytes > MAX_TOTAL_PSSH_BYTES {
+                    return Err(too_many_keys());
+                }
+                self.index.insert(way, next);
+                self.stated.push(BTreeSet::new());
+                next
+            }
+        };
+        self.state(id, stated)?;
+        Ok(id)
+    }
+
+    /// A way that a multivariant playlist names for the whole presentation.
+    pub(super) fn session(&mut self, way: WayId) {
+        self.session.insert(way);
+    }
+
+    /// A track, or a part of one.
+    pub(super) fn unit(&mut self, unit: Unit) -> Result<()> {
+        self.links += unit.ways.len() + unit.announced.len() + unit.needed.len();
+        if self.units.len() == MAX_TRACKS || self.links > MAX_KEY_LINKS {
+            return Err(Error::new(Code::ManifestTooLarge, "the media has more tracks or keys than any real title"));
+        }
+        self.units.push(unit);
+        Ok(())
+    }
+
+    /// A key file. Found twice, the better news counts: they may be found by different references.
+    pub(super) fn key_file(&mut self, uri: &str, state: KeyFileState) -> Result<()> {
+        if self.key_files.len() == MAX_KEYS && !self.key_files.contains_key(uri) {
+            return Err(too_many_keys());
+        }
+        let known = self.key_files.entry(uri.to_owned()).or_insert(state);
+        *known = state.min(*known);
+        Ok(())
+    }
+
+    /// A licence server that the manifest names. Beyond a sensible number they are dropped.
+    pub(super) fn license_url(&mut self, scheme: Option<DrmScheme>, url: &str) {
+        self.license_urls.insert(LicenseUrl { scheme, url: url.to_owned() });
+        if self.license_urls.len() > MAX_ISSUES {
+            self.license_urls.pop_last();
+        }
+    }
+
+    /// A remark.
+    pub(super) fn issue(&mut self, kind: IssueKind, what: &str) {
+        let issue = Issue::new(kind, what);
+        if self.issues.contains(&issue) {
+            return;
+        }
+        self.issues.insert(issue);
+        if self.issues.len() > MAX_ISSUES {
+            // The last in order goes, so that what is kept does not depend on what was met first.
+            self.issues.pop_last();
+            self.dropped_issues += 1;
+        }
+    }
+
+    /// A malformed PSSH box, or something else where one should be.
+    pub(super) fn malformed_pssh(&mut self, place: &str) {
+        self.has_malformed_pssh = true;
+        self.issue(IssueKind::MalformedPssh, place);
+    }
+
+    /// The answer. Fails if the media is protected and there is no way to ask for a licence that Larder knows.
+    pub(super) fn finish(mut self, mime: &'static str) -> Result<Protection> {
+        self.complete_units()?;
+        let mut ways: Vec<(Way, WayId)> =
+            std::mem::take(&mut self.index).into_iter().map(|(way, id)| (way, id)).collect();
+        let schemes: BTreeMap<WayId, (Option<DrmScheme>, Option<[u8; 16]>)> =
+            ways.iter().map(|(way, id)| (*id, (way.scheme, way.system_id))).collect();
+
+        // A track that carries a box for other keys than its own does not need it; a box that no track needs is listed
+        // with those that carry it.
+        let mut tracks: BTreeMap<WayId, BTreeSet<InitDataTrack>> = BTreeMap::new();
+        let mut carriers: BTreeMap<WayId, BTreeSet<InitDataTrack>> = BTreeMap::new();
+        let mut key_ids: BTreeMap<WayId, BTreeSet<KeyId>> = BTreeMap::new();
+        let mut required: BTreeMap<InitDataTrack, BTreeSet<KeyId>> = BTreeMap::new();
+        for unit in self.units.iter().filter(|unit| unit.is_protected) {
+            let untold = self.untold(unit, &schemes);
+            for way in &unit.ways {
+                let is_needed = self.states_nothing_or_one_of(*way, unit.required())
+                    || untold.iter().any(|(taker, _)| taker == way);
+                let list = if is_needed { &mut tracks } else { &mut carriers };
+                list.entry(*way).or_default().insert(unit.track.clone());
+            }
+            for (way, key_id) in untold {
+                key_ids.entry(way).or_default().insert(key_id);
+            }
+            required.entry(unit.track.clone()).or_default().extend(unit.required());
+        }
+
+        for (way, carriers) in carriers {
+            tracks.entry(way).or_insert(carriers);
+        }
+        ways.retain(|(_, id)| tracks.contains_key(id) || self.session.contains(id));
+        // Known schemes first, then by content.
+        ways.sort_by(|(a, _), (b, _)| (a.scheme.is_none(), a).cmp(&(b.scheme.is_none(), b)));
+        let is_protected = !required.is_empty() || !self.session.is_empty();
+        if is_protected && ways.iter().all(|(way, _)| way.scheme.is_none()) {
+            return Err(self.no_way());
+        }
+        let init_data = ways
+            .into_iter()
+            .map(|(way, id)| {
+                let mut ids = key_ids.remove(&id).unwrap_or_default();
+                ids.extend(self.stated.get(id.0).into_iter().flatten());
+                InitData {
+                    scheme: way.scheme,
+                    system_id: way.system_id,
+                    key_ids: ids.into_iter().collect(),
+                    pssh: way.pssh,
+                    uri: way.uri,
+                    tracks: tracks.remove(&id).unwrap_or_default().into_iter().collect(),
+                }
+            })
+            .collect();
+        Ok(Protection {
+            is_protected,
+            init_data,
+            required_keys: required
+                .into_iter()
+                .map(|(track, ids)| TrackKeys { track, key_ids: ids.into_iter().collect() })
+                .collect(),
+            mime,
+            key_files: self.key_files.into_iter().map(|(uri, state)| KeyFile { uri, state }).collect(),
+            license_urls: self.license_urls.into_iter().collect(),
+            issues: with_count(self.issues, self.dropped_issues),
+        })
+    }
+
+    /// Gives each protected unit what it does not name itself: the ways of its presentation, or ClearKey by key id.
+    fn complete_units(&mut self) -> Result<()> {
+        let schemes: BTreeMap<WayId, Option<DrmScheme>> =
+            self.index.iter().map(|(way, id)| (*id, way.scheme)).collect();
+        let known = |way: &WayId| schemes.get(way).copied().flatten();
+        let bare = self.index.get(&by_key_id()).copied();
+        let has_malformed_pssh = self.has_malformed_pssh;
+        let mut units = std::mem::take(&mut self.units);
+        for unit in units.iter_mut().filter(|unit| unit.is_protected) {
+            if !unit.ways.iter().any(|way| known(way).is_some()) {
+                unit.ways.extend(&self.session);
+            }
+            let clear_key = unit.ways.iter().filter(|way| known(way) == Some(DrmScheme::ClearKey)).count();
+            if clear_key > 1
+                && let Some(bare) = bare
+            {
+                // The descriptor without a box says no more than the box.
+                unit.ways.remove(&bare);
+            }
+            let has_way = unit.ways.iter().any(|way| known(way).is_some());
+            if !has_way && unit.can_ask_by_key_id && !has_malformed_pssh && !unit.required().is_empty() {
+                unit.ways.insert(self.by_key_id()?);
+            }
+            if !unit.needed.is_empty() && !unit.announced.is_empty() && unit.needed.is_disjoint(&unit.announced) {
+                self.issue(IssueKind::KeyIdMismatch, &unit.track.name);
+            }
+        }
+        self.units = units;
+        Ok(())
+    }
+
+    /// Which way is for those keys of a unit that no way states. A way that states its keys is for those; one that states none is for all
+    /// keys that no other way of the same system states; if every way states other keys, nobody can tell, and each may
+    /// be for it (PlayReady headers often name the first key only).
+    fn untold(
+        &self,
+        unit: &Unit,
+        schemes: &BTreeMap<WayId, (Option<DrmScheme>, Option<[u8; 16]>)>,
+    ) -> Vec<(WayId, KeyId)> {
+        let mut systems: BTreeMap<(Option<DrmScheme>, Option<[u8; 16]>), Vec<WayId>> = BTreeMap::new();
+        for way in &unit.ways {
+            let (scheme, system_id) = schemes.get(way).copied().unwrap_or_default();
+            // ClearKey has two system ids; others have one.
+            let system = if scheme.is_some() { (scheme, None) } else { (None, system_id) };
+            systems.entry(system).or_default().push(*way);
+        }
+        let nothing = BTreeSet::new();
+        let stated = |way: &WayId| self.stated.get(way.0).unwrap_or(&nothing);
+        let mut pairs = Vec::new();
+        for ways in systems.values() {
+            let told: BTreeSet<KeyId> = ways.iter().flat_map(|way| stated(way).iter().copied()).collect();
+            let silent: Vec<WayId> = ways.iter().copied().filter(|way| stated(way).is_empty()).collect();
+            let takers = if silent.is_empty() { ways } else { &silent };
+            let untold = unit.required().difference(&told);
+            pairs.extend(untold.flat_map(|key_id| takers.iter().map(|way| (*way, *key_id))));
+        }
+        pairs
+    }
+
+    fn states_nothing_or_one_of(&self, way: WayId, required: &BTreeSet<KeyId>) -> bool {
+        let stated = self.stated.get(way.0);
+        stated.is_none_or(|stated| stated.is_empty() || required.is_empty() || !stated.is_disjoint(required))
+    }
+
+    fn no_way(&self) -> Error {
+        if self.expects_session_key {
+            return session_key_missing();
+        }
+        if self.has_malformed_pssh {
+            return Error::new(
+                Code::ManifestInvalid,
+                "the media is protected, and every PSSH box in it that could say how to get a licence is malformed",
+            );
+        }
+        Error::new(
+            Code::InitDataMissing,
+            "the media is protected, but neither the manifest nor the media says how to ask for a licence: no PSSH box, \
+             no key tag and no key id of a DRM scheme that Larder knows",
+        )
+    }
+}
+
+/// ClearKey by key ids alone, under the system id of the common PSSH.
+fn by_key_id() -> Way {
+    Way { scheme: Some(DrmScheme::ClearKey), system_id: Some(pssh::COMMON), pssh: None, uri: None }
+}
+
+fn too_many_keys() -> Error {
+    Error::new(Code::ManifestTooLarge, format!("the media names more than {MAX_KEYS} keys, or too long ones"))
+}
+
+fn with_count(issues: BTreeSet<Issue>, dropped: usize) -> Vec<Issue> {
+    let mut issues: Vec<Issue> = issues.into_iter().collect();
+    if dropped > 0 {
+        issues.push(Issue::new(IssueKind::MoreIssues, &dropped.to_string()));
+    }
+    issues
+}
