@@ -3,14 +3,17 @@
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 /// How long a statement waits for another process's transaction.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+const FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
+
 /// Opens `file`. Creates it only if `create` says so: a missing file must not become an empty library by accident.
 pub(super) fn connect(file: &Path, create: bool) -> rusqlite::Result<Connection> {
-    let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut flags = FLAGS;
     flags.set(OpenFlags::SQLITE_OPEN_CREATE, create);
     let conn = Connection::open_with_flags(file, flags)?;
     conn.busy_timeout(BUSY_TIMEOUT)?;
@@ -19,6 +22,19 @@ pub(super) fn connect(file: &Path, create: bool) -> rusqlite::Result<Connection>
         // in the drive's cache. temp_store: Android has no usable temporary folder.
         "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = ON;
          PRAGMA trusted_schema = OFF;",
+    )?;
+    Ok(conn)
+}
+
+/// Opens a damaged `file`: reads as much as SQLite lets it, and changes nothing.
+pub(super) fn connect_to_damaged(file: &Path) -> rusqlite::Result<Connection> {
+    let conn = Connection::open_with_flags(file, FLAGS)?;
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    conn.execute_batch(
+        // writable_schema lets SQLite read a file that is shorter than its header says, and a schema with flaws. It
+        // comes before all that reads the schema, as other settings do.
+        "PRAGMA writable_schema = ON; PRAGMA cell_size_check = ON; PRAGMA query_only = ON;
+         PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;",
     )?;
     Ok(conn)
 }

@@ -7,8 +7,9 @@
 //! lock on, or any other direct access to, the database's file while a connection is open: closing such a file
 //! drops all of SQLite's own locks on it in this process (sqlite.org/howtocorrupt.html, 2.2).
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
@@ -55,6 +56,22 @@ impl FileLock {
                 Err(errno) => Err(errno.into()),
             };
         }
+    }
+}
+
+/// Which file a path named when it was opened. In WAL mode SQLite does not notice that its file has been moved away, and
+/// commits go on into a file that nobody will find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place(Option<(u64, u64)>);
+
+impl Place {
+    pub(super) fn of(path: &Path) -> Self {
+        Self(fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino())))
+    }
+
+    /// True if the path still names that file.
+    pub(super) fn is_still(self, path: &Path) -> bool {
+        self == Self::of(path) && self.0.is_some()
     }
 }
 

@@ -37,7 +37,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use rusqlite::{Connection, TransactionBehavior};
 
 pub use self::adopt::Abandoned;
-use self::lock::FileLock;
+use self::lock::{FileLock, Place};
 pub use self::read::ReadTx;
 pub use self::rows::{AssetRow, AssetState, AssetSummary, ClockMark, LicenseRow, LicenseSummary, StoredPath};
 use self::session::Session;
@@ -56,6 +56,7 @@ pub struct Store {
     /// Each held for the length of one read.
     readers: [Mutex<Connection>; 2],
     dir: PathBuf,
+    place: Place,
     is_read_only: bool,
     /// `None` if it could not be begun (read-only, a full disk): others may then adopt what is being worked on here.
     session: Option<Session>,
@@ -124,7 +125,8 @@ impl Store {
             headroom::keep(&dir);
         }
         let writer = Mutex::new(Writer::new(conn).map_err(&fail)?);
-        let store = Self { writer, readers, dir, is_read_only, session, _lock: lock };
+        let place = Place::of(&dir.join(FILE));
+        let store = Self { writer, readers, dir, place, is_read_only, session, _lock: lock };
         Ok(Opened { store, notice })
     }
 
@@ -210,6 +212,10 @@ impl Store {
         }
         let fail = failure::sqlite("cannot be written");
         let mut writer = self.writer();
+        if !self.place.is_still(&self.dir.join(FILE)) {
+            let message = "the database's file was moved or removed while it was open; open the store again";
+            return Err(Error::new(Code::StoreUnavailable, message));
+        }
         let tx = writer.conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&fail)?;
         let value = step(&WriteTx::new(ReadTx::new(&tx), self.session.as_ref().map(Session::id)))?;
         tx.commit().map_err(&fail)?;
@@ -278,4 +284,63 @@ impl Writer {
 /// Changes when another connection commits. Asked on the writer, whose own commits do not count; the readers have none.
 fn data_version(conn: &Connection) -> rusqlite::Result<i64> {
     conn.pragma_query_value(None, "data_version", |row| row.get(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pragma(conn: &Connection, name: &str) -> String {
+        conn.pragma_query_value(None, name, |row| {
+            Ok(match row.get_ref(0)? {
+                rusqlite::types::ValueRef::Integer(number) => number.to_string(),
+                text => text.as_str()?.to_owned(),
+            })
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn a_commit_is_on_the_disk_before_it_is_reported() {
+        let dir = tempfile::tempdir().unwrap();
+        for _ in ["new", "opened again"] {
+            let store = Store::open(dir.path()).unwrap().store;
+            let writer = store.writer();
+            for (name, value) in [
+                ("journal_mode", "wal"),
+                ("synchronous", "2"),
+                ("fullfsync", "1"),
+                ("temp_store", "2"),
+                ("foreign_keys", "1"),
+                ("busy_timeout", "5000"),
+                ("application_id", "1282565234"),
+                ("user_version", "1"),
+            ] {
+                assert_eq!(pragma(&writer.conn, name), value, "{name}");
+            }
+            assert_eq!(pragma(&store.readers[0].lock().unwrap(), "query_only"), "1");
+            assert_eq!(pragma(&store.readers[1].lock().unwrap(), "query_only"), "1");
+        }
+    }
+
+    /// The portable way to a full disk: a bound on the file's pages. A real one is in `core/tests/store/full_disk.rs`.
+    #[test]
+    fn a_file_that_may_not_grow_refuses_new_rows_and_lets_old_ones_be_deleted() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap().store;
+        let mark = |number| ClockMark {
+            wall_ms: number,
+            since_boot_ms: None,
+            boot_id: Some("x".repeat(20_000)),
+            rollback_suspected: false,
+        };
+        store.write(|tx| tx.set_clock_mark(&ClockMark { boot_id: None, ..mark(1) })).unwrap();
+        store.writer().conn.pragma_update_and_check(None, "max_page_count", 1, |_| Ok(())).unwrap();
+        for result in [store.write(|tx| tx.set_clock_mark(&mark(2))), store.delete(|tx| tx.set_clock_mark(&mark(2)))] {
+            assert_eq!(result.unwrap_err().code(), Code::DiskFull);
+        }
+        assert_eq!(store.read(|tx| tx.clock_mark()).unwrap().unwrap().wall_ms, 1);
+        store.delete(|tx| tx.set_clock_mark(&ClockMark { boot_id: None, ..mark(3) })).unwrap();
+        assert_eq!(store.read(|tx| tx.clock_mark()).unwrap().unwrap().wall_ms, 3);
+    }
 }

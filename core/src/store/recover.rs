@@ -14,7 +14,6 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use super::open::sync_folder;
@@ -94,9 +93,10 @@ pub(super) fn finish(dir: &Path) -> Result<Option<Notice>> {
         return Ok(None);
     }
     let fail = failure::file("the damaged database cannot be set aside");
-    let number = last_number(dir)? + 1;
+    // The file itself is moved last: until then the same number is found again, and afterwards the number is its own.
+    let is_moved = !dir.join(FILE).exists();
+    let number = last_number(dir)? + u32::from(!is_moved);
     let file_name = format!("{CORRUPT}{number}");
-    // The file itself last: until then the same number is found again.
     for suffix in ["-shm", "-wal", ""] {
         rename_if_there(&dir.join(format!("{FILE}{suffix}")), &dir.join(format!("{file_name}{suffix}")))
             .map_err(&fail)?;
@@ -165,21 +165,11 @@ fn build(damaged: &Path, building: &Path) -> Result<()> {
     tx.commit().map_err(&fail)
 }
 
-/// A connection that reads as much as SQLite lets it and changes nothing; `None` if nothing can be read.
+/// A connection to what can be read; `None` if nothing can.
 fn readable(damaged: &Path) -> rusqlite::Result<Option<Connection>> {
-    let open = || {
-        let conn = connect::connect(damaged, false)?;
-        connect::forbid_writes(&conn)?;
-        conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-        // Lets SQLite read a file that is shorter than its header says, and a schema with flaws.
-        conn.pragma_update(None, "writable_schema", true)?;
-        conn.pragma_update(None, "cell_size_check", true)?;
-        schema::inspect(&conn)?;
-        Ok(conn)
-    };
-    match open() {
+    match connect::connect_to_damaged(damaged).and_then(|conn| Ok((schema::inspect(&conn)?, conn))) {
         Err(error) if failure::is_damage(&error) => Ok(None),
-        result => result.map(Some),
+        result => result.map(|(_, conn)| Some(conn)),
     }
 }
 

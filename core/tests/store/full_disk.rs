@@ -1,0 +1,164 @@
+//! A full disk: nothing is lost, and something can still be deleted.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use larder_core::Code;
+use larder_core::model::Profile;
+use larder_core::store::Store;
+
+use crate::samples::{clear_asset, open};
+
+/// A small disk of its own. Only root may make one: for others the module's own tests bound the file instead.
+struct Disk(tempfile::TempDir);
+
+impl Disk {
+    fn new(size: &str) -> Option<Self> {
+        let dir = tempfile::tempdir().unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
+            .arg(dir.path())
+            .output()
+            .is_ok_and(|output| output.status.success());
+        mounted.then_some(Self(dir))
+    }
+
+    fn store(&self) -> std::path::PathBuf {
+        self.0.path().join("store")
+    }
+
+    /// Takes all but a few bytes of what is left.
+    fn fill(&self) -> std::path::PathBuf {
+        let file = self.0.path().join("filler");
+        for chunk in [64 * 1024, 4096] {
+            let mut content = fs::read(&file).unwrap_or_default();
+            loop {
+                content.extend(vec![1; chunk]);
+                if fs::write(&file, &content).is_err() {
+                    content.truncate(content.len() - chunk);
+                    fs::write(&file, &content).unwrap();
+                    break;
+                }
+            }
+        }
+        file
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}
+
+fn ids(store: &Store) -> Vec<String> {
+    let summaries = store.read(|tx| tx.summaries(&Profile::default())).unwrap();
+    summaries.into_iter().map(|asset| asset.asset_id.as_str().to_owned()).collect()
+}
+
+fn insert_until_full(store: &Store, first: u32) -> u32 {
+    for number in first.. {
+        let mut asset = clear_asset(&format!("{number:05}"));
+        asset.metadata = Some(vec![7; 2000]);
+        match store.write(|tx| tx.insert_asset(&asset)) {
+            Ok(()) => {}
+            Err(error) => {
+                assert_eq!(error.code(), Code::DiskFull, "{error}");
+                assert!(error.is_retryable());
+                return number;
+            }
+        }
+    }
+    unreachable!()
+}
+
+fn delete(store: &Store, number: u32) {
+    let asset = clear_asset(&format!("{number:05}"));
+    assert!(store.delete(|tx| tx.delete_asset(&asset.profile, &asset.asset_id)).unwrap());
+}
+
+fn has_headroom(dir: &Path) -> bool {
+    fs::metadata(dir.join("larder.headroom")).is_ok_and(|meta| meta.len() >= 512 * 1024)
+}
+
+#[test]
+fn a_full_disk_refuses_new_rows_keeps_the_old_ones_and_lets_them_be_deleted() {
+    let Some(disk) = Disk::new("4m") else { return };
+    let store = open(&disk.store());
+    assert!(has_headroom(&disk.store()));
+    let count = insert_until_full(&store, 0);
+    assert!(count > 50, "{count}");
+    assert_eq!(ids(&store).len(), count as usize, "what was refused is not there, all else is");
+    store.check().unwrap();
+
+    for number in 0..count / 2 {
+        delete(&store, number);
+    }
+    assert_eq!(ids(&store).len(), (count - count / 2) as usize);
+    store.check().unwrap();
+    // There is room in the file again, though not on the disk.
+    store.delete(|tx| tx.insert_asset(&clear_asset("one more"))).unwrap();
+    drop(store);
+    assert_eq!(ids(&open(&disk.store())).len(), (count - count / 2) as usize + 1);
+}
+
+#[test]
+fn a_store_opens_and_deletes_on_a_disk_that_others_have_filled() {
+    let Some(disk) = Disk::new("4m") else { return };
+    {
+        let store = open(&disk.store());
+        for number in 0..20 {
+            store.write(|tx| tx.insert_asset(&clear_asset(&format!("{number:05}")))).unwrap();
+        }
+    }
+    let filler = disk.fill();
+    {
+        // Closed cleanly: neither log nor shared memory is left, and both need room.
+        let store = open(&disk.store());
+        assert_eq!(ids(&store).len(), 20);
+        for number in 0..20 {
+            delete(&store, number);
+        }
+        assert!(!has_headroom(&disk.store()));
+    }
+    fs::remove_file(filler).unwrap();
+    assert_eq!(ids(&open(&disk.store())), Vec::<String>::new());
+    assert!(has_headroom(&disk.store()), "it is made again when there is room");
+}
+
+#[test]
+fn a_store_cannot_be_made_on_a_full_disk_and_says_so() {
+    let Some(disk) = Disk::new("256k") else { return };
+    let filler = disk.fill();
+    let error = Store::open(&disk.store()).unwrap_err();
+    assert_eq!(error.code(), Code::DiskFull, "{error}");
+    fs::remove_file(filler).unwrap();
+    let store = open(&disk.store());
+    assert!(!has_headroom(&disk.store()), "there is no room for it, and that is no error");
+    store.write(|tx| tx.insert_asset(&clear_asset("a"))).unwrap();
+}
+
+#[test]
+fn a_damaged_file_on_a_full_disk_waits_for_room() {
+    let Some(disk) = Disk::new("8m") else { return };
+    {
+        let store = open(&disk.store());
+        for number in 0..300 {
+            store.write(|tx| tx.insert_asset(&clear_asset(&format!("{number:05}")))).unwrap();
+        }
+    }
+    fs::remove_file(disk.store().join("larder.headroom")).unwrap();
+    let db = disk.store().join("larder.db");
+    let length = fs::metadata(&db).unwrap().len();
+    fs::File::options().write(true).open(&db).unwrap().set_len(length - 4096).unwrap();
+    let before = fs::read(&db).unwrap();
+    let filler = disk.fill();
+
+    assert_eq!(Store::open(&disk.store()).unwrap_err().code(), Code::DiskFull);
+    assert_eq!(fs::read(&db).unwrap(), before);
+    fs::remove_file(filler).unwrap();
+    let opened = Store::open(&disk.store()).unwrap();
+    assert!(opened.notice.is_some());
+    assert!(ids(&opened.store).len() > 200);
+}
