@@ -3,9 +3,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use larder_core::ports::{ExchangeAnswer, ExchangeMessage, LicenseExchange};
+use larder_core::ports::{ExchangeMessage, LicenseExchange};
 
 use crate::error::FfiError;
+use crate::records::ExchangeAnswer;
 
 /// One conversation between a CDM and its servers. See `larder.udl`.
 pub struct FfiExchange {
@@ -20,6 +21,6 @@ impl FfiExchange {
     /// Sends the CDM's message and returns the server's answer. The core refuses it once the call it was lent to is over.
     pub fn send(&self, message: ExchangeMessage) -> Result<ExchangeAnswer, FfiError> {
         let sent = catch_unwind(AssertUnwindSafe(|| self.exchange.send(message)));
-        sent.map_err(|_| FfiError::panicked())?.map_err(FfiError::from)
+        Ok(sent.map_err(|_| FfiError::panicked())??.into())
     }
 }

@@ -32,14 +32,14 @@ mod records;
 mod runtime;
 
 pub use larder_core::Remedy;
-pub use larder_core::assets::{Settlement, SourceUrlMode, SourceUrlOrder, Unregistered};
+pub use larder_core::assets::{SourceUrlMode, SourceUrlOrder};
 pub use larder_core::compat::PlayKitStatus;
 pub use larder_core::model::license::ReleaseOutcome;
 pub use larder_core::model::{
     Coverage, DrmParams, DrmScheme, InitDataTrack, LicenseState, LicenseWire, MediaEntry, MediaFormat, MediaPresence,
     MediaSource, RenewalPolicy, SecurityLevel, TrackKind, Warning as AssetWarning, Why,
 };
-pub use larder_core::ports::{ExchangeAnswer, ExchangeKind, ExchangeMessage, NetworkState};
+pub use larder_core::ports::{ExchangeKind, ExchangeMessage, NetworkState};
 
 pub use cancellation::FfiCancellation;
 pub use delegates::{
@@ -51,9 +51,9 @@ pub use functions::{find_init_data, library_version, play_kit_status, set_log_si
 pub use logging::{FfiLogSink, LogLevel};
 pub use manager::FfiManager;
 pub use records::{
-    AssetInfo, AssetStatus, Expiry, GrantedHandle, HttpHeader, InitData, KeyRequest, LarderConfig, LicenseGrant,
-    LicenseRequest, LicenseResponse, LicenseStatus, LicenseTimes, LocalLicense, LocalMediaSource, OpenReport,
-    Registration, Remaining, Renewal, StorageRoot, StoredLicense,
+    AssetInfo, AssetStatus, ExchangeAnswer, Expiry, GrantedHandle, HttpHeader, InitData, KeyRequest, LarderConfig,
+    LicenseGrant, LicenseRequest, LicenseResponse, LicenseStatus, LicenseTimes, LocalLicense, LocalMediaSource,
+    OpenReport, Registration, Remaining, Renewal, Settlement, StorageRoot, StoredLicense, Unregistered,
 };
 
 uniffi::include_scaffolding!("larder");

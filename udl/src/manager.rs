@@ -7,9 +7,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use larder_core::assets::{
-    LocalAssetsManager, Refresh, Settlement, SourceUrlMode, SourceUrlOrder, Unregistered, Verify, parse_license_id,
-};
+use larder_core::assets::{LocalAssetsManager, Refresh, SourceUrlMode, SourceUrlOrder, Verify, parse_license_id};
 use larder_core::model::{AssetId, Handle, MediaSource};
 use larder_core::ports::NetworkState;
 use larder_core::{Cancellation, Code, Result as CoreResult};
@@ -21,6 +19,7 @@ use crate::logging;
 use crate::opening::{Opening, closed};
 use crate::records::{
     AssetInfo, AssetStatus, LarderConfig, LicenseTimes, LocalMediaSource, OpenReport, Registration, Renewal,
+    Settlement, Unregistered,
 };
 use crate::runtime;
 
@@ -72,7 +71,7 @@ impl FfiManager {
     /// Removes a registration.
     pub async fn unregister_asset(&self, asset_id: String) -> Result<Unregistered, FfiError> {
         let asset_id = AssetId::new(asset_id)?;
-        self.job(Cancellation::new(), move |core, _| core.unregister(&asset_id)).await
+        self.job(Cancellation::new(), move |core, _| Ok(core.unregister(&asset_id)?.into())).await
     }
 
     /// Removes every registration of this profile.
@@ -117,7 +116,7 @@ impl FfiManager {
 
     /// Sends queued releases and reconciles the ledger with the CDM.
     pub async fn settle(&self) -> Result<Settlement, FfiError> {
-        self.job(Cancellation::new(), |core, _| core.settle()).await
+        self.job(Cancellation::new(), |core, _| Ok(core.settle()?.into())).await
     }
 
     /// Every registered asset.

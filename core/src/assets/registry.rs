@@ -40,8 +40,7 @@ pub(crate) struct Registry {
 impl Registry {
     /// Opens the store and reads the profile. Recovery is not done yet.
     pub(crate) fn open(config: Config, ports: Ports) -> Result<Arc<Self>> {
-        paths::check(&config.data_dir)?;
-        paths::check_roots(&config.roots)?;
+        config.check()?;
         let shared = Shared::open(&config.data_dir)?;
         let clock_guard = ClockGuard::new(Arc::clone(&ports.clock));
         let store = Arc::clone(&shared.store);

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use crate::error::Code;
+use super::paths;
+use crate::error::{Code, Result};
 use crate::model::{AssetId, DrmScheme, KeyId, LicenseId, MediaFormat, MediaSource, Profile};
 use crate::ports::{Clock, DrmEngine, HttpClient, LocalDrmStorage, RequestAdapter, SourceUrlProvider, TokenProvider};
 
@@ -21,6 +22,16 @@ pub struct Config {
     pub profile: Profile,
     /// How long things may take.
     pub timeouts: Timeouts,
+}
+
+impl Config {
+    /// Whether it makes sense, as far as can be told without touching the disk; what opening checks first.
+    ///
+    /// Fails with `InvalidArgument` or `RelativePath`.
+    pub fn check(&self) -> Result<()> {
+        paths::check(&self.data_dir)?;
+        paths::check_roots(&self.roots)
+    }
 }
 
 /// A folder with a name. The name is stored, the path is given anew at each start.

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use larder_core::ports::{AdaptedRequest, AdaptedResponse, ExchangeAnswer, ParsedResponse, RequestAdapter};
+use larder_core::ports::{AdaptedRequest, AdaptedResponse, ParsedResponse, RequestAdapter};
 use larder_core::{Code, Error, Result};
 
 use crate::error::FfiError;
-use crate::records::{LicenseRequest, LicenseResponse};
+use crate::records::{ExchangeAnswer, LicenseRequest, LicenseResponse};
 
 /// The app's hand on requests. See `larder.udl`.
 #[uniffi::trait_interface]
@@ -30,8 +30,7 @@ impl RequestAdapter for Adapter {
 
     fn parse(&self, response: AdaptedResponse) -> Result<Option<ParsedResponse>> {
         let answer = self.0.parse(response.into()).map_err(thrown)?;
-        Ok(answer
-            .map(|ExchangeAnswer { body, persistence_duration_s }| ParsedResponse { body, persistence_duration_s }))
+        Ok(answer.map(ParsedResponse::from))
     }
 }
 

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use larder_core::model::{AssetId, DrmScheme, KeyId, MediaFormat, MediaSource};
 use larder_core::{Error, assets, model};
 
+use super::numbers::signed;
+
 /// What an app registers. See `larder.udl`.
 #[derive(Clone)]
 pub struct Registration {
@@ -121,14 +123,55 @@ pub struct OpenReport {
     /// The same in a sentence.
     pub notice_message: Option<String>,
     /// Assets registered in this profile.
-    pub assets: u32,
+    pub assets: i32,
 }
 
 impl From<assets::OpenReport> for OpenReport {
     fn from(report: assets::OpenReport) -> Self {
         let assets::OpenReport { notice, assets } = report;
         let (code, message) = notice.unzip();
-        Self { notice_code: code.map(|code| code.as_str().to_owned()), notice_message: message, assets }
+        Self { notice_code: code.map(|code| code.as_str().to_owned()), notice_message: message, assets: signed(assets) }
+    }
+}
+
+/// What an unregistration did. See `larder.udl`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unregistered {
+    /// False if there was no such asset.
+    pub was_registered: bool,
+    /// Licences whose release waits for the server.
+    pub pending_releases: i32,
+}
+
+impl From<assets::Unregistered> for Unregistered {
+    fn from(done: assets::Unregistered) -> Self {
+        let assets::Unregistered { was_registered, pending_releases } = done;
+        Self { was_registered, pending_releases: signed(pending_releases) }
+    }
+}
+
+/// What settling did. See `larder.udl`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settlement {
+    /// Licences that the server has confirmed as released.
+    pub released: i32,
+    /// Licences that were removed without the server.
+    pub forgotten: i32,
+    /// Licences whose release still waits.
+    pub pending: i32,
+    /// Licences in the CDM that are not ours.
+    pub foreign: i32,
+}
+
+impl From<assets::Settlement> for Settlement {
+    fn from(done: assets::Settlement) -> Self {
+        let assets::Settlement { released, forgotten, pending, foreign } = done;
+        Self {
+            released: signed(released),
+            forgotten: signed(forgotten),
+            pending: signed(pending),
+            foreign: signed(foreign),
+        }
     }
 }
 

@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use larder_core::Result;
 use larder_core::assets::{Config, Root, Timeouts};
 use larder_core::model::Profile;
+use larder_core::{Code, Error, Result};
+
+const MAX_TIMEOUT_S: u64 = 3600;
 
 /// Where and for whom a manager works. See `larder.udl`.
 #[derive(Clone)]
@@ -17,11 +19,11 @@ pub struct LarderConfig {
     /// The user's namespace.
     pub profile: String,
     /// One request to a server, in seconds.
-    pub network_timeout_s: u32,
+    pub network_timeout_s: i32,
     /// One call of an engine, in seconds.
-    pub engine_timeout_s: u32,
+    pub engine_timeout_s: i32,
     /// One call of the app's code, in seconds.
-    pub delegate_timeout_s: u32,
+    pub delegate_timeout_s: i32,
     /// In front of Larder's own `User-Agent`.
     pub user_agent: String,
     /// Register the software ClearKey engine.
@@ -42,8 +44,7 @@ pub struct StorageRoot {
 impl LarderConfig {
     /// The core's form of it. Fails with `InvalidArgument`.
     pub(crate) fn to_core(&self) -> Result<Config> {
-        let seconds = |s: u32| Duration::from_secs(u64::from(s));
-        Ok(Config {
+        let config = Config {
             data_dir: PathBuf::from(&self.data_dir),
             roots: self
                 .roots
@@ -52,10 +53,20 @@ impl LarderConfig {
                 .collect(),
             profile: Profile::new(self.profile.as_str())?,
             timeouts: Timeouts {
-                network: seconds(self.network_timeout_s),
-                engine: seconds(self.engine_timeout_s),
-                delegate: seconds(self.delegate_timeout_s),
+                network: timeout("network_timeout_s", self.network_timeout_s)?,
+                engine: timeout("engine_timeout_s", self.engine_timeout_s)?,
+                delegate: timeout("delegate_timeout_s", self.delegate_timeout_s)?,
             },
-        })
+        };
+        config.check()?;
+        Ok(config)
     }
+}
+
+/// A timeout of no time would fail every call, one of a day none that hangs.
+fn timeout(name: &str, seconds: i32) -> Result<Duration> {
+    let valid = u64::try_from(seconds).ok().filter(|seconds| (1..=MAX_TIMEOUT_S).contains(seconds));
+    valid.map(Duration::from_secs).ok_or_else(|| {
+        Error::new(Code::InvalidArgument, format!("{name} is {seconds}; it must be from 1 to {MAX_TIMEOUT_S}"))
+    })
 }

@@ -4,8 +4,10 @@ use std::fmt;
 
 use larder_core::model::license::{self, Handle};
 use larder_core::model::{self, DrmScheme, InitDataTrack, KeyId, SecurityLevel};
-use larder_core::ports::{AdaptedRequest, AdaptedResponse, ExchangeKind};
+use larder_core::ports::{self, AdaptedRequest, AdaptedResponse, ExchangeKind, ParsedResponse};
 use larder_core::{Code, Error};
+
+use super::numbers::{signed_64, unsigned_64};
 
 /// One way in which media asks for some of its keys. See `larder.udl`.
 #[derive(Clone, PartialEq, Eq)]
@@ -152,7 +154,7 @@ pub enum Remaining {
     /// So many seconds from now.
     Seconds {
         /// How many.
-        seconds: u64,
+        seconds: i64,
     },
 }
 
@@ -161,8 +163,31 @@ impl From<Remaining> for license::Remaining {
         match remaining {
             Remaining::Unknown => Self::Unknown,
             Remaining::Unlimited => Self::Unlimited,
-            Remaining::Seconds { seconds } => Self::Seconds(seconds),
+            Remaining::Seconds { seconds } => Self::Seconds(unsigned_64(seconds)),
         }
+    }
+}
+
+/// A server's answer, unpacked. See `larder.udl`.
+#[derive(Clone)]
+pub struct ExchangeAnswer {
+    /// What the CDM takes.
+    pub body: Vec<u8>,
+    /// How long the server says that the licence may be stored, in seconds.
+    pub persistence_duration_s: Option<i64>,
+}
+
+impl From<ports::ExchangeAnswer> for ExchangeAnswer {
+    fn from(answer: ports::ExchangeAnswer) -> Self {
+        let ports::ExchangeAnswer { body, persistence_duration_s } = answer;
+        Self { body, persistence_duration_s: persistence_duration_s.map(signed_64) }
+    }
+}
+
+impl From<ExchangeAnswer> for ParsedResponse {
+    fn from(answer: ExchangeAnswer) -> Self {
+        let ExchangeAnswer { body, persistence_duration_s } = answer;
+        Self { body, persistence_duration_s: persistence_duration_s.map(unsigned_64) }
     }
 }
 
@@ -212,7 +237,7 @@ pub struct LicenseResponse {
     /// The asset it is for.
     pub asset_id: String,
     /// The HTTP status.
-    pub status: u16,
+    pub status: i32,
     /// Its headers.
     pub headers: Vec<HttpHeader>,
     /// What was received.
@@ -222,7 +247,13 @@ pub struct LicenseResponse {
 impl From<AdaptedResponse> for LicenseResponse {
     fn from(response: AdaptedResponse) -> Self {
         let AdaptedResponse { kind, asset_id, status, headers, body } = response;
-        Self { kind, asset_id: asset_id.as_str().to_owned(), status, headers: records(headers), body }
+        Self {
+            kind,
+            asset_id: asset_id.as_str().to_owned(),
+            status: i32::from(status),
+            headers: records(headers),
+            body,
+        }
     }
 }
 

@@ -2,17 +2,20 @@
 //!
 //! The core's own types serve where UniFFI 0.32.2 allows (`[Remote]` in the UDL, re-exported by `lib.rs`): plain enums,
 //! and records whose fields are all known to UniFFI. Mirrored here is the rest: enums with data, and records with
-//! ids, handles or paths.
+//! ids, handles, paths or unsigned numbers.
 
 mod assets;
 mod config;
 mod drm;
+mod numbers;
 mod status;
 
-pub use assets::{AssetInfo, LocalLicense, LocalMediaSource, OpenReport, Registration, Renewal};
+pub use assets::{
+    AssetInfo, LocalLicense, LocalMediaSource, OpenReport, Registration, Renewal, Settlement, Unregistered,
+};
 pub use config::{LarderConfig, StorageRoot};
 pub use drm::{
-    GrantedHandle, HttpHeader, InitData, KeyRequest, LicenseGrant, LicenseRequest, LicenseResponse, LicenseTimes,
-    Remaining, StoredLicense,
+    ExchangeAnswer, GrantedHandle, HttpHeader, InitData, KeyRequest, LicenseGrant, LicenseRequest, LicenseResponse,
+    LicenseTimes, Remaining, StoredLicense,
 };
 pub use status::{AssetStatus, Expiry, LicenseStatus};

@@ -6,6 +6,8 @@ use larder_core::model::{
 };
 use larder_core::{Code, Error, Remedy};
 
+use super::numbers::{signed, signed_64, unsigned, unsigned_64};
+
 /// Everything an app needs to show or decide about one asset. See `larder.udl`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AssetStatus {
@@ -24,11 +26,11 @@ pub struct AssetStatus {
     /// The earliest end among its licences.
     pub expires: Expiry,
     /// Seconds until then.
-    pub remaining_s: Option<u64>,
+    pub remaining_s: Option<i64>,
     /// The end of the playback window alone.
     pub playback_expires: Expiry,
     /// How long it plays after the first start, in seconds.
-    pub playback_window_s: Option<u64>,
+    pub playback_window_s: Option<i64>,
     /// One entry per licence.
     pub licenses: Vec<LicenseStatus>,
     /// Whether the media itself was found.
@@ -40,7 +42,7 @@ pub struct AssetStatus {
     /// The name of the root.
     pub root: Option<String>,
     /// Licences whose release still waits.
-    pub pending_releases: u32,
+    pub pending_releases: i32,
     /// When this was found out.
     pub checked_at_ms: i64,
 }
@@ -55,15 +57,15 @@ impl From<model::AssetStatus> for AssetStatus {
             message: status.message,
             remedy: status.remedy,
             expires: status.expires.into(),
-            remaining_s: status.expires.remaining_s(status.checked_at_ms),
+            remaining_s: status.expires.remaining_s(status.checked_at_ms).map(signed_64),
             playback_expires: status.playback_expires.into(),
-            playback_window_s: status.playback_window_s,
+            playback_window_s: status.playback_window_s.map(signed_64),
             licenses: status.licenses.into_iter().map(LicenseStatus::from).collect(),
             media: status.media,
             warnings: status.warnings,
             format: status.format,
             root: status.root,
-            pending_releases: status.pending_releases,
+            pending_releases: signed(status.pending_releases),
             checked_at_ms: status.checked_at_ms,
         }
     }
@@ -83,13 +85,13 @@ impl TryFrom<AssetStatus> for model::AssetStatus {
             remedy: status.remedy,
             expires: status.expires.into(),
             playback_expires: status.playback_expires.into(),
-            playback_window_s: status.playback_window_s,
+            playback_window_s: status.playback_window_s.map(unsigned_64),
             licenses: status.licenses.into_iter().map(model::LicenseStatus::try_from).collect::<Result<_, _>>()?,
             media: status.media,
             warnings: status.warnings,
             format: status.format,
             root: status.root,
-            pending_releases: status.pending_releases,
+            pending_releases: unsigned(status.pending_releases),
             checked_at_ms: status.checked_at_ms,
         })
     }
