@@ -19,7 +19,7 @@ use crate::error::{Code, Error, Result};
 use crate::license::grant::MAX_DURATION_S;
 use crate::model::license::{GrantedHandle, Handle, LicenseGrant, LicenseTimes, ReleaseOutcome, StoredLicense};
 use crate::model::{DrmScheme, KeyId, KeyRequest, Remaining};
-use crate::ports::{Clock, DrmEngine, ExchangeKind, ExchangeMessage, LicenseExchange};
+use crate::ports::{Clock, DrmEngine, ExchangeAnswer, ExchangeKind, ExchangeMessage, LicenseExchange};
 
 mod handle;
 mod init_data;
@@ -69,7 +69,13 @@ impl ClearKeyEngine {
             let place = format!("line {} column {}", cause.line(), cause.column());
             Error::new(Code::LicenseMalformed, "the answer is not a JWK set").caused_by(place)
         })?;
-        granted(&license, request, self.clock.now_ms())
+        granted(&license, request, self.clock.now_ms()).inspect_err(|error| {
+            // Nothing of it is kept, so this is the only chance to give it back. A renewed one stays what it was.
+            if kind == ExchangeKind::License && error.code() != Code::LicensePersistenceDenied {
+                let given_back = give_back(request.kids.clone(), license.license_id.clone(), exchange);
+                tracing::warn!(code = error.code().as_str(), is_released = given_back.is_ok(), "a useless licence");
+            }
+        })
     }
 }
 
@@ -124,8 +130,8 @@ impl DrmEngine for ClearKeyEngine {
     fn release(&self, held: &StoredLicense, exchange: Arc<dyn LicenseExchange>) -> Result<ReleaseOutcome> {
         let old = Held::read(&held.handle)?;
         let kids: Vec<KeyId> = old.keys.keys().copied().collect();
-        let request = Request { session_type: None, ..asked(&kids, old.license_id) };
-        let answer = match exchange.send(message(ExchangeKind::Release, &request)?) {
+        let texts = kids.iter().map(kid_text).collect();
+        let answer = match give_back(texts, old.license_id, exchange.as_ref()) {
             Ok(answer) => answer,
             // Plain servers know licences and no more.
             Err(error) if matches!(error.http_status(), Some(405 | 501)) => return Ok(ReleaseOutcome::NotSupported),
@@ -154,6 +160,10 @@ impl fmt::Debug for ClearKeyEngine {
 
 fn asked(kids: &[KeyId], license_id: Option<String>) -> Request {
     Request { kids: kids.iter().map(kid_text).collect(), session_type: Some(PERSISTENT.to_owned()), license_id }
+}
+
+fn give_back(kids: Vec<String>, license_id: Option<String>, exchange: &dyn LicenseExchange) -> Result<ExchangeAnswer> {
+    exchange.send(message(ExchangeKind::Release, &Request { kids, session_type: None, license_id })?)
 }
 
 fn message(kind: ExchangeKind, request: &Request) -> Result<ExchangeMessage> {

@@ -388,15 +388,18 @@ fn certificate_missing() -> Error {
 }
 
 /// A failed status, with what the server said about it. A licence server's code stays as it is; a device that cannot be
-/// provisioned and a certificate that is not there have codes of their own.
+/// provisioned, a certificate that is not there and a licence that is not renewed have codes of their own.
 fn refused(kind: ExchangeKind, error: Error, said: Option<String>) -> Error {
+    let status = error.http_status().unwrap_or_default();
     let code = match (kind, error.code()) {
         (ExchangeKind::Provisioning, Code::ServerRejected | Code::Unauthorized) => Code::ProvisioningFailed,
         (ExchangeKind::Certificate, Code::ServerRejected) => Code::CertificateMissing,
+        // 401 is about the user. The others are about this licence, and a new one may be had: with a token that is
+        // refused too, asking for it tells so.
+        (ExchangeKind::Renewal, _) if matches!(status, 403 | 404 | 405 | 409 | 410) => Code::RenewalNotPermitted,
         (_, code) => code,
     };
     let said = said.map(|said| format!(": {said}")).unwrap_or_default();
-    let status = error.http_status().unwrap_or_default();
     Error::new(code, format!("{}{said}", error.message())).with_http_status(status)
 }
 

@@ -148,3 +148,148 @@ fn coverage(needed: &[KeyId], granted: Option<&[KeyId]>) -> Result<Coverage> {
     }
     Ok(Coverage::Covered)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{LicenseTimes, SecurityLevel};
+
+    const NOW: i64 = 1_000_000;
+    const A: KeyId = KeyId([0xa; 16]);
+    const B: KeyId = KeyId([0xb; 16]);
+
+    fn request(scheme: DrmScheme) -> KeyRequest {
+        KeyRequest {
+            scheme,
+            init_data: Vec::new(),
+            key_ids: vec![A, B],
+            mime: String::new(),
+            certificate: None,
+            security_level: SecurityLevel::Default,
+        }
+    }
+
+    fn grant(license: Remaining) -> LicenseGrant {
+        let times = LicenseTimes { license, playback: Remaining::Unknown };
+        LicenseGrant { handle: GrantedHandle::New(Handle::new(*b"handle")), times, key_ids: None }
+    }
+
+    fn facts(persistence_duration_s: Option<u64>) -> AnswerFacts {
+        AnswerFacts { format: Format::Raw, persistence_duration_s }
+    }
+
+    fn widevine(grant: LicenseGrant) -> Result<CheckedGrant> {
+        check_grant(&request(DrmScheme::Widevine), false, grant, facts(None), NOW)
+    }
+
+    #[test]
+    fn the_earlier_of_the_cdms_and_the_servers_end_counts() {
+        use Remaining::{Seconds, Unknown, Unlimited};
+        for (cdm, server, expected) in [
+            (Unknown, None, Expiry::Unknown),
+            (Unlimited, None, Expiry::Never),
+            (Seconds(60), None, Expiry::At(NOW + 60_000)),
+            (Unknown, Some(60), Expiry::At(NOW + 60_000)),
+            (Unlimited, Some(60), Expiry::At(NOW + 60_000)),
+            (Seconds(60), Some(90), Expiry::At(NOW + 60_000)),
+            (Seconds(90), Some(60), Expiry::At(NOW + 60_000)),
+            (Seconds(i32::MAX as u64), None, Expiry::Never),
+            (Seconds(u64::from(u32::MAX)), Some(60), Expiry::At(NOW + 60_000)),
+            (Seconds(i64::MAX as u64), None, Expiry::Never),
+        ] {
+            let checked = check_grant(&request(DrmScheme::Widevine), false, grant(cdm), facts(server), NOW).unwrap();
+            assert_eq!(checked.expires, expected, "{cdm:?} {server:?}");
+        }
+    }
+
+    #[test]
+    fn a_life_of_nothing_or_of_decades_is_refused() {
+        for (cdm, server) in [
+            (Remaining::Seconds(0), None),
+            (Remaining::Seconds(MAX_DURATION_S + 1), None),
+            (Remaining::Unlimited, Some(0)),
+            (Remaining::Unknown, Some(MAX_DURATION_S + 1)),
+            (Remaining::Seconds(60), Some(u64::MAX)),
+            (Remaining::Seconds(60), Some(604_800_000)),
+        ] {
+            let checked = check_grant(&request(DrmScheme::Widevine), false, grant(cdm), facts(server), NOW);
+            assert_eq!(checked.unwrap_err().code(), Code::LicenseDurationInvalid, "{cdm:?} {server:?}");
+        }
+        let mut no_playback = grant(Remaining::Unlimited);
+        no_playback.times.playback = Remaining::Seconds(0);
+        assert_eq!(widevine(no_playback).unwrap_err().code(), Code::LicenseDurationInvalid);
+    }
+
+    #[test]
+    fn fairplay_over_udrm_needs_a_duration() {
+        let fairplay = |cdm, format, server| {
+            let facts = AnswerFacts { format, persistence_duration_s: server };
+            check_grant(&request(DrmScheme::FairPlay), false, grant(cdm), facts, NOW)
+        };
+        let silent = fairplay(Remaining::Unknown, Format::Udrm, None);
+        assert_eq!(silent.unwrap_err().code(), Code::LicenseDurationInvalid);
+        assert!(fairplay(Remaining::Unknown, Format::Udrm, Some(60)).is_ok());
+        assert!(fairplay(Remaining::Seconds(60), Format::Udrm, None).is_ok());
+        assert_eq!(fairplay(Remaining::Unknown, Format::Raw, None).unwrap().expires, Expiry::Unknown);
+    }
+
+    #[test]
+    fn an_empty_handle_is_a_licence_for_streaming_only() {
+        let mut empty = grant(Remaining::Unlimited);
+        empty.handle = GrantedHandle::New(Handle::new(Vec::new()));
+        assert_eq!(widevine(empty).unwrap_err().code(), Code::LicensePersistenceDenied);
+        let mut huge = grant(Remaining::Unlimited);
+        huge.handle = GrantedHandle::New(Handle::new(vec![1; MAX_HANDLE_BYTES + 1]));
+        assert_eq!(widevine(huge).unwrap_err().code(), Code::CdmFailed);
+    }
+
+    #[test]
+    fn only_a_renewal_keeps_or_changes_a_handle() {
+        for handle in [GrantedHandle::Same, GrantedHandle::Changed(Handle::new(*b"other"))] {
+            let grant = LicenseGrant { handle, ..grant(Remaining::Unlimited) };
+            assert_eq!(widevine(grant.clone()).unwrap_err().code(), Code::CdmFailed);
+            assert!(check_grant(&request(DrmScheme::Widevine), true, grant, facts(None), NOW).is_ok());
+        }
+        let empty =
+            LicenseGrant { handle: GrantedHandle::Changed(Handle::new(Vec::new())), ..grant(Remaining::Unlimited) };
+        let checked = check_grant(&request(DrmScheme::Widevine), true, empty, facts(None), NOW);
+        assert_eq!(checked.unwrap_err().code(), Code::LicensePersistenceDenied);
+    }
+
+    #[test]
+    fn a_key_that_is_known_to_be_missing_fails_and_an_unknown_one_does_not() {
+        for (needed, granted, expected) in [
+            (vec![A, B], None, Ok(Coverage::Unknown)),
+            (vec![], Some(vec![A]), Ok(Coverage::Unknown)),
+            (vec![A], Some(vec![B, A]), Ok(Coverage::Covered)),
+            (vec![A, B], Some(vec![A]), Err(Code::LicenseKeysMissing)),
+            (vec![A], Some(vec![]), Err(Code::LicenseKeysMissing)),
+        ] {
+            let request = KeyRequest { key_ids: needed, ..request(DrmScheme::Widevine) };
+            let grant = LicenseGrant { key_ids: granted, ..grant(Remaining::Unlimited) };
+            let checked = check_grant(&request, false, grant, facts(None), NOW);
+            assert_eq!(checked.map(|c| c.coverage).map_err(|e| e.code()), expected);
+        }
+    }
+
+    #[test]
+    fn a_playback_window_is_kept_unless_it_is_no_limit() {
+        for (playback, expected) in [
+            (Remaining::Unknown, None),
+            (Remaining::Unlimited, None),
+            (Remaining::Seconds(i64::MAX as u64), None),
+            (Remaining::Seconds(172_800), Some(172_800)),
+        ] {
+            let mut grant = grant(Remaining::Unlimited);
+            grant.times.playback = playback;
+            assert_eq!(widevine(grant).unwrap().playback_window_s, expected);
+        }
+    }
+
+    #[test]
+    fn a_clock_at_the_end_of_time_does_not_overflow() {
+        let checked =
+            check_grant(&request(DrmScheme::Widevine), false, grant(Remaining::Seconds(60)), facts(None), i64::MAX);
+        assert_eq!(checked.unwrap().expires, Expiry::At(i64::MAX));
+    }
+}

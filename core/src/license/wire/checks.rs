@@ -29,14 +29,20 @@ pub(super) fn not_a_page(reply: &Reply<'_>) -> Result<()> {
 }
 
 /// Refuses text where a binary licence should be; a refusal in JSON is told as one.
+///
+/// Text is what is readable throughout and either says that it is (its type) or looks like it (a brace, a tag): every
+/// real licence has control characters, Widevine's begins with 0x08.
 pub(super) fn not_text(reply: &Reply<'_>) -> Result<()> {
     not_a_page(reply)?;
     let Ok(text) = std::str::from_utf8(&reply.body) else { return Ok(()) };
-    // Every binary licence has control characters: Widevine's begins with 0x08, a CKC with a version number.
-    if text.chars().any(|c| c.is_control() && !c.is_whitespace()) {
+    let is_readable = !text.chars().any(|c| c.is_control() && !c.is_whitespace());
+    let looks_like_text = matches!(trimmed(&reply.body).first(), Some(b'{' | b'[' | b'<'));
+    if !is_readable || !(looks_like_text || is_text(reply.content_type)) {
         return Ok(());
     }
-    if let Some(message) = refusal(&reply.body, reply.sent) {
+    if text.trim_start().starts_with('{')
+        && let Some(message) = refusal(&reply.body, reply.sent)
+    {
         return Err(denied(&message));
     }
     Err(Error::new(
@@ -100,9 +106,27 @@ pub(super) fn denied(message: &str) -> Error {
     Error::new(Code::LicenseDenied, format!("the licence server refuses: {message}"))
 }
 
+/// Whole seconds of a JSON number, or of a number in a text, as some back ends write it; `None` for anything else.
+/// Negative ones are 0, which no grant check lets through.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates, and that is what is meant")]
+pub(super) fn seconds(value: &Value) -> Option<u64> {
+    match value {
+        Value::Number(number) => number.as_u64().or_else(|| number.as_f64().map(|seconds| seconds as u64)),
+        Value::String(text) => text.trim().parse::<f64>().ok().filter(|s| s.is_finite()).map(|seconds| seconds as u64),
+        _ => None,
+    }
+}
+
 pub(super) fn trimmed(body: &[u8]) -> &[u8] {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     body.trim_ascii()
+}
+
+fn is_text(content_type: Option<&str>) -> bool {
+    content_type.is_some_and(|value| {
+        let value = value.trim_start().to_ascii_lowercase();
+        value.starts_with("text/") || value.starts_with("application/json") || value.starts_with("application/xhtml")
+    })
 }
 
 fn is_html(content_type: Option<&str>) -> bool {

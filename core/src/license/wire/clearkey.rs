@@ -5,10 +5,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::de::IgnoredAny;
-use serde::{Deserialize, Serialize};
+use serde::de::{Error as _, IgnoredAny};
+use serde::{Deserialize, Deserializer, Serialize};
 
-use super::checks::{denied, json, refusal};
+use super::checks::{denied, json, refusal, seconds};
 use super::{Packed, Reply};
 use crate::error::{Code, Error, Result};
 use crate::model::KeyId;
@@ -43,10 +43,10 @@ pub struct License<'a> {
     #[serde(default)]
     pub license_id: Option<String>,
     /// Ours: how long it lasts from now, in seconds. Absent: for ever.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "span")]
     pub duration_s: Option<u64>,
     /// Ours: how long it plays after the first start, in seconds. Absent: as long as it lasts.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "span")]
     pub playback_duration_s: Option<u64>,
     /// Ours: whether it may be renewed. Absent: yes.
     #[serde(default)]
@@ -72,6 +72,13 @@ pub struct Jwk<'a> {
 pub struct Acknowledgement {
     /// The key ids that are released.
     pub kids: Vec<String>,
+}
+
+fn span<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    match Option::<serde_json::Value>::deserialize(from)? {
+        None => Ok(None),
+        Some(value) => seconds(&value).map(Some).ok_or_else(|| D::Error::custom("a duration is a number of seconds")),
+    }
 }
 
 /// A key id as JSON writes it.

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde_json::Value;
 
-use super::checks::{denied, json, not_a_page, not_empty, refusal, refusal_member, trimmed};
+use super::checks::{denied, json, not_a_page, not_empty, refusal, refusal_member, seconds, trimmed};
 use super::{Packed, Reply};
 use crate::error::{Code, Error, Result};
 use crate::net::redact::server_message;
@@ -119,11 +119,12 @@ fn is_der(bytes: &[u8]) -> bool {
     length > 0 && length.checked_add(header) == Some(bytes.len())
 }
 
-/// Either alphabet, line breaks allowed. `None` for nothing and for anything else.
+/// Either alphabet, line breaks allowed; a space is not, or any sentence would be base64. `None` for anything else.
 fn decode(text: &[u8]) -> Option<Vec<u8>> {
     let text: Vec<u8> = text
+        .trim_ascii()
         .iter()
-        .filter(|byte| !byte.is_ascii_whitespace())
+        .filter(|byte| !matches!(byte, b'\r' | b'\n' | b'\t'))
         .map(|byte| match byte {
             b'-' => b'+',
             b'_' => b'/',
@@ -141,15 +142,4 @@ fn between<'a>(text: &'a [u8], start: &[u8], end: &[u8]) -> Option<&'a [u8]> {
 
 fn find(text: &[u8], needle: &[u8]) -> Option<usize> {
     text.windows(needle.len()).position(|window| window.eq_ignore_ascii_case(needle))
-}
-
-/// Whole seconds of a number, or of a number in a text, as some back ends write it. Negative ones are 0, which no grant
-/// check lets through.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates, and that is what is meant")]
-fn seconds(value: &Value) -> Option<u64> {
-    match value {
-        Value::Number(number) => number.as_u64().or_else(|| number.as_f64().map(|seconds| seconds as u64)),
-        Value::String(text) => text.trim().parse::<f64>().ok().filter(|s| s.is_finite()).map(|seconds| seconds as u64),
-        _ => None,
-    }
 }

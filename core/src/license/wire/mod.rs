@@ -14,6 +14,8 @@ mod checks;
 pub mod clearkey;
 pub mod fairplay;
 mod raw;
+#[cfg(test)]
+mod tests;
 
 pub use checks::refusal;
 pub use raw::provisioning_url;
