@@ -70,8 +70,10 @@ impl ClearKeyEngine {
             Error::new(Code::LicenseMalformed, "the answer is not a JWK set").caused_by(place)
         })?;
         granted(&license, request, self.clock.now_ms()).inspect_err(|error| {
-            // Nothing of it is kept, so this is the only chance to give it back. A renewed one stays what it was.
-            if kind == ExchangeKind::License && error.code() != Code::LicensePersistenceDenied {
+            // Nothing of it is kept, so this is the only chance to give it back. One that was renewed in place stays held.
+            let is_held = kind == ExchangeKind::Renewal
+                && (license.license_id.is_none() || license.license_id == request.license_id);
+            if !is_held && error.code() != Code::LicensePersistenceDenied {
                 let given_back = give_back(request.kids.clone(), license.license_id.clone(), exchange);
                 tracing::warn!(code = error.code().as_str(), is_released = given_back.is_ok(), "a useless licence");
             }

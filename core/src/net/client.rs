@@ -3,7 +3,7 @@
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, redirect};
 use rustls::pki_types::CertificateDer;
 use tokio::runtime::Handle;
@@ -127,9 +127,12 @@ async fn exchange(client: &Client, request: HttpRequest) -> Result<HttpResponse>
         value.set_sensitive(true);
         headers.append(name, value);
     }
+    if request.body.is_empty() && request.method != "GET" {
+        // hyper leaves it out, and many servers answer 411 then; provisioning has an empty POST.
+        headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
     let mut outgoing = client.request(method, url).headers(headers);
-    // POST without a body still says so: provisioning servers want `Content-Length: 0`.
-    if !request.body.is_empty() || request.method == "POST" {
+    if !request.body.is_empty() {
         outgoing = outgoing.body(request.body);
     }
     let mut response = outgoing.send().await.map_err(request_failed)?;

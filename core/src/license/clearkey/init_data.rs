@@ -38,7 +38,7 @@ fn of_json(data: &[u8]) -> Result<BTreeSet<KeyId>> {
         kids: Vec<String>,
     }
     let parsed: KeyIds = serde_json::from_slice(data).map_err(|_| malformed())?;
-    parsed.kids.iter().map(|kid| parse_kid(kid)).collect::<Option<_>>().ok_or_else(|| malformed())
+    parsed.kids.iter().map(|kid| parse_kid(kid)).collect::<Option<_>>().ok_or_else(malformed)
 }
 
 /// The key ids that boxes of ClearKey and the common system list, or those of any system if none of them does.
