@@ -1,6 +1,6 @@
 //! Opening: find out what lies in the folder, and make it ready.
 //!
-//! Every open store holds `larder.lock` shared. What must not meet another open store (making a new file, migrating,
+//! Every open store holds `larder.db.lock` shared. What must not meet another open store (making a new file, migrating,
 //! setting a damaged file aside) is done under the same lock, held exclusively. Whoever waits for that looks again each
 //! time whether somebody else has done the work meanwhile.
 
@@ -36,7 +36,7 @@ pub(super) fn open(dir: &Path) -> Result<Ready> {
 
 fn open_within(dir: &Path, timeout: Duration) -> Result<Ready> {
     let deadline = Instant::now() + timeout;
-    let lock_file = dir.join("larder.lock");
+    let lock_file = dir.join("larder.db.lock");
     let try_lock =
         |mode| FileLock::try_lock(&lock_file, mode).map_err(failure::file("the store's lock cannot be taken"));
     let mut notice = None;

@@ -46,7 +46,7 @@ fn names(dir: &Path) -> Vec<String> {
 #[test]
 fn a_closed_store_leaves_one_file_of_data() {
     let dir = filled();
-    assert_eq!(names(dir.path()), ["larder.db", "larder.headroom", "larder.lock"]);
+    assert_eq!(names(dir.path()), ["larder.db", "larder.db.lock", "larder.headroom"]);
     assert!(fs::metadata(dir.path().join("larder.headroom")).unwrap().len() >= 512 * 1024);
 }
 
@@ -143,14 +143,14 @@ fn a_missing_volume_or_a_wrong_place_is_unavailable_and_nothing_is_touched() {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(db(folder.path())).unwrap();
     fails_with(folder.path(), Code::StoreUnavailable);
-    assert_eq!(names(folder.path()), ["larder.db", "larder.lock"]);
+    assert_eq!(names(folder.path()), ["larder.db", "larder.db.lock"]);
 }
 
 #[test]
 fn a_file_or_folder_without_permission_is_unavailable_and_nothing_is_touched() {
     let dir = filled();
     let before = fs::read(db(dir.path())).unwrap();
-    fs::set_permissions(dir.path().join("larder.lock"), PermissionsExt::from_mode(0o666)).unwrap();
+    fs::set_permissions(dir.path().join("larder.db.lock"), PermissionsExt::from_mode(0o666)).unwrap();
     for (folder_mode, file_mode) in [(0o000, 0o600), (0o555, 0o444), (0o777, 0o000)] {
         fs::set_permissions(db(dir.path()), PermissionsExt::from_mode(file_mode)).unwrap();
         fs::set_permissions(dir.path(), PermissionsExt::from_mode(folder_mode)).unwrap();

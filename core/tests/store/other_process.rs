@@ -78,6 +78,7 @@ impl Drop for Other {
     }
 }
 
+#[expect(clippy::print_stdout, reason = "how the other process talks")]
 fn say(what: impl std::fmt::Display) {
     println!("> {what}");
     std::io::stdout().flush().unwrap();

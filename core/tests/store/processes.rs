@@ -11,6 +11,11 @@ use larder_core::store::{Abandoned, Store};
 use crate::other_process::Other;
 use crate::samples::{clear_asset, id, intent, license_id, open};
 
+#[expect(clippy::disallowed_methods, reason = "an arbitrary point in another process's work")]
+fn pause(time: Duration) {
+    thread::sleep(time);
+}
+
 fn count(store: &Store) -> usize {
     store.read(|tx| tx.summaries(&Profile::default())).unwrap().len()
 }
@@ -102,7 +107,7 @@ fn a_killed_process_leaves_every_step_it_reported() {
             let first = other.hear().unwrap();
             reported.insert(first.parse::<u64>().unwrap());
         }
-        thread::sleep(Duration::from_micros(round * 1_700));
+        pause(Duration::from_micros(round * 1_700));
         other.kill();
         while let Some(number) = other.hear() {
             reported.insert(number.parse().unwrap());
