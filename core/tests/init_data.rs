@@ -9,6 +9,7 @@ fn media(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../testkit/media").join(path)
 }
 
+#[expect(clippy::unwrap_used, reason = "tests may say what they expect")]
 fn inspect(path: &str) -> Protection {
     manifest::inspect(&manifest::find(&media(path)).unwrap()).unwrap()
 }

@@ -1,1 +1,222 @@
+use super::*;
+use crate::error::Code;
+use crate::model::{DrmScheme, KeyId};
 
+fn mpd(inside: &str) -> String {
+    format!(r#"<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" mediaPresentationDuration="PT1M">{inside}</MPD>"#)
+}
+
+fn read_text(text: &str) -> Result<Mpd> {
+    read(text.as_bytes(), &Place::manifest("main.mpd"))
+}
+
+/// The first Representation of a document.
+fn first(text: &str) -> Representation {
+    read_text(text).unwrap().periods.remove(0).sets.remove(0).representations.remove(0)
+}
+
+fn path(part: &crate::manifest::reference::Part) -> String {
+    match &part.place {
+        Place::Inside(path) => path.to_string(),
+        other => format!("{other:?}"),
+    }
+}
+
+/// Init segment and first three segments of a document's first Representation.
+fn files(text: &str) -> (Option<String>, Vec<String>) {
+    let files = first(text).files;
+    let shown = |part: crate::manifest::reference::Part| match &part.range {
+        Some(range) => format!("{} {range:?}", path(&part)),
+        None => path(&part),
+    };
+    (files.init().map(shown), files.segments().take(3).map(shown).collect())
+}
+
+#[test]
+fn descriptors_are_read_under_any_prefix_and_at_any_level() {
+    let document = mpd(
+        r#"<ContentProtection schemeIdUri="urn:mpeg:dash:mp4protection:2011" x:default_KID="01010101-0101-0101-0101-010101010101"/>
+        <Period><ContentProtection schemeIdUri="urn:uuid:E2719D58-A985-B3C9-781A-B030AF78D30E"><dashif:Laurl>https://l/?a&amp;b</dashif:Laurl></ContentProtection>
+        <AdaptationSet>
+          <Representation id="r"><ContentProtection schemeIdUri="urn:uuid:9a04f079-9840-4286-ab92-e65be0885f95"><m:pro>AQID</m:pro></ContentProtection>
+            <SubRepresentation><ContentProtection schemeIdUri="x"/></SubRepresentation></Representation>
+          <ContentProtection c:default_KID="02020202-0202-0202-0202-020202020202 03030303030303030303030303030303" schemeIdUri="urn:uuid:edef8ba9-79d6-4ace-a3c8-27dcd51d21ed" xmlns:c="urn:mpeg:cenc:2013">
+            <c:pssh> AQ
+              ID </c:pssh><pssh><![CDATA[BAUG]]></pssh><ms:laurl licenseUrl="https://m/"/><c:other>AQID</c:other></ContentProtection>
+        </AdaptationSet></Period>"#,
+    );
+    let mut found = read_text(&document).unwrap();
+    assert_eq!(found.protection[0].key_ids, [KeyId([1; 16])]);
+    let period = found.periods.remove(0);
+    assert_eq!(period.protection[0].scheme, Some(DrmScheme::ClearKey));
+    assert_eq!(period.protection[0].license_urls, ["https://l/?a&b"]);
+    let set = &period.sets[0];
+    assert_eq!(set.protection[0].key_ids, [KeyId([2; 16]), KeyId([3; 16])]);
+    assert_eq!(set.protection[0].boxes.iter().map(|b| b.to_vec()).collect::<Vec<_>>(), [[1, 2, 3], [4, 5, 6]]);
+    assert_eq!(set.protection[0].license_urls, ["https://m/"]);
+    let own = &set.representations[0].protection;
+    assert_eq!(own[0].playready_object.as_deref(), Some(&[1, 2, 3][..]));
+    assert_eq!(own[1].scheme_id, "x");
+}
+
+#[test]
+fn a_descriptor_may_refer_to_another() {
+    let document = mpd(
+        r#"<Period><AdaptationSet><ContentProtection ref="a" schemeIdUri="urn:uuid:edef8ba9-79d6-4ace-a3c8-27dcd51d21ed"/><Representation/></AdaptationSet>
+        <AdaptationSet><ContentProtection refId="a" default_KID="01010101-0101-0101-0101-010101010101"><pssh>AQID</pssh></ContentProtection></AdaptationSet></Period>"#,
+    );
+    let found = read_text(&document).unwrap();
+    let referring = &found.periods[0].sets[0].protection[0];
+    assert_eq!((referring.boxes.len(), referring.key_ids.as_slice()), (1, &[KeyId([1; 16])][..]));
+}
+
+#[test]
+fn kinds_come_from_content_type_mime_type_or_codecs() {
+    let kind = |attributes: &str| {
+        first(&mpd(&format!("<Period><AdaptationSet {attributes}><Representation/></AdaptationSet></Period>"))).kind
+    };
+    assert_eq!(kind("contentType='video'"), TrackKind::Video);
+    assert_eq!(kind("mimeType='audio/mp4'"), TrackKind::Audio);
+    assert_eq!(kind("mimeType='application/mp4' codecs='stpp.ttml'"), TrackKind::Text);
+    assert_eq!(kind("mimeType='image/jpeg'"), TrackKind::Other);
+    assert_eq!(kind(""), TrackKind::Other);
+    let component =
+        mpd("<Period><AdaptationSet><ContentComponent contentType='audio'/><Representation/></AdaptationSet></Period>");
+    assert_eq!(first(&component).kind, TrackKind::Audio);
+}
+
+#[test]
+fn templates_are_inherited_and_filled() {
+    let document = mpd(r#"<BaseURL>root/</BaseURL><Period><SegmentTemplate timescale="10" startNumber="5"/>
+        <AdaptationSet><SegmentTemplate initialization="$RepresentationID$/$Bandwidth$.mp4" duration="40"/>
+        <Representation id="v&amp;1" bandwidth="900"><BaseURL>video/</BaseURL><SegmentTemplate media="$Number%05d$-$$.m4s"/></Representation></AdaptationSet></Period>"#);
+    let (init, segments) = files(&document);
+    assert_eq!(init.as_deref(), Some("root/video/v&1/900.mp4"));
+    assert_eq!(segments, ["root/video/00005-$.m4s", "root/video/00006-$.m4s", "root/video/00007-$.m4s"]);
+    assert_eq!(first(&document).files.segments().count(), 15);
+}
+
+#[test]
+fn timelines_give_times_with_repeats_gaps_and_open_ends() {
+    let timeline = |runs: &str, media: &str| {
+        let document = mpd(&format!(
+            r#"<Period duration="PT10S"><AdaptationSet><Representation><SegmentTemplate media="{media}" timescale="2"><SegmentTimeline>{runs}</SegmentTimeline></SegmentTemplate></Representation></AdaptationSet></Period>"#
+        ));
+        first(&document).files.segments().map(|part| path(&part)).collect::<Vec<_>>()
+    };
+    assert_eq!(timeline(r#"<S t="3" d="4" r="1"/><S d="1"/><S t="20" d="2"/>"#, "$Time$"), ["3", "7", "11", "20"]);
+    assert_eq!(timeline(r#"<S d="4" r="-1"/>"#, "$Number$-$Time$"), ["1-0", "2-4", "3-8", "4-12", "5-16"]);
+    assert_eq!(timeline(r#"<S t="1" d="4" r="-1"/><S t="9" d="1"/>"#, "$Time$"), ["1", "5", "9"]);
+    assert_eq!(timeline(r#"<S t="18446744073709551615" d="9" r="5"/>"#, "$Time$"), ["18446744073709551615"]);
+    assert_eq!(timeline("", "$Time$"), Vec::<String>::new());
+}
+
+#[test]
+fn lists_single_files_and_ranges_are_found() {
+    let document = |inside: &str| {
+        mpd(&format!("<Period><AdaptationSet><Representation>{inside}</Representation></AdaptationSet></Period>"))
+    };
+    let list = r#"<BaseURL>v.mp4</BaseURL><SegmentList><Initialization range="0-99"/><SegmentURL mediaRange="100-199"/><SegmentURL media="w.mp4"/></SegmentList>"#;
+    assert_eq!(
+        files(&document(list)),
+        (Some("v.mp4 0..100".to_owned()), vec!["v.mp4 100..200".to_owned(), "w.mp4".to_owned()])
+    );
+    let base = r#"<SegmentBase indexRange="100-199"><Initialization sourceURL="i.mp4"/></SegmentBase><BaseURL>v.mp4</BaseURL>"#;
+    assert_eq!(files(&document(base)), (Some("i.mp4".to_owned()), vec!["v.mp4".to_owned()]));
+    assert_eq!(files(&document("<BaseURL>v.mp4</BaseURL>")), (Some("v.mp4".to_owned()), vec!["v.mp4".to_owned()]));
+    assert_eq!(files(&document("")), (None, vec![]));
+    let template = r#"<SegmentTemplate media="$Number$" endNumber="2"/>"#;
+    assert_eq!(files(&document(template)), (None, vec!["1".to_owned(), "2".to_owned()]));
+    assert_eq!(files(&document(r#"<SegmentTemplate media="only.mp4"/>"#)).1, ["only.mp4"]);
+}
+
+#[test]
+fn the_first_base_that_is_not_on_a_server_is_taken() {
+    let document =
+        mpd(r#"<BaseURL>https://cdn/</BaseURL><Period><BaseURL>https://b/</BaseURL><BaseURL>local/</BaseURL>
+        <AdaptationSet><Representation><BaseURL>v.mp4</BaseURL></Representation></AdaptationSet></Period>"#);
+    assert_eq!(files(&document).0.as_deref(), Some("Remote"));
+    let mirrors = mpd(r#"<BaseURL>https://cdn/</BaseURL><BaseURL>local/</BaseURL><Period>
+        <AdaptationSet><Representation><BaseURL>v.mp4</BaseURL></Representation></AdaptationSet></Period>"#);
+    assert_eq!(files(&mirrors).0.as_deref(), Some("local/v.mp4"));
+}
+
+#[test]
+fn what_is_no_mpd_is_refused() {
+    let laughs = r#"<!DOCTYPE MPD [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;">]><MPD><Period id="&b;"/></MPD>"#;
+    let deep = mpd(&"<x>".repeat(100));
+    for (text, code) in [
+        ("", Code::ManifestInvalid),
+        ("<html></html>", Code::ManifestInvalid),
+        ("<MPD>", Code::ManifestInvalid),
+        ("<MPD></Period>", Code::ManifestInvalid),
+        ("<MPD a=b/>", Code::ManifestInvalid),
+        (laughs, Code::ManifestInvalid),
+        ("<MPD><BaseURL>&unknown;</BaseURL></MPD>", Code::ManifestInvalid),
+        (r#"<MPD><Period id="&unknown;"/></MPD>"#, Code::ManifestInvalid),
+        (&deep, Code::ManifestTooLarge),
+        (&mpd(&"<Period/>".repeat(70_000)), Code::ManifestTooLarge),
+        (
+            &mpd(&format!(
+                "<Period><AdaptationSet>{}</AdaptationSet></Period>",
+                "<ContentProtection/>".repeat(300_001)
+            )),
+            Code::ManifestTooLarge,
+        ),
+    ] {
+        assert_eq!(read_text(text).unwrap_err().code(), code, "{}", text.chars().take(60).collect::<String>());
+    }
+    assert!(read_text("<MPD/>").unwrap().periods.is_empty());
+}
+
+#[test]
+fn utf_16_is_read_by_its_byte_order_mark() {
+    let text = format!("\u{feff}<?xml version='1.0' encoding='UTF-16'?>{}", mpd("<Period/>"));
+    let bytes: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert_eq!(read(&bytes, &Place::manifest("m")).unwrap().periods.len(), 1);
+}
+
+#[test]
+fn durations_are_read() {
+    use super::addressing::seconds;
+    assert_eq!(seconds("PT1H2M3.5S"), Some(3723.5));
+    assert_eq!(seconds("P1DT1S"), Some(86_401.0));
+    assert_eq!(seconds("P0Y"), None);
+    assert_eq!([seconds(""), seconds("PT"), seconds("PT1"), seconds("1S")], [None, Some(0.0), None, None]);
+}
+
+#[test]
+fn twenty_thousand_representations_share_what_their_set_says() {
+    let mut inside =
+        format!("<Period><AdaptationSet><ContentProtection><pssh>{}</pssh></ContentProtection>", "AAAA".repeat(50_000));
+    inside += "<SegmentTemplate media='$Number$.m4s'><SegmentTimeline>";
+    inside += &"<S d='1'/>".repeat(50_000);
+    inside += "</SegmentTimeline></SegmentTemplate>";
+    inside += &"<Representation id='a'/>".repeat(20_000);
+    let found = read_text(&mpd(&(inside + "</AdaptationSet></Period>"))).unwrap();
+    assert_eq!(found.periods[0].sets[0].representations.len(), 20_000);
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_bytes_make_the_reader_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
+        let _ = read(&bytes, &Place::manifest("m"));
+        let _ = read(&[b"<MPD><Period>", bytes.as_slice(), b"</Period></MPD>"].concat(), &Place::manifest("m"));
+    }
+
+    #[test]
+    fn no_addressing_makes_the_reader_panic(
+        media in "[$a-z%0-9d]{0,20}|\\$(Number|Time|Bandwidth|RepresentationID)(%0[0-9]{1,3}d)?\\$",
+        start in proptest::num::u64::ANY, duration in "-?[0-9]{0,20}", repeat in "-?[0-9]{0,20}", time in "(PT)?[0-9.]{0,5}[HMSD]?",
+    ) {
+        let document = format!(
+            "<MPD mediaPresentationDuration='{time}'><Period><AdaptationSet><Representation id='x'><SegmentTemplate media='{media}' \
+             initialization='{media}' startNumber='{start}' duration='{duration}'/></Representation><Representation>\
+             <SegmentTemplate media='{media}'><SegmentTimeline><S t='{start}' d='{duration}' r='{repeat}'/><S d='{duration}'/>\
+             </SegmentTimeline></SegmentTemplate></Representation></AdaptationSet></Period></MPD>"
+        );
+        for representation in &read_text(&document).unwrap().periods[0].sets[0].representations {
+            let _ = (representation.files.init(), representation.files.segments().take(100).count());
+        }
+    }
+}

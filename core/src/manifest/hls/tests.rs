@@ -1,1 +1,165 @@
+use super::*;
+use crate::model::{DrmScheme, KeyId};
 
+fn multivariant(text: &str) -> Multivariant {
+    match read(text.as_bytes(), &Variables::new()) {
+        Ok(Playlist::Multivariant(playlist)) => playlist,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn media(text: &str) -> Media {
+    match read(text.as_bytes(), &Variables::new()) {
+        Ok(Playlist::Media(playlist)) => playlist,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn uris(media: &Media) -> Vec<&str> {
+    media.segments.iter().map(|segment| segment.uri.as_str()).collect()
+}
+
+#[test]
+fn renditions_and_their_kinds_are_read_and_named_once() {
+    let playlist = multivariant(
+        "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1,CODECS=\"avc1.4d,mp4a.40.2\",AUDIO=\"a\"\nv.m3u8\n\
+         #EXT-X-STREAM-INF:BANDWIDTH=2,RESOLUTION=1x1\nv.m3u8\n\
+         #EXT-X-STREAM-INF:BANDWIDTH=1,CODECS=\"mp4a.40.2, ec-3\"\nsound.m3u8\n\
+         #EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=1,URI=\"i.m3u8\"\n\
+         #EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\",NAME=\"x, y\",URI=\"en,1.m3u8\"\n\
+         #EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\",NAME=\"inside the variant\"\n\
+         #EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID=\"s\",NAME=\"x\",URI=\"s.m3u8\"\n\
+         #EXT-X-MEDIA:TYPE=CLOSED-CAPTIONS,GROUP-ID=\"c\",NAME=\"x\",INSTREAM-ID=\"CC1\"\n",
+    );
+    let found: Vec<_> = playlist.renditions.iter().map(|r| (r.kind, r.uri.as_str())).collect();
+    let expected = [
+        (TrackKind::Audio, "en,1.m3u8"),
+        (TrackKind::Video, "i.m3u8"),
+        (TrackKind::Text, "s.m3u8"),
+        (TrackKind::Audio, "sound.m3u8"),
+        (TrackKind::Video, "v.m3u8"),
+    ];
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn what_m3u8_rs_alone_would_lose_is_there() {
+    // A variant without BANDWIDTH, a rendition without a name.
+    let playlist = multivariant(
+        "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\na.m3u8\n#EXT-X-STREAM-INF:PROGRAM-ID=1\nb.m3u8\n\
+         #EXT-X-MEDIA:TYPE=AUDIO,URI=\"c.m3u8\"\n",
+    );
+    assert_eq!(playlist.renditions.iter().map(|r| r.uri.as_str()).collect::<Vec<_>>(), ["a.m3u8", "b.m3u8", "c.m3u8"]);
+    // A comma in a title, a lone carriage return, no end of the last line, METHOD=NONE without an IV, KEYID.
+    let playlist = media(
+        "#EXTM3U\n#EXT-X-KEY:METHOD=NONE\n#EXTINF:4,A title, with a comma\r1.ts\n\
+         #EXT-X-KEY:METHOD=SAMPLE-AES,URI=\"skd://a\",KEYFORMAT=\"com.apple.streamingkeydelivery\"\n\
+         #EXT-X-KEY:METHOD=SAMPLE-AES,URI=\"data:x\",KEYID=0x01010101010101010101010101010101,KEYFORMAT=\"urn:uuid:edef8ba9-79d6-4ace-a3c8-27dcd51d21ed\"\n\
+         #EXTINF:4,\n2.ts",
+    );
+    assert_eq!(uris(&playlist), ["1.ts", "2.ts"]);
+    let keys: Vec<_> = playlist.keys.iter().map(|key| (key.key_format.clone(), key.key_id)).collect();
+    let expected = [
+        (KeyFormat::Identity, None),
+        (KeyFormat::Drm(DrmScheme::Widevine), Some(KeyId([1; 16]))),
+        (KeyFormat::Drm(DrmScheme::FairPlay), None),
+    ];
+    assert_eq!(keys, expected);
+}
+
+#[test]
+fn every_key_of_a_rotating_playlist_is_kept_once() {
+    let mut text = "#EXTM3U\n".to_owned();
+    for period in 0..6 {
+        text += &format!("#EXT-X-KEY:METHOD=SAMPLE-AES,URI=\"skd://{}\"\n#EXTINF:4,\n{period}.ts\n", period % 3);
+    }
+    let keys = media(&text).keys;
+    assert_eq!(keys.iter().filter_map(|key| key.uri.as_deref()).collect::<Vec<_>>(), ["skd://0", "skd://1", "skd://2"]);
+}
+
+#[test]
+fn init_segments_and_byte_ranges_are_read() {
+    let playlist = media(
+        "#EXTM3U\n#EXT-X-MAP:URI=\"v.mp4\",BYTERANGE=\"700@100\"\n#EXTINF:4,\n#EXT-X-BYTERANGE:10@800\nv.mp4\n\
+         #EXTINF:4,\n#EXT-X-BYTERANGE: 20\nv.mp4\n#EXT-X-DISCONTINUITY\n#EXT-X-MAP:URI=\"b.mp4\"\n#EXTINF:4,\nw.mp4\n",
+    );
+    let maps: Vec<_> = playlist.maps.iter().map(|map| (map.uri.as_str(), map.range())).collect();
+    assert_eq!(maps, [("b.mp4", None), ("v.mp4", Some(100..800))]);
+    let ranges: Vec<_> = playlist.segments.iter().map(Source::range).collect();
+    assert_eq!(ranges, [Some(800..810), Some(810..830), None]);
+}
+
+#[test]
+fn variables_are_put_in_and_passed_on() {
+    let top = multivariant(
+        "#EXTM3U\n#EXT-X-DEFINE:NAME=\"id\",VALUE=\"abc\"\n#EXT-X-DEFINE:QUERYPARAM=\"token\"\n\
+         #EXT-X-SESSION-KEY:METHOD=SAMPLE-AES,URI=\"skd://{$id}/{$other}\"\n#EXT-X-STREAM-INF:BANDWIDTH=1\n{$id}.m3u8\n",
+    );
+    assert_eq!(top.keys.first().unwrap().uri.as_deref(), Some("skd://abc/{$other}"));
+    assert_eq!(top.renditions[0].uri, "abc.m3u8");
+    assert_eq!(top.malformed_tags.iter().copied().collect::<Vec<_>>(), ["EXT-X-DEFINE"]);
+    let text = "#EXTM3U\n#EXT-X-DEFINE:IMPORT=\"id\"\n#EXTINF:4,\n{$id}.ts\n";
+    assert!(matches!(read(text.as_bytes(), &top.variables), Ok(Playlist::Media(media)) if uris(&media) == ["abc.ts"]));
+}
+
+#[test]
+fn variables_cannot_grow_a_line_without_bound() {
+    let long = "x".repeat(10_000);
+    let text = format!("#EXTM3U\n#EXT-X-DEFINE:NAME=\"a\",VALUE=\"{long}\"\n#EXTINF:1,\n{}\n", "{$a}".repeat(10_000));
+    assert_eq!(read(text.as_bytes(), &Variables::new()).unwrap_err().code(), Code::ManifestTooLarge);
+}
+
+#[test]
+fn what_is_no_playlist_is_refused() {
+    for (text, code) in [
+        ("", Code::ManifestInvalid),
+        ("<html>", Code::ManifestInvalid),
+        ("not one", Code::ManifestInvalid),
+        ("#EXTM3U\n", Code::ManifestInvalid),
+        ("#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\na\n#EXTINF:4,\nb\n", Code::ManifestInvalid),
+        ("#EXTM3U\n#EXTINF:4,\n\u{e9}", Code::ManifestInvalid),
+    ] {
+        // The last one in Latin-1.
+        let bytes: Vec<u8> = text.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect();
+        assert_eq!(read(&bytes, &Variables::new()).unwrap_err().code(), code, "{text}");
+    }
+    assert_eq!(media("\u{feff}#EXTM3U\n#EXTINF:4,\n1.ts").segments.len(), 1);
+}
+
+#[test]
+fn tags_without_an_equals_sign_do_not_cost_a_search_of_the_whole_file() {
+    // m3u8-rs alone looks for the next `=` to the end of the file, for each of them: minutes.
+    let tags = "#EXT-X-KEY:A\n#EXT-X-MAP:B\n#EXT-X-DATERANGE:C\n#EXT-X-START:D\n".repeat(100_000);
+    let started = std::time::Instant::now();
+    let playlist = media(&format!("#EXTM3U\n#EXTINF:4,\n1.ts\n{tags}"));
+    assert_eq!(playlist.malformed_tags.into_iter().collect::<Vec<_>>(), ["EXT-X-KEY", "EXT-X-MAP"]);
+    assert!(started.elapsed().as_secs() < 20);
+}
+
+#[test]
+fn absurd_numbers_of_tags_and_segments_are_refused() {
+    let segments = "#EXTINF:1,\n1.ts\n".repeat(300_000);
+    assert_eq!(
+        read(format!("#EXTM3U\n{segments}").as_bytes(), &Variables::new()).unwrap_err().code(),
+        Code::ManifestTooLarge
+    );
+    let keys = "#EXT-X-KEY:METHOD=NONE\n".repeat(400_000);
+    assert_eq!(
+        read(format!("#EXTM3U\n{keys}").as_bytes(), &Variables::new()).unwrap_err().code(),
+        Code::ManifestTooLarge
+    );
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_bytes_make_the_reader_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
+        let _ = read(&bytes, &Variables::new());
+        let _ = read(&[b"#EXTM3U\n", bytes.as_slice()].concat(), &Variables::new());
+    }
+
+    #[test]
+    fn no_tags_make_the_reader_panic(lines in proptest::collection::vec("(#EXT(INF|-X-(KEY|MAP|MEDIA|STREAM-INF|BYTERANGE|DEFINE|I-FRAME-STREAM-INF)):)?[A-Z=,\"0-9@. {$}a-c-]{0,40}", 0..12)) {
+        let text = format!("#EXTM3U\n{}", lines.join("\n"));
+        let _ = read(text.as_bytes(), &Variables::new());
+    }
+}

@@ -96,7 +96,7 @@ impl Tidied {
             }
             "-X-BYTERANGE" => {
                 self.has_media_tag = true;
-                let range: String = list.chars().take_while(|c| c.is_ascii_digit() || *c == '@').collect();
+                let range: String = list.trim().chars().take_while(|c| c.is_ascii_digit() || *c == '@').collect();
                 self.push(&format!("#EXT-X-BYTERANGE:{range}"))
             }
             "-X-MAP" => {

@@ -65,8 +65,13 @@ impl<'a> Title<'a> {
         Self { scanner, findings: Findings::default(), protected: Containers::default(), all: Containers::default() }
     }
 
-    pub(super) fn findings(&mut self) -> &mut Findings {
-        &mut self.findings
+    /// A manifest file of the title; None, and an issue, if it cannot be read.
+    pub(super) fn file(&mut self, place: &Place, name: &str) -> Result<Option<Vec<u8>>> {
+        self.scanner.manifest(place, name, &mut self.findings)
+    }
+
+    pub(super) fn issue(&mut self, kind: IssueKind, what: &str) {
+        self.findings.issue(kind, what);
     }
 
     pub(super) fn finish(self) -> Result<Protection> {
@@ -106,7 +111,7 @@ impl<'a> Title<'a> {
         name: &str,
         variables: &Variables,
     ) -> Result<()> {
-        let Some(bytes) = self.scanner.manifest(place, name, &mut self.findings)? else { return Ok(()) };
+        let Some(bytes) = self.file(place, name)? else { return Ok(()) };
         match hls::read(&bytes, variables) {
             Ok(Playlist::Media(playlist)) => self.media(&playlist, place, kind, name),
             Err(error) if error.code() == Code::ManifestTooLarge => Err(error),

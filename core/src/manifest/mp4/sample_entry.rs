@@ -86,7 +86,7 @@ fn read_group(input: &mut Bytes<'_>, key_ids: &mut BTreeSet<KeyId>) -> Option<()
     Some(())
 }
 
-fn children<'a>(content: &'a [u8], wanted: [u8; 4]) -> impl Iterator<Item = &'a [u8]> {
+fn children(content: &[u8], wanted: [u8; 4]) -> impl Iterator<Item = &[u8]> {
     let mut input = Bytes(content);
     std::iter::from_fn(move || next_box(&mut input))
         .filter_map(move |(kind, content)| (kind == wanted).then_some(content))

@@ -1,16 +1,16 @@
 //! From scattered finds to one answer: the same key asked for in ten places is one init data with ten tracks, and the
 //! order in which the places were read leaves no trace.
 
+mod answer;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::limits::{MAX_ISSUES, MAX_KEY_LINKS, MAX_KEYS, MAX_TOTAL_PSSH_BYTES, MAX_TRACKS};
 use super::mp4::Mp4Facts;
-use super::protection::{
-    Issue, IssueKind, KeyFile, KeyFileState, LicenseUrl, Protection, TrackKeys, session_key_missing,
-};
+use super::protection::{Issue, IssueKind, KeyFileState, LicenseUrl, Protection};
 use super::pssh::{self, PsshBox};
 use crate::error::{Code, Error, Result};
-use crate::model::{DrmScheme, InitData, InitDataTrack, KeyId};
+use crate::model::{DrmScheme, InitDataTrack, KeyId};
 
 /// Everything found so far about one title.
 #[derive(Default)]
@@ -162,9 +162,9 @@ impl Findings {
 
     /// A track, or a part of one.
     pub(super) fn unit(&mut self, unit: Unit) -> Result<()> {
-        self.links += unit.ways.len() + unit.announced.len() + unit.needed.len();
-        if self.units.len() == MAX_TRACKS || self.links > MAX_KEY_LINKS {
-            return Err(Error::new(Code::ManifestTooLarge, "the media has more tracks or keys than any real title"));
+        self.count(1 + unit.ways.len() + unit.announced.len() + unit.needed.len())?;
+        if self.units.len() == MAX_TRACKS {
+            return Err(Error::new(Code::ManifestTooLarge, format!("the media has more than {MAX_TRACKS} tracks")));
         }
         self.units.push(unit);
         Ok(())
@@ -211,68 +211,7 @@ impl Findings {
     /// The answer. Fails if the media is protected and there is no way to ask for a licence that Larder knows.
     pub(super) fn finish(mut self, mime: &'static str) -> Result<Protection> {
         self.complete_units()?;
-        let mut ways: Vec<(Way, WayId)> =
-            std::mem::take(&mut self.index).into_iter().map(|(way, id)| (way, id)).collect();
-        let schemes: BTreeMap<WayId, (Option<DrmScheme>, Option<[u8; 16]>)> =
-            ways.iter().map(|(way, id)| (*id, (way.scheme, way.system_id))).collect();
-
-        // A track that carries a box for other keys than its own does not need it; a box that no track needs is listed
-        // with those that carry it.
-        let mut tracks: BTreeMap<WayId, BTreeSet<InitDataTrack>> = BTreeMap::new();
-        let mut carriers: BTreeMap<WayId, BTreeSet<InitDataTrack>> = BTreeMap::new();
-        let mut key_ids: BTreeMap<WayId, BTreeSet<KeyId>> = BTreeMap::new();
-        let mut required: BTreeMap<InitDataTrack, BTreeSet<KeyId>> = BTreeMap::new();
-        for unit in self.units.iter().filter(|unit| unit.is_protected) {
-            let untold = self.untold(unit, &schemes);
-            for way in &unit.ways {
-                let is_needed = self.states_nothing_or_one_of(*way, unit.required())
-                    || untold.iter().any(|(taker, _)| taker == way);
-                let list = if is_needed { &mut tracks } else { &mut carriers };
-                list.entry(*way).or_default().insert(unit.track.clone());
-            }
-            for (way, key_id) in untold {
-                key_ids.entry(way).or_default().insert(key_id);
-            }
-            required.entry(unit.track.clone()).or_default().extend(unit.required());
-        }
-
-        for (way, carriers) in carriers {
-            tracks.entry(way).or_insert(carriers);
-        }
-        ways.retain(|(_, id)| tracks.contains_key(id) || self.session.contains(id));
-        // Known schemes first, then by content.
-        ways.sort_by(|(a, _), (b, _)| (a.scheme.is_none(), a).cmp(&(b.scheme.is_none(), b)));
-        let is_protected = !required.is_empty() || !self.session.is_empty();
-        if is_protected && ways.iter().all(|(way, _)| way.scheme.is_none()) {
-            return Err(self.no_way());
-        }
-        let init_data = ways
-            .into_iter()
-            .map(|(way, id)| {
-                let mut ids = key_ids.remove(&id).unwrap_or_default();
-                ids.extend(self.stated.get(id.0).into_iter().flatten());
-                InitData {
-                    scheme: way.scheme,
-                    system_id: way.system_id,
-                    key_ids: ids.into_iter().collect(),
-                    pssh: way.pssh,
-                    uri: way.uri,
-                    tracks: tracks.remove(&id).unwrap_or_default().into_iter().collect(),
-                }
-            })
-            .collect();
-        Ok(Protection {
-            is_protected,
-            init_data,
-            required_keys: required
-                .into_iter()
-                .map(|(track, ids)| TrackKeys { track, key_ids: ids.into_iter().collect() })
-                .collect(),
-            mime,
-            key_files: self.key_files.into_iter().map(|(uri, state)| KeyFile { uri, state }).collect(),
-            license_urls: self.license_urls.into_iter().collect(),
-            issues: with_count(self.issues, self.dropped_issues),
-        })
+        answer::answer(self, mime)
     }
 
     /// Gives each protected unit what it does not name itself: the ways of its presentation, or ClearKey by key id.
@@ -281,21 +220,19 @@ impl Findings {
             self.index.iter().map(|(way, id)| (*id, way.scheme)).collect();
         let known = |way: &WayId| schemes.get(way).copied().flatten();
         let bare = self.index.get(&by_key_id()).copied();
-        let has_malformed_pssh = self.has_malformed_pssh;
         let mut units = std::mem::take(&mut self.units);
         for unit in units.iter_mut().filter(|unit| unit.is_protected) {
             if !unit.ways.iter().any(|way| known(way).is_some()) {
+                self.count(self.session.len())?;
                 unit.ways.extend(&self.session);
             }
             let clear_key = unit.ways.iter().filter(|way| known(way) == Some(DrmScheme::ClearKey)).count();
-            if clear_key > 1
-                && let Some(bare) = bare
-            {
+            if let Some(bare) = bare.filter(|_| clear_key > 1) {
                 // The descriptor without a box says no more than the box.
                 unit.ways.remove(&bare);
             }
             let has_way = unit.ways.iter().any(|way| known(way).is_some());
-            if !has_way && unit.can_ask_by_key_id && !has_malformed_pssh && !unit.required().is_empty() {
+            if !has_way && unit.can_ask_by_key_id && !self.has_malformed_pssh && !unit.required().is_empty() {
                 unit.ways.insert(self.by_key_id()?);
             }
             if !unit.needed.is_empty() && !unit.announced.is_empty() && unit.needed.is_disjoint(&unit.announced) {
@@ -306,54 +243,19 @@ impl Findings {
         Ok(())
     }
 
-    /// Which way is for those keys of a unit that no way states. A way that states its keys is for those; one that states none is for all
-    /// keys that no other way of the same system states; if every way states other keys, nobody can tell, and each may
-    /// be for it (PlayReady headers often name the first key only).
-    fn untold(
-        &self,
-        unit: &Unit,
-        schemes: &BTreeMap<WayId, (Option<DrmScheme>, Option<[u8; 16]>)>,
-    ) -> Vec<(WayId, KeyId)> {
-        let mut systems: BTreeMap<(Option<DrmScheme>, Option<[u8; 16]>), Vec<WayId>> = BTreeMap::new();
-        for way in &unit.ways {
-            let (scheme, system_id) = schemes.get(way).copied().unwrap_or_default();
-            // ClearKey has two system ids; others have one.
-            let system = if scheme.is_some() { (scheme, None) } else { (None, system_id) };
-            systems.entry(system).or_default().push(*way);
-        }
-        let nothing = BTreeSet::new();
-        let stated = |way: &WayId| self.stated.get(way.0).unwrap_or(&nothing);
-        let mut pairs = Vec::new();
-        for ways in systems.values() {
-            let told: BTreeSet<KeyId> = ways.iter().flat_map(|way| stated(way).iter().copied()).collect();
-            let silent: Vec<WayId> = ways.iter().copied().filter(|way| stated(way).is_empty()).collect();
-            let takers = if silent.is_empty() { ways } else { &silent };
-            let untold = unit.required().difference(&told);
-            pairs.extend(untold.flat_map(|key_id| takers.iter().map(|way| (*way, *key_id))));
-        }
-        pairs
+    /// The keys that a way states by itself.
+    fn stated_by(&self, way: WayId) -> &BTreeSet<KeyId> {
+        const NONE: &BTreeSet<KeyId> = &BTreeSet::new();
+        self.stated.get(way.0).unwrap_or(NONE)
     }
 
-    fn states_nothing_or_one_of(&self, way: WayId, required: &BTreeSet<KeyId>) -> bool {
-        let stated = self.stated.get(way.0);
-        stated.is_none_or(|stated| stated.is_empty() || required.is_empty() || !stated.is_disjoint(required))
-    }
-
-    fn no_way(&self) -> Error {
-        if self.expects_session_key {
-            return session_key_missing();
+    /// Counts links between tracks and keys, so that a small manifest cannot ask for an endless computation.
+    fn count(&mut self, links: usize) -> Result<()> {
+        self.links = self.links.saturating_add(links);
+        if self.links > MAX_KEY_LINKS {
+            return Err(Error::new(Code::ManifestTooLarge, "the media has more tracks and keys than any real title"));
         }
-        if self.has_malformed_pssh {
-            return Error::new(
-                Code::ManifestInvalid,
-                "the media is protected, and every PSSH box in it that could say how to get a licence is malformed",
-            );
-        }
-        Error::new(
-            Code::InitDataMissing,
-            "the media is protected, but neither the manifest nor the media says how to ask for a licence: no PSSH box, \
-             no key tag and no key id of a DRM scheme that Larder knows",
-        )
+        Ok(())
     }
 }
 
@@ -364,12 +266,4 @@ fn by_key_id() -> Way {
 
 fn too_many_keys() -> Error {
     Error::new(Code::ManifestTooLarge, format!("the media names more than {MAX_KEYS} keys, or too long ones"))
-}
-
-fn with_count(issues: BTreeSet<Issue>, dropped: usize) -> Vec<Issue> {
-    let mut issues: Vec<Issue> = issues.into_iter().collect();
-    if dropped > 0 {
-        issues.push(Issue::new(IssueKind::MoreIssues, &dropped.to_string()));
-    }
-    issues
 }
