@@ -43,7 +43,6 @@ impl Registry {
             "store": {
                 "is_read_only": self.store().is_read_only(),
                 "notice": self.shared.notice.as_ref().map(Notice::code).map(|code| code.as_str()),
-                "opened_alone": self.shared.opened_alone,
             },
             "network": {
                 "state": format!("{:?}", self.licensing.network().state()),

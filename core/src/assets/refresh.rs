@@ -222,15 +222,30 @@ impl Registry {
         outcome
     }
 
-    /// For servers that count devices strictly: the old licence must be gone before a new one is granted. If the server
-    /// cannot be reached nothing is changed.
+    /// For servers that count devices strictly: the old licence must be gone before a new one is granted.
+    ///
+    /// Some CDMs end a licence as soon as its release is asked for (MediaDrm does), whether or not the server hears of
+    /// it. If the release fails and the CDM has ended the licence it waits in the queue; else it stays active.
     fn release_first(self: &Arc<Self>, row: &LicenseRow) -> Result<()> {
-        let outcome = match self.licensing.stored(row) {
-            Ok(held) => self.licensing.release_at_the_server(row, held)?,
-            Err(error) if error.code() == Code::LicenseUnreadable => ReleaseOutcome::Forgotten,
+        let held = match self.licensing.stored(row) {
+            Ok(held) => held,
+            Err(error) if error.code() == Code::LicenseUnreadable => {
+                return self.licensing.finish(row, ReleaseOutcome::Forgotten).map(drop);
+            }
             Err(error) => return Err(error),
         };
-        self.licensing.finish(row, outcome).map(drop)
+        match self.licensing.release_at_the_server(row, held.clone()) {
+            Ok(outcome) => self.licensing.finish(row, outcome).map(drop),
+            Err(error) => {
+                let inspected =
+                    self.licensing.engines.call(row.request.scheme, None, move |engine| engine.inspect(&held), drop);
+                if inspected.is_err() {
+                    self.store().delete(|tx| tx.set_license_state(&row.license_id, LicenseState::Releasing))?;
+                    self.changed(&row.asset_id)?;
+                }
+                Err(error)
+            }
+        }
     }
 
     /// Takes back what was got in a refresh that failed.

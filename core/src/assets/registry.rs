@@ -33,15 +33,14 @@ pub(crate) struct Registry {
     snapshot: RwLock<Snapshot>,
     seen_generation: AtomicU64,
     is_closed: AtomicBool,
-    /// True until somebody has settled what the last run left behind.
-    is_unsettled: AtomicBool,
 }
 
 impl Registry {
     /// Opens the store and reads the profile. Recovery is not done yet.
     pub(crate) fn open(config: Config, ports: Ports) -> Result<Arc<Self>> {
         config.check()?;
-        let shared = Shared::open(&config.data_dir)?;
+        let (shared, snapshot) =
+            Shared::open(&config.data_dir, |tx| Snapshot::load(tx, &config.profile, &config.roots))?;
         let clock_guard = ClockGuard::new(Arc::clone(&ports.clock));
         let store = Arc::clone(&shared.store);
         let timeouts = config.timeouts;
@@ -69,8 +68,6 @@ impl Registry {
             clock: Arc::clone(&ports.clock),
             in_flight: Arc::clone(&shared.in_flight),
         });
-        let generation = shared.generation();
-        let snapshot = store.read(|tx| Snapshot::load(tx, &config.profile, &config.roots))?;
         let source_urls = SourceUrls::new(ports.source_url_provider, ports.runtime, timeouts.delegate);
         let registry = Arc::new(Self {
             config,
@@ -80,9 +77,9 @@ impl Registry {
             clock_guard,
             source_urls,
             snapshot: RwLock::new(snapshot),
-            seen_generation: AtomicU64::new(generation),
+            // A store that others have changed already is read again at the first look.
+            seen_generation: AtomicU64::new(0),
             is_closed: AtomicBool::new(false),
-            is_unsettled: AtomicBool::new(true),
         });
         // Set once, here.
         let _ = guard_cell.set(Arc::downgrade(&registry));
@@ -113,15 +110,10 @@ impl Registry {
         self.is_closed.store(true, Ordering::Release);
     }
 
-    /// True for the first to ask, if no other process had the store open: only then are intents that nobody works on
-    /// known to be the remains of a crash.
-    pub(crate) fn is_first_alone(&self) -> bool {
-        self.is_unsettled.swap(false, Ordering::AcqRel) && self.shared.opened_alone
-    }
-
     /// Claims an asset for a change.
-    pub(crate) fn turn<'a>(&'a self, asset_id: &AssetId, cancel: &Cancellation) -> Result<Turn<'a>> {
-        self.shared.busy.claim(self.profile(), asset_id, self.config.timeouts.engine, cancel)
+    pub(crate) fn turn(&self, asset_id: &AssetId, cancel: &Cancellation) -> Result<Turn<'_, (Profile, AssetId)>> {
+        let name = (self.profile().clone(), asset_id.clone());
+        self.shared.changing.claim(&name, self.config.timeouts.engine, cancel)
     }
 
     /// The snapshot, read again if another manager of this process has changed something.

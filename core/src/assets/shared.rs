@@ -1,7 +1,7 @@
-//! What all managers over one folder share: the store, the marks of work in progress, and who else has it open.
+//! What all managers over one folder share: the store, and the marks of work in progress.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::{File, TryLockError};
+use std::hash::Hash;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
@@ -11,25 +11,24 @@ use crate::cancel::Cancellation;
 use crate::error::{Code, Error, Result};
 use crate::license::InFlight;
 use crate::model::{AssetId, Profile};
-use crate::store::{Notice, Store};
+use crate::store::{Notice, ReadTx, Store};
 
 /// One store, opened once per process and closed with its last manager.
 pub(crate) struct Shared {
     pub(crate) store: Arc<Store>,
     pub(crate) notice: Option<Notice>,
     pub(crate) in_flight: Arc<InFlight>,
-    pub(crate) busy: Busy,
+    /// One change at a time for each asset.
+    pub(crate) changing: Busy<(Profile, AssetId)>,
+    /// One settling at a time.
+    pub(crate) settling: Busy<()>,
     /// Raised by every change, so that managers over this store know when their snapshot is old.
     generation: AtomicU64,
-    /// True if no other process had the store open when this one opened it.
-    pub(crate) opened_alone: bool,
-    // Held for the life of the process's use of the store: others see that somebody is here.
-    _presence: Option<File>,
 }
 
 impl Shared {
-    /// Opens the store in a folder, or joins the managers that already have.
-    pub(crate) fn open(dir: &Path) -> Result<Arc<Self>> {
+    /// Opens the store in a folder, or joins the managers that already have; reads from it what the caller wants.
+    pub(crate) fn open<T>(dir: &Path, read: impl Fn(&ReadTx<'_>) -> Result<T>) -> Result<(Arc<Self>, T)> {
         // Protects the map of open stores; held while one is opened, so that two managers never open one twice. Opening
         // calls no foreign code.
         static OPEN: Mutex<Option<HashMap<PathBuf, Weak<Shared>>>> = Mutex::new(None);
@@ -39,21 +38,21 @@ impl Shared {
         let open = guard.get_or_insert_default();
         open.retain(|_, shared| shared.strong_count() > 0);
         if let Some(shared) = open.get(&key).and_then(Weak::upgrade) {
-            return Ok(shared);
+            drop(guard);
+            let value = shared.store.read(read)?;
+            return Ok((shared, value));
         }
-        let (presence, opened_alone) = enter(&key);
-        let opened = Store::open(&key)?;
+        let (opened, value) = Store::open_and_read(&key, read)?;
         let shared = Arc::new(Self {
             store: Arc::new(opened.store),
             notice: opened.notice,
             in_flight: Arc::default(),
-            busy: Busy::default(),
+            changing: Busy::default(),
+            settling: Busy::default(),
             generation: AtomicU64::new(0),
-            opened_alone,
-            _presence: presence,
         });
         open.insert(key, Arc::downgrade(&shared));
-        Ok(shared)
+        Ok((shared, value))
     }
 
     /// Notes a change, whoever made it.
@@ -67,25 +66,6 @@ impl Shared {
     }
 }
 
-/// Takes the presence lock: alone if nobody else has it, else together with the others. A file system without locks
-/// means that nobody can be seen: then intents of others are told by their age alone.
-fn enter(dir: &Path) -> (Option<File>, bool) {
-    let Ok(file) = File::options().create(true).truncate(false).write(true).open(dir.join("larder.lock")) else {
-        return (None, false);
-    };
-    let alone = match file.try_lock() {
-        Ok(()) => true,
-        Err(TryLockError::WouldBlock) => false,
-        Err(TryLockError::Error(_)) => return (None, false),
-    };
-    // From alone to together with whoever comes. The step is not atomic everywhere; the worst case is that two
-    // processes which start at the same moment both believe to be alone, and the age of intents protects them.
-    match file.lock_shared() {
-        Ok(()) => (Some(file), alone),
-        Err(_) => (None, false),
-    }
-}
-
 fn folder_error(error: &std::io::Error) -> Error {
     match error.kind() {
         std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
@@ -95,52 +75,51 @@ fn folder_error(error: &std::io::Error) -> Error {
     }
 }
 
-/// Which assets are being changed: one change at a time for each.
-#[derive(Default)]
-pub(crate) struct Busy {
-    // Protects a set of names; held for one look-up or change, never while an asset is being changed.
-    assets: Mutex<HashSet<(Profile, AssetId)>>,
+/// What is being worked on: each thing by one at a time. Not a lock: foreign code may run while something is claimed.
+pub(crate) struct Busy<K> {
+    // Protects a set of names; held for one look-up or change.
+    claimed: Mutex<HashSet<K>>,
     freed: Condvar,
 }
 
-impl Busy {
-    /// Waits for the asset and claims it until the guard is dropped. `AssetBusy` after `patience`, `Cancelled` when the
+impl<K> Default for Busy<K> {
+    fn default() -> Self {
+        Self { claimed: Mutex::default(), freed: Condvar::new() }
+    }
+}
+
+impl<K: Clone + Eq + Hash> Busy<K> {
+    /// Waits for a thing and claims it until the guard is dropped. `AssetBusy` after `patience`, `Cancelled` when the
     /// caller no longer wants it.
-    pub(crate) fn claim<'a>(
-        &'a self,
-        profile: &Profile,
-        asset_id: &AssetId,
-        patience: Duration,
-        cancel: &Cancellation,
-    ) -> Result<Turn<'a>> {
-        let name = (profile.clone(), asset_id.clone());
+    pub(crate) fn claim(&self, name: &K, patience: Duration, cancel: &Cancellation) -> Result<Turn<'_, K>> {
         let end = Instant::now() + patience;
-        let mut assets = self.lock();
-        while assets.contains(&name) {
+        let mut claimed = self.lock();
+        while claimed.contains(name) {
             cancel.check()?;
-            if Instant::now() >= end {
-                return Err(Error::new(Code::AssetBusy, format!("another call is changing the asset {asset_id}")));
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(Error::new(Code::AssetBusy, "another call is at work on this, and has been for long"));
             }
             // Short waits, because a cancellation does not wake this condition.
-            let step = Duration::from_millis(50).min(end.saturating_duration_since(Instant::now()));
-            (assets, _) = self.freed.wait_timeout(assets, step).unwrap_or_else(PoisonError::into_inner);
+            let step = Duration::from_millis(50).min(left);
+            (claimed, _) = self.freed.wait_timeout(claimed, step).unwrap_or_else(PoisonError::into_inner);
         }
-        assets.insert(name.clone());
-        Ok(Turn { of: self, name })
+        claimed.insert(name.clone());
+        Ok(Turn { of: self, name: name.clone() })
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashSet<(Profile, AssetId)>> {
-        self.assets.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, HashSet<K>> {
+        self.claimed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// See [`Busy::claim`].
-pub(crate) struct Turn<'a> {
-    of: &'a Busy,
-    name: (Profile, AssetId),
+pub(crate) struct Turn<'a, K: Clone + Eq + Hash> {
+    of: &'a Busy<K>,
+    name: K,
 }
 
-impl Drop for Turn<'_> {
+impl<K: Clone + Eq + Hash> Drop for Turn<'_, K> {
     fn drop(&mut self) {
         self.of.lock().remove(&self.name);
         self.of.freed.notify_all();

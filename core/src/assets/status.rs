@@ -40,9 +40,13 @@ impl Registry {
             set_why(&mut status, why);
         }
         if verify.media && status.is_registered {
-            let path = self.view()?.get(asset_id).and_then(|entry| entry.path.clone());
+            let path = self
+                .view()?
+                .get(asset_id)
+                .and_then(|entry| super::paths::playable_path(&entry.summary.path, self.roots()));
             // A path under a root that was not given in this run is not there.
-            let is_there = path.is_some_and(|path| manifest::find(&path).is_ok());
+            let is_there =
+                path.is_some_and(|path| manifest::find(&path).and_then(|media| manifest::inspect(&media)).is_ok());
             status.media = if is_there { MediaPresence::Present } else { MediaPresence::Missing };
             if !is_there && status.why == Why::Playable {
                 set_why(&mut status, Why::MediaMissing);

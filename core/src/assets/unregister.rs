@@ -38,7 +38,9 @@ impl Registry {
 
     /// Recovers what a crash left, sends queued releases, and counts what the CDMs hold that is not ours.
     pub(crate) fn settle(self: &Arc<Self>, even_if_not_due: bool) -> Result<Settlement> {
-        let foreign = self.licensing.recover(self.is_first_alone())?;
+        // One after the other: a second one would find everything claimed by the first.
+        let _turn = self.shared.settling.claim(&(), self.config.timeouts.engine, &Cancellation::new())?;
+        let foreign = self.licensing.recover()?;
         let drained = self.licensing.drain_releases(even_if_not_due)?;
         // Pending releases of any asset may have changed.
         self.shared.changed();

@@ -36,8 +36,6 @@ impl Licensing {
     ) -> Result<Vec<LicenseRow>> {
         let held_before: Option<Vec<HandleDigest>> =
             self.engines.held_by(params.scheme).map(|held| held.iter().map(|handle| handle.digest()).collect());
-        let now_ms = self.clock.now_ms();
-        let grace_ms = i64::try_from(self.engines.timeout().as_millis()).unwrap_or(i64::MAX).saturating_mul(2);
         requests
             .into_iter()
             .map(|(request, replaces)| {
@@ -57,8 +55,7 @@ impl Licensing {
                     coverage: Coverage::Unknown,
                     key_ids: None,
                     release_attempts: 0,
-                    // Until then another process leaves it alone: it may be under way.
-                    next_attempt_at_ms: now_ms.saturating_add(grace_ms),
+                    next_attempt_at_ms: 0,
                     last_error: None,
                 })
             })

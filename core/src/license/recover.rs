@@ -16,44 +16,45 @@ use std::sync::Arc;
 
 use super::ledger::{Predecessor, activate};
 use super::licensing::Licensing;
-use crate::error::Result;
+use crate::error::{Code, Result};
 use crate::model::license::{Handle, HandleDigest};
 use crate::model::{AssetId, DrmScheme, LicenseId, LicenseState, Profile};
 use crate::store::{AssetState, LicenseRow, WriteTx};
 
-/// How long an intent of another process is left alone before it counts as the remains of a crash.
-const FOREIGN_INTENT_GRACE_MS: i64 = 600_000;
-
 impl Licensing {
     /// Puts right what a crash left behind, and looks for licences of ours that the ledger does not know.
     ///
-    /// `alone` says that no other process has this store open: then every intent that is not under way here is a
-    /// crash's. Returns how many licences the CDMs hold that are not ours.
-    pub(crate) fn recover(self: &Arc<Self>, alone: bool) -> Result<u32> {
-        if alone {
-            self.free_abandoned_releases()?;
-            self.recover_broken_off()?;
-        }
+    /// What other processes are doing is left alone, as is what is under way here. Returns how many licences the CDMs
+    /// hold that are not ours.
+    pub(crate) fn recover(self: &Arc<Self>) -> Result<u32> {
+        self.recover_broken_off()?;
+        let intents = self.ended_intents()?;
         let held = self.engines.held();
-        for intent in self.abandoned_intents(alone)? {
+        for intent in intents {
             self.recover_intent(&intent, &held)?;
         }
         self.count_foreign(&held)
     }
 
-    fn abandoned_intents(&self, alone: bool) -> Result<Vec<LicenseRow>> {
-        let now_ms = self.clock.now_ms();
+    /// Takes over what died processes were doing, and decides about their registrations and refreshes as they are
+    /// found: before the intents among them are resolved, because an intent is what tells an incomplete one.
+    fn recover_broken_off(&self) -> Result<()> {
+        let abandoned = self.store.adopt_abandoned()?;
+        let mut assets: BTreeSet<(Profile, AssetId)> = abandoned.assets.into_iter().collect();
+        assets.extend(abandoned.licenses.into_iter().map(|row| (row.profile, row.asset_id)));
+        for (profile, asset_id) in assets {
+            tracing::warn!(asset = %asset_id, "a registration or refresh was broken off");
+            self.store.write(|tx| recover_asset(tx, &profile, &asset_id))?;
+        }
+        Ok(())
+    }
+
+    /// Intents that ended with an unknown outcome, here or in a process that died.
+    fn ended_intents(&self) -> Result<Vec<LicenseRow>> {
         let intents = self.store.read(|tx| tx.licenses_in(&[LicenseState::Intended]))?;
         Ok(intents
             .into_iter()
-            .filter(|row| !self.in_flight.contains(&row.license_id))
-            .filter(|row| {
-                let age_ms = now_ms.saturating_sub(row.next_attempt_at_ms);
-                // One with an error has ended with an unknown outcome, whoever made it.
-                alone
-                    || row.last_error.is_some()
-                    || !(-FOREIGN_INTENT_GRACE_MS..FOREIGN_INTENT_GRACE_MS).contains(&age_ms)
-            })
+            .filter(|row| row.last_error.is_some() && !self.in_flight.contains(&row.license_id))
             .collect())
     }
 
@@ -104,52 +105,14 @@ impl Licensing {
         let foreign = held.iter().flat_map(|(_, handles)| handles).filter(|handle| !known.contains(&handle.digest()));
         Ok(u32::try_from(foreign.count()).unwrap_or(u32::MAX))
     }
-
-    /// Releases that were under way when the process died may be tried again at once.
-    fn free_abandoned_releases(&self) -> Result<()> {
-        let rows = self.store.read(|tx| tx.licenses_in(&[LicenseState::Releasing]))?;
-        for mut row in rows.into_iter().filter(|row| row.last_error.is_none() && row.next_attempt_at_ms > 0) {
-            row.next_attempt_at_ms = 0;
-            self.store.write(|tx| tx.update_license(&row))?;
-        }
-        Ok(())
-    }
-
-    /// Decides about registrations and refreshes that were broken off, as they are found: before the intents among
-    /// them are resolved, because an intent is what tells an incomplete one.
-    fn recover_broken_off(self: &Arc<Self>) -> Result<()> {
-        let stored = self.store.read(|tx| tx.licenses_in(&[LicenseState::Stored]))?;
-        let mut assets: BTreeSet<(Profile, AssetId)> =
-            stored.into_iter().map(|row| (row.profile, row.asset_id)).collect();
-        assets.extend(self.registering()?);
-        for (profile, asset_id) in assets {
-            self.store.write(|tx| {
-                let rows = tx.licenses_of(&profile, &asset_id)?;
-                if rows.iter().any(|row| self.in_flight.contains(&row.license_id)) {
-                    return Ok(());
-                }
-                recover_asset(tx, &profile, &asset_id, &rows)
-            })?;
-        }
-        Ok(())
-    }
-
-    fn registering(&self) -> Result<Vec<(Profile, AssetId)>> {
-        self.store.read(|tx| {
-            let mut found = Vec::new();
-            for profile in tx.profiles()? {
-                for summary in tx.summaries(&profile)? {
-                    if summary.state == AssetState::Registering {
-                        found.push((profile.clone(), summary.asset_id));
-                    }
-                }
-            }
-            Ok(found)
-        })
-    }
 }
 
-fn recover_asset(tx: &WriteTx<'_>, profile: &Profile, asset_id: &AssetId, rows: &[LicenseRow]) -> Result<()> {
+fn recover_asset(tx: &WriteTx<'_>, profile: &Profile, asset_id: &AssetId) -> Result<()> {
+    let rows = tx.licenses_of(profile, asset_id)?;
+    for row in rows.iter().filter(|row| row.state == LicenseState::Intended && row.last_error.is_none()) {
+        let last_error = Some(Code::Cancelled.as_str().to_owned());
+        tx.update_license(&LicenseRow { last_error, ..row.clone() })?;
+    }
     let mut stored = rows.iter().filter(|row| row.state == LicenseState::Stored).peekable();
     let is_complete = stored.peek().is_some() && !rows.iter().any(|row| row.state == LicenseState::Intended);
     match tx.asset(profile, asset_id)? {

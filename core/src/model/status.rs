@@ -92,9 +92,10 @@ pub enum MediaPresence {
     /// Not looked. This is the default.
     #[default]
     NotChecked,
-    /// The path, and for a manifest every local file it names first, is there.
+    /// The manifest or media file is there and can be read. What it names may still be incomplete: an app may have
+    /// downloaded some of its renditions only.
     Present,
-    /// It is not there.
+    /// It is not there, or cannot be read.
     Missing,
 }
 
