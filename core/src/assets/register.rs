@@ -69,7 +69,10 @@ impl Registry {
             tx.insert_asset(&asset)?;
             intents.iter().try_for_each(|intent| tx.insert_license(intent))
         })?;
-        let outcome = self.obtain_all(&intents, cancel).and_then(|obtained| self.complete(&mut asset, &obtained));
+        let outcome = self.obtain_all(&intents, cancel).and_then(|obtained| {
+            cancel.check()?;
+            self.complete(&mut asset, &obtained)
+        });
         if let Err(error) = outcome {
             self.abandon(&asset.asset_id)?;
             self.settle_soon();

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use larder_core::Result;
 use larder_core::assets::Ports;
 use larder_core::clock::SystemClock;
 use larder_core::license::clearkey::ClearKeyEngine;
 use larder_core::net::{ClientSettings, ReqwestClient, TlsRoots};
 use larder_core::ports::{Clock, DrmEngine};
+use larder_core::{Code, Result};
 
 use crate::delegates::{Adapter, Engine, FfiDelegates, SourceUrls, Storage, Tokens};
 use crate::error::FfiError;
@@ -27,12 +27,22 @@ pub(crate) fn assemble(config: &LarderConfig, delegates: FfiDelegates) -> Result
     Ok(Ports {
         engines,
         storage: Arc::new(Storage(storage)),
-        http: Arc::new(ReqwestClient::new(&client_settings(config), runtime::operations()?)?),
+        http: Arc::new(http_client(config)?),
         clock,
         request_adapter: request_adapter.map(|adapter| Arc::new(Adapter(adapter)) as _),
         token_provider: token_provider.map(|tokens| Arc::new(Tokens(tokens)) as _),
         source_url_provider: source_url_provider.map(|provider| Arc::new(SourceUrls(provider)) as _),
         runtime: runtime::foreign_calls()?,
+    })
+}
+
+fn http_client(config: &LarderConfig) -> Result<ReqwestClient, FfiError> {
+    let client = ReqwestClient::new(&client_settings(config), runtime::operations()?);
+    client.map_err(|error| match error.code() {
+        Code::Tls if !config.extra_root_certificates.is_empty() => {
+            FfiError::new(Code::InvalidArgument, "an extra root certificate cannot be used: each must be one in DER")
+        }
+        _ => error.into(),
     })
 }
 
