@@ -96,20 +96,25 @@ impl HttpClient for ReqwestClient {
         let timeout = Duration::from_millis(request.timeout_ms);
         let (answer, answered) = mpsc::sync_channel(1);
         let client = self.client.clone();
-        let task = self.runtime.spawn(async move {
+        let task = async move {
             let result = match tokio::time::timeout(timeout, exchange(&client, request)).await {
                 Ok(result) => result,
                 Err(_) => Err(timed_out()),
             };
             let _ = answer.send(result);
-        });
-        // The runtime keeps the time; the second is for a runtime that is too busy to, or has no free thread.
+        };
+        if Handle::try_current().is_ok() {
+            // A worker that spawns keeps the task in a slot that no other worker takes from, and we are about to block
+            // it. Spawned from a thread of the blocking pool, anybody may take it.
+            let runtime = self.runtime.clone();
+            drop(self.runtime.spawn_blocking(move || drop(runtime.spawn(task))));
+        } else {
+            drop(self.runtime.spawn(task));
+        }
+        // The task keeps the time; the second is for a runtime that is too busy to, or has no free thread.
         match answered.recv_timeout(timeout.saturating_add(Duration::from_secs(1))) {
             Ok(result) => result,
-            Err(RecvTimeoutError::Timeout) => {
-                task.abort();
-                Err(timed_out())
-            }
+            Err(RecvTimeoutError::Timeout) => Err(timed_out()),
             // The task panicked or the runtime has ended. Whether the request went out is not known.
             Err(RecvTimeoutError::Disconnected) => Err(Error::new(Code::Network, "the request was broken off")),
         }
