@@ -173,7 +173,7 @@ fn a_redirected_challenge_arrives_whole() {
         world.kit.add_fault(Rule::on("/old", Action::Redirect { to, status })).unwrap();
         let exchange = world.exchange(DrmParams::new(DrmScheme::Widevine, world.kit.url("/old")));
         let answer = exchange.send(license_message()).unwrap();
-        assert_eq!(opened(&answer, "WVL1")["nonce"], 7, "{status}");
+        assert_eq!(opened(&answer, "WVL\x01")["nonce"], 7, "{status}");
         assert_eq!(exchange.requests_made(), 2);
     }
 }
@@ -212,7 +212,7 @@ fn the_whole_call_has_a_deadline() {
 fn a_release_is_tried_again_on_a_failing_server_and_never_confirmed_by_a_portal() {
     let world = World::new();
     let (answer, exchange) = world.ask();
-    let id = opened(&answer.unwrap(), "WVL1")["license_id"].as_str().unwrap().to_owned();
+    let id = opened(&answer.unwrap(), "WVL\x01")["license_id"].as_str().unwrap().to_owned();
     let release = || exchange.send(message(ExchangeKind::Release, challenge("release", Some(&id))));
     world.kit.add_fault(Rule::on("/", Action::Html).kind(RequestKind::Release)).unwrap();
     assert_eq!(release().unwrap_err().code(), Code::LicenseNotALicense);

@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 
 use self::handle::Held;
 use super::wire::clearkey::{Acknowledgement, License, PERSISTENT, Request, kid_text, parse_kid};
+use super::wire::place;
 use crate::error::{Code, Error, Result};
 use crate::license::grant::MAX_DURATION_S;
 use crate::model::license::{GrantedHandle, Handle, LicenseGrant, LicenseTimes, ReleaseOutcome, StoredLicense};
@@ -64,11 +65,8 @@ impl ClearKeyEngine {
     fn ask(&self, request: &Request, kind: ExchangeKind, exchange: &dyn LicenseExchange) -> Result<Held> {
         let answer = exchange.send(message(kind, request)?)?;
         let body = Zeroizing::new(answer.body);
-        let license: License<'_> = serde_json::from_slice(&body).map_err(|cause| {
-            // Its text may quote a value of the answer; where it is says enough.
-            let place = format!("line {} column {}", cause.line(), cause.column());
-            Error::new(Code::LicenseMalformed, "the answer is not a JWK set").caused_by(place)
-        })?;
+        let license: License<'_> = serde_json::from_slice(&body)
+            .map_err(|cause| malformed("the answer is not a JWK set").caused_by(place(&cause)))?;
         granted(&license, request, self.clock.now_ms()).inspect_err(|error| {
             // Nothing of it is kept, so this is the only chance to give it back. One that was renewed in place stays held.
             let is_held = kind == ExchangeKind::Renewal
@@ -90,7 +88,7 @@ impl DrmEngine for ClearKeyEngine {
         let kids = init_data::key_ids(request)?;
         let asked = asked(&kids, None);
         let held = self.ask(&asked, ExchangeKind::License, exchange.as_ref())?;
-        let handle = GrantedHandle::New(held.write());
+        let handle = GrantedHandle::New(held.write()?);
         Ok(LicenseGrant { handle, times: held.full_times(), key_ids: Some(held.keys.into_keys().collect()) })
     }
 
@@ -116,7 +114,7 @@ impl DrmEngine for ClearKeyEngine {
         if is_same_license {
             new.license_id.clone_from(&old.license_id);
         }
-        let written = new.write();
+        let written = new.write()?;
         let handle = match is_same_license {
             true if written == held.handle => GrantedHandle::Same,
             true => GrantedHandle::Changed(written),
@@ -140,7 +138,7 @@ impl DrmEngine for ClearKeyEngine {
             Err(error) => return Err(error),
         };
         let acknowledged: Acknowledgement = serde_json::from_slice(&answer.body)
-            .map_err(|cause| malformed("the answer to the release is no acknowledgement").caused_by(cause))?;
+            .map_err(|cause| malformed("the answer to the release is no acknowledgement").caused_by(place(&cause)))?;
         let acknowledged: Vec<KeyId> = acknowledged.kids.iter().filter_map(|kid| parse_kid(kid)).collect();
         if kids.iter().all(|kid| acknowledged.contains(kid)) {
             Ok(ReleaseOutcome::Released)

@@ -99,7 +99,7 @@ pub(crate) fn challenge(op: &str, license_id: Option<&str>) -> Vec<u8> {
     if let Some(id) = license_id {
         challenge["license_id"] = id.into();
     }
-    [b"WVC1".as_slice(), challenge.to_string().as_bytes()].concat()
+    [b"WVC\x01".as_slice(), challenge.to_string().as_bytes()].concat()
 }
 
 pub(crate) fn license_message() -> ExchangeMessage {

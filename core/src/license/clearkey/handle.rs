@@ -50,7 +50,7 @@ struct Stored<'a> {
 
 impl Held {
     /// The handle of this licence. Equal licences have equal handles.
-    pub(super) fn write(&self) -> Handle {
+    pub(super) fn write(&self) -> Result<Handle> {
         let head = Head {
             larder: VERSION,
             license_id: self.license_id.as_deref(),
@@ -59,7 +59,8 @@ impl Held {
             playback_duration_s: self.playback_duration_s,
             renewable: self.is_renewable,
         };
-        let head = serde_json::to_string(&head).unwrap_or_else(|_| String::from("{}"));
+        let head = serde_json::to_string(&head)
+            .map_err(|cause| Error::new(Code::Internal, "the handle could not be written").caused_by(cause))?;
         let head = head.trim_end_matches('}');
         // Room for all of it at once: a buffer that grows leaves copies behind.
         let mut bytes = Vec::with_capacity(head.len() + 16 + self.keys.len() * 96);
@@ -75,7 +76,7 @@ impl Held {
             }
         }
         bytes.extend_from_slice(b"]}");
-        Handle::new(bytes)
+        Ok(Handle::new(bytes))
     }
 
     /// Reads a handle. Fails with `LicenseUnreadable` if it is not one that [`write`](Self::write) made.

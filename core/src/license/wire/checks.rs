@@ -54,8 +54,9 @@ pub(super) fn not_text(reply: &Reply<'_>) -> Result<()> {
 /// Reads a JSON object, or says what else it is.
 pub(super) fn json<'a, T: Deserialize<'a>>(reply: &'a Reply<'_>) -> Result<T> {
     let body = trimmed(&reply.body);
-    let malformed =
-        |what: &'static str, cause: serde_json::Error| Error::new(Code::LicenseMalformed, what).caused_by(cause);
+    let malformed = |what: &'static str, cause: serde_json::Error| {
+        Error::new(Code::LicenseMalformed, what).caused_by(place(&cause))
+    };
     match serde_json::from_slice(body) {
         Ok(object) => Ok(object),
         Err(cause) if cause.is_data() => Err(malformed("the answer is JSON of another shape", cause)),
@@ -70,6 +71,11 @@ pub(super) fn json<'a, T: Deserialize<'a>>(reply: &'a Reply<'_>) -> Result<T> {
             Err(malformed("the answer is not JSON", cause))
         }
     }
+}
+
+/// Where JSON is wrong. Not serde's own text: it quotes the value it met, which may be a key.
+pub(in crate::license) fn place(error: &serde_json::Error) -> String {
+    format!("line {}, column {}", error.line(), error.column())
 }
 
 /// What a server says in place of a licence, fit for a message: JSON's `message` or `error`, or a line of plain text.

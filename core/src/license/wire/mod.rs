@@ -17,6 +17,7 @@ mod raw;
 #[cfg(test)]
 mod tests;
 
+pub(in crate::license) use checks::place;
 pub use checks::refusal;
 pub use raw::provisioning_url;
 

@@ -257,3 +257,34 @@ fn the_content_id_of_a_fairplay_key_uri() {
     assert_eq!(fairplay::content_id(b"skd://\xff"), None);
     assert_eq!(fairplay::content_id("skd:/\u{fc}x".as_bytes()), None);
 }
+
+proptest::proptest! {
+    #[test]
+    fn no_answer_makes_a_format_panic(
+        body in proptest::collection::vec(proptest::num::u8::ANY, 0..200),
+        start in proptest::sample::select(vec![&b""[..], b"{", b"{\"ckc\":\"", b"<ckc>", b"{\"keys\":[", b"\x30\x82"]),
+        content_type in proptest::sample::select(vec!["", "text/html", "application/json"]),
+    ) {
+        let body = [start, &body].concat();
+        for format in [Format::Raw, Format::Soap, Format::Base64, Format::Form, Format::Udrm, Format::ClearKey] {
+            for kind in [ExchangeKind::License, ExchangeKind::Release] {
+                if let Ok(answer) = unpack(format, reply(kind, content_type, &body)) {
+                    proptest::prop_assert!(answer.body.len() <= body.len());
+                }
+            }
+        }
+        let _ = unpack_provisioning(reply(ExchangeKind::Provisioning, content_type, &body));
+        let _ = fairplay::unpack_certificate(reply(ExchangeKind::Certificate, content_type, &body));
+        let _ = fairplay::content_id(&body);
+        let _ = refusal(&body, &["sent"]);
+    }
+
+    #[test]
+    fn a_url_is_refused_or_has_what_was_promised(text in "(http|https|file|skd)?:?/{0,3}[a-z@:0-9.\\[\\] ?#%/\\\\-]{0,40}") {
+        if let Ok(url) = crate::net::check_url("URL", &text) {
+            proptest::prop_assert!(matches!(url.scheme(), "http" | "https"));
+            proptest::prop_assert!(url.host_str().is_some_and(|host| !host.is_empty()));
+            proptest::prop_assert!(url.username().is_empty() && url.password().is_none());
+        }
+    }
+}
