@@ -51,9 +51,7 @@ pub fn call_delegate<T: Send + 'static>(
 ) -> Result<T> {
     match call_bounded(runtime, timeout, call, drop) {
         Ok(result) => result,
-        Err(Unanswered::TimedOut) => {
-            Err(Error::new(timed_out, format!("{what} did not answer within {} s", timeout.as_secs())))
-        }
+        Err(Unanswered::TimedOut) => Err(Error::new(timed_out, format!("{what} did not answer within {timeout:?}"))),
         Err(Unanswered::Panicked) => Err(Error::new(Code::DelegateFailed, format!("{what} panicked"))),
     }
 }

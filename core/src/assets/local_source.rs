@@ -76,12 +76,15 @@ impl Registry {
             return Ok(old.license_id);
         }
         let now_ms = self.clock.now_ms();
+        // The CDM's word replaces the old end, also by a later one: after the first playback FairPlay's playback
+        // duration is the key's whole life, whatever was left of its storage duration.
         let expires = match times.license {
             Remaining::Seconds(left_s) => {
                 let left_ms = i64::try_from(left_s.saturating_mul(1000)).unwrap_or(i64::MAX);
-                old.expires.or_earlier(Expiry::At(now_ms.saturating_add(left_ms)))
+                Expiry::At(now_ms.saturating_add(left_ms))
             }
-            Remaining::Unknown | Remaining::Unlimited => old.expires,
+            Remaining::Unlimited => Expiry::Never,
+            Remaining::Unknown => old.expires,
         };
         let row = LicenseRow {
             license_id: LicenseId::random()?,

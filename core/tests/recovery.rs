@@ -1,0 +1,271 @@
+//! A process that dies between any two neighbouring states of a licence: nothing is lost, nothing leaks.
+//!
+//! A crash is a copy of the database's folder at the moment when the app hangs in foreign code; device, storage and
+//! servers go on as they are. The app is then started over the copy.
+
+mod world;
+
+use std::sync::Arc;
+use std::thread;
+
+use larder_core::Cancellation;
+use larder_core::assets::{Config, LocalAssetsManager, Refresh, Verify};
+use larder_core::model::license::LicenseState;
+use larder_core::model::{Profile, RenewalPolicy, Why};
+use larder_core::store::{AssetState, Store};
+use larder_testkit::cdm::{Call, Moment, Trouble};
+use larder_testkit::{Mood, StorageCall};
+use world::{World, id, register, settle_all};
+
+/// The database as it is now, under another path: what a killed process would leave.
+fn crash(world: &World) -> Config {
+    let mut config = world.config();
+    config.data_dir = world.folder.path().join("after-the-crash");
+    world::copy(&world.data_dir(), &config.data_dir);
+    config
+}
+
+/// Runs `work` on a thread of its own until it hangs, crashes there, and starts the app again.
+fn crash_while(
+    world: &Arc<World>,
+    manager: LocalAssetsManager,
+    work: impl FnOnce(&LocalAssetsManager, &World) + Send + 'static,
+    wait_until_hanging: impl FnOnce(&World) -> bool,
+) -> LocalAssetsManager {
+    let theirs = Arc::clone(world);
+    // Never joined: it hangs for as long as the test runs.
+    thread::spawn(move || work(&manager, &theirs));
+    assert!(wait_until_hanging(world), "it did not come to the point");
+    let config = crash(world);
+    world.storage.set(StorageCall::Save, Mood::Faithful);
+    world.storage.set(StorageCall::Load, Mood::Faithful);
+    world.storage.set(StorageCall::Remove, Mood::Faithful);
+    world.try_start(config).unwrap()
+}
+
+fn no_trace(world: &World, manager: &LocalAssetsManager) {
+    settle_all(manager);
+    assert_eq!(manager.status(&id("film")).unwrap().why, Why::NotRegistered);
+    assert!(manager.diagnostics().unwrap().contains("\"licenses\":[]"), "{}", manager.diagnostics().unwrap());
+    assert!(world.device.key_set_ids().is_empty(), "the CDM holds nothing");
+    assert!(world.storage.keys().is_empty(), "the storage holds nothing");
+}
+
+#[test]
+fn a_registration_that_dies_in_the_cdm_leaves_no_trace() {
+    for (moment, issued, live) in [
+        (Moment::Start, 0, 0),
+        (Moment::BeforeSend, 0, 0),
+        // The server granted what never reached the device: nothing is there to give back.
+        (Moment::AfterSend, 1, 1),
+        (Moment::BeforeReturn, 1, 0),
+    ] {
+        let world = Arc::new(World::new());
+        let manager = world.start();
+        world.device.script().plan(Call::Acquire, moment, Trouble::Hang, 1);
+        let manager = crash_while(
+            &world,
+            manager,
+            |manager, world| drop(register(manager, world.widevine("film", RenewalPolicy::default()))),
+            |world| world.device.script().wait_until_hanging(),
+        );
+        no_trace(&world, &manager);
+        assert_eq!((world.servers.book().licenses.len(), world.live()), (issued, live), "{moment:?}");
+        assert!(register(&manager, world.widevine("film", RenewalPolicy::default())).unwrap().is_playable);
+    }
+}
+
+#[test]
+fn a_registration_that_dies_in_the_storage_leaves_no_trace() {
+    for call in [StorageCall::Save, StorageCall::Load] {
+        let world = Arc::new(World::new());
+        let manager = world.start();
+        world.storage.set(call, Mood::Hanging);
+        let manager = crash_while(
+            &world,
+            manager,
+            |manager, world| drop(register(manager, world.widevine("film", RenewalPolicy::default()))),
+            |world| world.storage.wait_until_hanging(),
+        );
+        no_trace(&world, &manager);
+        assert_eq!(world.live(), 0, "{call:?}");
+    }
+}
+
+#[test]
+fn a_registration_that_dies_before_its_last_step_is_completed() {
+    let world = World::new();
+    let manager = world.start();
+    register(&manager, world.widevine("film", RenewalPolicy::default())).unwrap();
+    let config = crash(&world);
+    put_back(&config, |row| row == LicenseState::Active, LicenseState::Stored, true);
+    let manager = world.try_start(config).unwrap();
+    settle_all(&manager);
+    let status = manager.verify(&id("film"), Verify { media: true, licenses: true }).unwrap();
+    assert!(status.is_playable, "{}", status.message);
+    assert_eq!(world.live(), 1);
+}
+
+#[test]
+fn a_registration_that_dies_between_two_licences_gives_the_first_back() {
+    let world = World::new();
+    let manager = world.start();
+    register(&manager, world.widevine("film", RenewalPolicy::default())).unwrap();
+    let config = crash(&world);
+    put_back(&config, |row| row == LicenseState::Active, LicenseState::Stored, true);
+    {
+        let store = Store::open(&config.data_dir).unwrap().store;
+        let mut row = store.read(|tx| tx.licenses_in(&[LicenseState::Stored])).unwrap().remove(0);
+        row.license_id = larder_core::model::LicenseId::random().unwrap();
+        row.state = LicenseState::Intended;
+        row.handle_digest = None;
+        store.write(|tx| tx.insert_license(&row)).unwrap();
+    }
+    let manager = world.try_start(config).unwrap();
+    no_trace(&world, &manager);
+    assert_eq!(world.live(), 0);
+}
+
+#[test]
+fn a_refresh_that_dies_keeps_the_asset_playable() {
+    for moment in [Moment::Start, Moment::BeforeSend, Moment::AfterSend, Moment::BeforeReturn] {
+        let world = Arc::new(World::new());
+        let manager = world.start();
+        register(&manager, world.widevine("film", RenewalPolicy::default())).unwrap();
+        world.device.script().plan(Call::Acquire, moment, Trouble::Hang, 1);
+        let manager = crash_while(
+            &world,
+            manager,
+            |manager, _| drop(manager.refresh(&id("film"), Refresh::default(), &Cancellation::new())),
+            |world| world.device.script().wait_until_hanging(),
+        );
+        let status = manager.verify(&id("film"), Verify { media: true, licenses: true }).unwrap();
+        assert!(status.is_playable, "{moment:?}: {}", status.message);
+        settle_all(&manager);
+        assert_eq!((world.device.key_set_ids().len(), world.storage.keys().len()), (1, 1), "{moment:?}");
+        let lost_on_the_way = usize::from(moment == Moment::AfterSend);
+        assert_eq!(world.live(), 1 + lost_on_the_way, "{moment:?}");
+    }
+}
+
+#[test]
+fn a_refresh_that_dies_before_its_last_step_is_completed() {
+    let world = World::new();
+    let manager = world.start();
+    let before = register(&manager, world.widevine("film", RenewalPolicy::default())).unwrap();
+    // Nothing is released meanwhile.
+    world.device.script().plan(Call::Release, Moment::Start, Trouble::Fail(larder_core::Code::CdmBusy), 100);
+    manager.refresh(&id("film"), Refresh::default(), &Cancellation::new()).unwrap();
+    let config = crash(&world);
+    put_back(&config, |row| row == LicenseState::Active, LicenseState::Stored, false);
+    put_back(&config, is_leaving, LicenseState::Active, false);
+    world.device.script().clear();
+    let manager = world.try_start(config).unwrap();
+    settle_all(&manager);
+    let status = manager.verify(&id("film"), Verify { media: true, licenses: true }).unwrap();
+    assert!(status.is_playable && status.licenses.len() == 1, "{status:?}");
+    assert_ne!(status.licenses[0].license_id, before.licenses[0].license_id);
+    assert_eq!((world.live(), world.device.key_set_ids().len()), (1, 1));
+}
+
+#[test]
+fn a_renewal_in_place_that_dies_keeps_the_licence() {
+    for moment in [Moment::Start, Moment::BeforeSend, Moment::AfterSend, Moment::BeforeReturn] {
+        let world = Arc::new(World::new());
+        let manager = world.start();
+        register(&manager, world.widevine("film", RenewalPolicy::InPlace)).unwrap();
+        world.device.script().plan(Call::Renew, moment, Trouble::Hang, 1);
+        let manager = crash_while(
+            &world,
+            manager,
+            |manager, _| drop(manager.refresh(&id("film"), Refresh::default(), &Cancellation::new())),
+            |world| world.device.script().wait_until_hanging(),
+        );
+        settle_all(&manager);
+        let status = manager.verify(&id("film"), Verify { media: true, licenses: true }).unwrap();
+        assert!(status.is_playable, "{moment:?}: {}", status.message);
+        assert_eq!((world.live(), world.device.key_set_ids().len()), (1, 1), "{moment:?}");
+    }
+}
+
+#[test]
+fn a_release_that_dies_is_done_again() {
+    for moment in [Moment::Start, Moment::BeforeSend, Moment::AfterSend, Moment::BeforeReturn] {
+        let world = Arc::new(World::new());
+        let manager = world.start();
+        register(&manager, world.widevine("film", RenewalPolicy::default())).unwrap();
+        world.device.script().plan(Call::Release, moment, Trouble::Hang, 1);
+        let manager = crash_while(
+            &world,
+            manager,
+            |manager, _| {
+                manager.unregister(&id("film")).unwrap();
+                drop(manager.settle());
+            },
+            |world| world.device.script().wait_until_hanging(),
+        );
+        // A release that was under way may still be: it is tried again when its time is over.
+        world.clock.advance_s(3600);
+        no_trace(&world, &manager);
+        assert_eq!(world.live(), 0, "{moment:?}");
+    }
+}
+
+#[test]
+fn a_handle_that_was_not_removed_before_the_crash_is_removed_after_it() {
+    let world = Arc::new(World::new());
+    let manager = world.start();
+    register(&manager, world.widevine("film", RenewalPolicy::default())).unwrap();
+    world.storage.set(StorageCall::Remove, Mood::Hanging);
+    let manager = crash_while(
+        &world,
+        manager,
+        |manager, _| {
+            manager.unregister(&id("film")).unwrap();
+            drop(manager.settle());
+        },
+        |world| world.storage.wait_until_hanging(),
+    );
+    assert_eq!(world.live(), 0, "the server had heard of it");
+    no_trace(&world, &manager);
+}
+
+#[test]
+fn a_cdm_that_cannot_list_is_believed_to_hold_nothing() {
+    let world = Arc::new(World::new());
+    world.device.switch(|device| device.lists = false);
+    let manager = world.start();
+    world.device.script().plan(Call::Acquire, Moment::BeforeReturn, Trouble::Hang, 1);
+    let manager = crash_while(
+        &world,
+        manager,
+        |manager, world| drop(register(manager, world.widevine("film", RenewalPolicy::default()))),
+        |world| world.device.script().wait_until_hanging(),
+    );
+    settle_all(&manager);
+    assert_eq!(manager.status(&id("film")).unwrap().why, Why::NotRegistered);
+    assert!(register(&manager, world.widevine("film", RenewalPolicy::default())).unwrap().is_playable);
+}
+
+fn is_leaving(state: LicenseState) -> bool {
+    matches!(state, LicenseState::Superseded | LicenseState::Releasing)
+}
+
+/// Puts rows back to the state that they had before the step whose loss is tested.
+fn put_back(config: &Config, which: impl Fn(LicenseState) -> bool, to: LicenseState, registering: bool) {
+    let store = Store::open(&config.data_dir).unwrap().store;
+    store
+        .write(|tx| {
+            for row in tx.licenses_in(&LicenseState::ALL)? {
+                if which(row.state) {
+                    tx.set_license_state(&row.license_id, to)?;
+                }
+            }
+            let mut asset = tx.asset(&Profile::default(), &id("film"))?.unwrap();
+            if registering {
+                asset.state = AssetState::Registering;
+            }
+            tx.update_asset(&asset)
+        })
+        .unwrap();
+}
