@@ -48,9 +48,13 @@ fn find_in_folder(path: &Path, wanted: Option<MediaFormat>) -> Result<LocalMedia
     if is_movie_package(path, &folder) {
         return Ok(LocalMedia { format: MediaFormat::Hls, manifest: path.to_owned(), is_folder: true });
     }
-    let candidates = candidates(path, &folder)?;
-    let (format, manifest) = choose(path, &candidates, wanted)?;
-    Ok(LocalMedia { format, manifest, is_folder: true })
+    let mut unreadable = None;
+    let candidates = candidates(path, &folder, &mut unreadable)?;
+    match (choose(path, &candidates, wanted)?, unreadable) {
+        (Some((format, manifest)), _) => Ok(LocalMedia { format, manifest, is_folder: true }),
+        (None, Some(error)) => Err(error),
+        (None, None) => Err(nothing_found(path, &candidates)),
+    }
 }
 
 /// A download of AVFoundation: a folder that describes itself in `boot.xml`.
@@ -66,30 +70,42 @@ struct Candidate {
 }
 
 /// The files that may be what to play: those named like manifests; if there are none, any that is one by its content.
-fn candidates(path: &Path, folder: &Folder) -> Result<Vec<Candidate>> {
+fn candidates(path: &Path, folder: &Folder, unreadable: &mut Option<Error>) -> Result<Vec<Candidate>> {
     let names = folder.names(MAX_FOLDER_ENTRIES)?;
-    let named = look_at(path, folder, names.iter().filter(|name| has_extension(name, &["mpd", "m3u8", "m3u"])));
+    let named = look_at(path, folder, names.iter().filter(|name| is_named_like_a_manifest(name)), unreadable);
     if named.iter().any(|candidate| is_manifest(candidate.kind)) {
         return Ok(named);
     }
-    let rest = names.iter().filter(|name| !has_extension(name, &["mpd", "m3u8", "m3u"])).take(MAX_SNIFFED_FILES);
+    let rest = names.iter().filter(|name| !is_named_like_a_manifest(name)).take(MAX_SNIFFED_FILES);
     let mut all = named;
-    all.extend(look_at(path, folder, rest));
+    all.extend(look_at(path, folder, rest, &mut None));
     Ok(all)
 }
 
 /// Links out of the folder, special files and what cannot be read are no candidates.
-fn look_at<'a>(path: &Path, folder: &Folder, names: impl Iterator<Item = &'a PathBuf>) -> Vec<Candidate> {
+fn look_at<'a>(
+    path: &Path,
+    folder: &Folder,
+    names: impl Iterator<Item = &'a PathBuf>,
+    unreadable: &mut Option<Error>,
+) -> Vec<Candidate> {
     names
         .filter(|name| folder.entry(name).is_ok())
-        .filter_map(|name| {
-            let head = local::read_head(&path.join(name), SNIFF_BYTES).ok()?;
-            Some(Candidate { name: name.clone(), kind: sniff(&head) })
+        .filter_map(|name| match local::read_head(&path.join(name), SNIFF_BYTES) {
+            Ok(head) => Some(Candidate { name: name.clone(), kind: sniff(&head) }),
+            Err(error) => {
+                *unreadable = Some(error);
+                None
+            }
         })
         .collect()
 }
 
-fn choose(path: &Path, candidates: &[Candidate], wanted: Option<MediaFormat>) -> Result<(MediaFormat, PathBuf)> {
+fn choose(
+    path: &Path,
+    candidates: &[Candidate],
+    wanted: Option<MediaFormat>,
+) -> Result<Option<(MediaFormat, PathBuf)>> {
     let mut choices: Vec<(MediaFormat, Vec<&Candidate>)> = [MediaFormat::Dash, MediaFormat::Hls]
         .into_iter()
         .map(|format| (format, likeliest(candidates, format)))
@@ -106,8 +122,8 @@ fn choose(path: &Path, candidates: &[Candidate], wanted: Option<MediaFormat>) ->
     let all: Vec<(MediaFormat, &Candidate)> =
         choices.iter().flat_map(|(format, found)| found.iter().map(|candidate| (*format, *candidate))).collect();
     match all.as_slice() {
-        [(format, only)] => Ok((*format, path.join(&only.name))),
-        [] => Err(nothing_found(path, candidates)),
+        [(format, only)] => Ok(Some((*format, path.join(&only.name)))),
+        [] => Ok(None),
         several => Err(ambiguous(path, several)),
     }
 }
@@ -138,9 +154,9 @@ fn name_rank(name: &Path) -> usize {
     USUAL.iter().position(|usual| *usual == stem).unwrap_or(USUAL.len())
 }
 
-fn has_extension(name: &Path, extensions: &[&str]) -> bool {
+fn is_named_like_a_manifest(name: &Path) -> bool {
     let extension = name.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
-    extension.is_some_and(|extension| extensions.contains(&extension.as_str()))
+    matches!(extension.as_deref(), Some("mpd" | "m3u8" | "m3u"))
 }
 
 fn is_manifest(kind: Kind) -> bool {
@@ -177,7 +193,7 @@ fn not_media(path: &Path, kind: Kind) -> Error {
 
 /// Nothing playable in a folder: if a file is named like a manifest, say what is wrong with that one.
 fn nothing_found(path: &Path, candidates: &[Candidate]) -> Error {
-    let named = candidates.iter().find(|candidate| has_extension(&candidate.name, &["mpd", "m3u8", "m3u"]));
+    let named = candidates.iter().find(|candidate| is_named_like_a_manifest(&candidate.name));
     match named {
         Some(candidate) => not_media(&path.join(&candidate.name), candidate.kind),
         None => Error::new(

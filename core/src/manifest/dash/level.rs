@@ -113,8 +113,8 @@ impl LevelReader {
     fn start(&mut self, element: &BytesStart<'_>, depth: usize) -> Result<()> {
         let name = local_name(element);
         if depth == 1 {
-            if name != "MPD" {
-                return Err(Error::new(Code::ManifestInvalid, "the XML is no DASH manifest: its root is not MPD"));
+            if name != "MPD" || self.root.is_some() {
+                return Err(Error::new(Code::ManifestInvalid, "the XML is no DASH manifest: its root is not one MPD"));
             }
             return self.open_level(element, depth);
         }
@@ -139,8 +139,10 @@ impl LevelReader {
                 })?;
                 level.content_type = level.content_type.take().or(content_type);
             }
-            "SegmentTemplate" | "SegmentList" | "SegmentBase" if is_child => {
-                level.addressing.read_attributes(element)?
+            "SegmentTemplate" | "SegmentBase" if is_child => level.addressing.read_attributes(element)?,
+            "SegmentList" if is_child => {
+                level.addressing.read_attributes(element)?;
+                return self.note_link(element);
             }
             "Initialization" => level.addressing.read_initialization(element)?,
             "SegmentTimeline" => level.addressing.timeline = Some(Rc::default()),
@@ -154,7 +156,7 @@ impl LevelReader {
             }
             _ => {}
         }
-        self.note_link(element)
+        Ok(())
     }
 
     fn open_level(&mut self, element: &BytesStart<'_>, depth: usize) -> Result<()> {

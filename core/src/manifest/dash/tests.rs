@@ -150,6 +150,7 @@ fn what_is_no_mpd_is_refused() {
         ("<html></html>", Code::ManifestInvalid),
         ("<MPD>", Code::ManifestInvalid),
         ("<MPD></Period>", Code::ManifestInvalid),
+        ("<MPD></MPD><MPD></MPD>", Code::ManifestInvalid),
         ("<MPD a=b/>", Code::ManifestInvalid),
         (laughs, Code::ManifestInvalid),
         ("<MPD><BaseURL>&unknown;</BaseURL></MPD>", Code::ManifestInvalid),
@@ -167,6 +168,12 @@ fn what_is_no_mpd_is_refused() {
         assert_eq!(read_text(text).unwrap_err().code(), code, "{}", text.chars().take(60).collect::<String>());
     }
     assert!(read_text("<MPD/>").unwrap().periods.is_empty());
+}
+
+#[test]
+fn elements_that_are_elsewhere_are_told() {
+    let document = r#"<MPD xmlns:xlink="x"><Period xlink:href="https://host/p.xml?t=1"/><Period xlink:href="urn:mpeg:dash:resolve-to-zero:2013"/></MPD>"#;
+    assert_eq!(read_text(document).unwrap().linked, ["https://host/p.xml?t=1"]);
 }
 
 #[test]
