@@ -14,6 +14,7 @@
 //! | [`admin`] | all of that over HTTP |
 //! | [`cdm`] | scripted CDMs: one like MediaDrm, one like AVFoundation |
 //! | [`storage`](ScriptedStorage), [`clock`](ManualClock) | a secret storage with moods, a clock that a test moves |
+//! | [`playback`] | proof that stored keys really decrypt stored media |
 //! | `http`, `connection`, `backend`, `wire`, `gate` | bytes, one connection, who answers, how bytes are written in JSON, where calls hang |
 
 pub mod admin;
@@ -27,6 +28,7 @@ mod gate;
 mod http;
 pub mod license;
 mod origin;
+pub mod playback;
 mod policy;
 mod seen;
 mod server;
