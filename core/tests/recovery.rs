@@ -3,6 +3,8 @@
 //! A crash is a copy of the database's folder at the moment when the app hangs in foreign code; device, storage and
 //! servers go on as they are. The app is then started over the copy.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what it expects")]
+
 mod world;
 
 use std::sync::Arc;

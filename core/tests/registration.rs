@@ -1,5 +1,7 @@
 //! Registration, lookup and unregistration through the manager, against real servers and real media.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what it expects")]
+
 mod world;
 
 use larder_core::assets::{Refresh, Verify};
@@ -349,4 +351,22 @@ fn a_closed_manager_refuses_everything() {
     assert_eq!(manager.status(&id("film")).unwrap_err().code(), Code::Closed);
     assert_eq!(register(&manager, world.clear("film")).unwrap_err().code(), Code::Closed);
     assert_eq!(manager.source_url("film", None).unwrap_err().code(), Code::Closed);
+}
+
+#[test]
+fn media_that_became_protected_gets_its_licence_when_registered_again() {
+    let world = World::new();
+    let manager = world.start();
+    let both = world.path("both");
+    world::copy(&world.path("cmaf-clear"), &both);
+    let mut registration = world.clear_key("film");
+    registration.path = both.clone();
+    registration.source.format = Some(MediaFormat::Dash);
+    let clear = register(&manager, registration.clone()).unwrap();
+    assert!(clear.licenses.is_empty());
+    std::fs::remove_dir_all(&both).unwrap();
+    world::copy(&world.path("dash-cenc"), &both);
+    let protected = register(&manager, registration).unwrap();
+    assert_eq!(protected.licenses.len(), 1);
+    assert!(protected.is_playable);
 }

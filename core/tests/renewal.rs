@@ -1,5 +1,7 @@
 //! Licences over time: refresh by each policy, bulk renewal, windows, changed handles, clocks.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what it expects")]
+
 mod world;
 
 use larder_core::assets::{Refresh, Verify};

@@ -1,6 +1,8 @@
 //! What can go wrong around a registration: storages, networks, servers, disks, callers who change their mind, many at
 //! once. Each gives a typed error; nothing is half done.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what it expects")]
+
 mod world;
 
 use std::sync::Arc;

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::paths;
 use super::register::{check_metadata, check_source};
 use super::registry::Registry;
 use super::status::not_found;
@@ -85,9 +86,9 @@ impl Registry {
                 self.renew_by_policy(asset, &params, again(&active, &params), active, cancel)
             }
             _ => {
-                let path = super::paths::registered_path(&asset.path, self.roots())
+                let path = paths::playable_path(&asset.path, self.roots())
                     .ok_or_else(|| Error::new(Code::MediaNotFound, "the asset's root was not given in this run"))?;
-                let protection = manifest::inspect(&manifest::find_format(&path, Some(asset.format))?)?;
+                let protection = manifest::inspect(&manifest::find(&path)?)?;
                 self.renew_licenses(asset, &protection, cancel)
             }
         }
@@ -107,7 +108,7 @@ impl Registry {
         self.renew_by_policy(asset, &params, wanted, active, cancel)
     }
 
-    fn active_rows(&self, asset_id: &AssetId) -> Result<Vec<LicenseRow>> {
+    pub(crate) fn active_rows(&self, asset_id: &AssetId) -> Result<Vec<LicenseRow>> {
         let rows = self.store().read(|tx| tx.licenses_of(self.profile(), asset_id))?;
         Ok(rows.into_iter().filter(|row| row.state == LicenseState::Active).collect())
     }

@@ -12,7 +12,7 @@ use crate::error::{Code, Error, Result};
 use crate::license::exchange::check_params;
 use crate::license::{Ask, Obtained, Plan, Predecessor, activate, drop_intent, plan};
 use crate::manifest::{self, LocalMedia, Protection};
-use crate::model::{AssetId, AssetStatus, DrmParams, KeyId, LicenseState, MediaSource, Registration};
+use crate::model::{AssetId, AssetStatus, DrmParams, KeyId, KeyRequest, LicenseState, MediaSource, Registration};
 use crate::ports::NetworkState;
 use crate::store::{AssetRow, AssetState, LicenseRow, StoredPath};
 
@@ -32,7 +32,7 @@ impl Registry {
         cancel.check()?;
         match self.store().read(|tx| tx.asset(self.profile(), &asset_id))? {
             Some(existing) if existing.state == AssetState::Registered => {
-                self.register_again(existing, registration, &path, &protection, cancel)?;
+                self.register_again(existing, registration, path, &media, &protection, cancel)?;
             }
             // What is left of a registration that a crash broke off is settled first.
             Some(_) => {
@@ -90,7 +90,7 @@ impl Registry {
     ) -> Result<Vec<LicenseRow>> {
         let mut obtained: Vec<LicenseRow> = Vec::new();
         for intent in intents {
-            if is_covered(intent, &obtained) {
+            if has_keys(&obtained, &intent.request) {
                 self.store().write(|tx| drop_intent(tx, &intent.license_id))?;
                 continue;
             }
@@ -130,28 +130,29 @@ impl Registry {
     /// The same id again: the same media is brought up to date, other media is refused.
     fn register_again(
         self: &Arc<Self>,
-        mut asset: AssetRow,
+        old: AssetRow,
         registration: Registration,
-        path: &StoredPath,
+        path: StoredPath,
+        media: &LocalMedia,
         protection: &Protection,
         cancel: &Cancellation,
     ) -> Result<()> {
-        if asset.path.root != path.root || asset.path.path != path.path {
+        if old.path.root != path.root || old.path.path != path.path {
             return Err(Error::new(
                 Code::AssetExists,
-                format!("the id {} is registered for other media; unregister it first", asset.asset_id),
+                format!("the id {} is registered for other media; unregister it first", old.asset_id),
             ));
         }
-        asset.path = path.clone();
-        if let Some(entry_id) = registration.entry_id {
-            asset.entry_id = entry_id;
-        }
-        asset.metadata = registration.metadata.or(asset.metadata);
-        asset.source = registration.source;
-        asset.required_keys = required_keys(protection);
-        asset.is_protected = protection.is_protected;
-        asset.updated_at_ms = self.clock.now_ms();
-        let keeps_licenses = !protection.is_protected || self.licenses_are_good(&asset)?;
+        let names_its_entry = registration.entry_id.is_some();
+        let new = self.asset_row(registration, path, media, protection);
+        let asset = AssetRow {
+            entry_id: if names_its_entry { new.entry_id } else { old.entry_id },
+            metadata: new.metadata.or(old.metadata),
+            registered_at_ms: old.registered_at_ms,
+            playback_started_at_ms: old.playback_started_at_ms,
+            ..new
+        };
+        let keeps_licenses = !protection.is_protected || self.licenses_are_good(&asset, protection)?;
         if !keeps_licenses {
             self.renew_licenses(&asset, protection, cancel)?;
         }
@@ -160,10 +161,18 @@ impl Registry {
         self.changed(&asset.asset_id)
     }
 
-    /// True if nothing in the ledger speaks against the licences that the asset has.
-    fn licenses_are_good(&self, asset: &AssetRow) -> Result<bool> {
+    /// True if the asset's licences are those that the media needs, and nothing in the ledger speaks against them.
+    fn licenses_are_good(&self, asset: &AssetRow, protection: &Protection) -> Result<bool> {
         let now_ms = self.clock.now_ms();
-        Ok(self.fresh_view()?.registered(&asset.asset_id).is_some_and(|entry| entry.is_playable(now_ms)))
+        if !self.fresh_view()?.registered(&asset.asset_id).is_some_and(|entry| entry.is_playable(now_ms)) {
+            return Ok(false);
+        }
+        let wanted = plan(protection, &asset.source.drm, &self.licensing.engines.schemes())?.requests;
+        let active = self.active_rows(&asset.asset_id)?;
+        let asked = |request: &KeyRequest| {
+            active.iter().any(|row| row.request.scheme == request.scheme && row.request.init_data == request.init_data)
+        };
+        Ok(!active.is_empty() && wanted.iter().all(|request| asked(request) || has_keys(&active, request)))
     }
 
     /// Where the media lies, as it is stored.
@@ -216,10 +225,10 @@ fn required_keys(protection: &Protection) -> Vec<(crate::model::InitDataTrack, V
     protection.required_keys.iter().map(|track| (track.track.clone(), track.key_ids.clone())).collect()
 }
 
-/// True if the licences that are there have every key that this one would be asked for.
-fn is_covered(intent: &LicenseRow, obtained: &[LicenseRow]) -> bool {
-    let has = |id: &KeyId| obtained.iter().any(|row| row.key_ids.as_ref().is_some_and(|ids| ids.contains(id)));
-    !intent.request.key_ids.is_empty() && intent.request.key_ids.iter().all(has)
+/// True if these licences are known to have every key that a request asks for.
+fn has_keys(licenses: &[LicenseRow], request: &KeyRequest) -> bool {
+    let has = |id: &KeyId| licenses.iter().any(|row| row.key_ids.as_ref().is_some_and(|ids| ids.contains(id)));
+    !request.key_ids.is_empty() && request.key_ids.iter().all(has)
 }
 
 /// Checks everything that the app said, before anything is read or asked.

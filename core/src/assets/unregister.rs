@@ -6,6 +6,7 @@ use super::registry::Registry;
 use super::types::{Settlement, Unregistered};
 use crate::cancel::Cancellation;
 use crate::error::Result;
+use crate::license::Drained;
 use crate::model::AssetId;
 
 impl Registry {
@@ -40,11 +41,15 @@ impl Registry {
     pub(crate) fn settle(self: &Arc<Self>, even_if_not_due: bool) -> Result<Settlement> {
         // One after the other: a second one would find everything claimed by the first.
         let _turn = self.shared.settling.claim(&(), self.config.timeouts.engine, &Cancellation::new())?;
-        let foreign = self.licensing.recover()?;
-        let drained = self.licensing.drain_releases(even_if_not_due)?;
-        // Pending releases of any asset may have changed.
-        self.shared.changed();
-        Ok(Settlement { released: drained.released, forgotten: drained.forgotten, pending: drained.pending, foreign })
+        let recovered = self.licensing.recover()?;
+        if recovered.is_anything_changed {
+            self.shared.changed();
+        }
+        let Drained { released, forgotten, pending } = self.licensing.drain_releases(even_if_not_due)?;
+        if released + forgotten > 0 {
+            self.shared.changed();
+        }
+        Ok(Settlement { released, forgotten, pending, foreign: recovered.foreign })
     }
 
     /// Settles on a thread of its own; a failure is tried again at the next occasion.

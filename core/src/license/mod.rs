@@ -35,5 +35,6 @@ pub(crate) use engines::{EngineError, Engines};
 pub(crate) use ledger::{Predecessor, activate};
 pub(crate) use licensing::{InFlight, Licensing};
 pub(crate) use obtain::{Ask, Obtained, drop_intent};
+pub(crate) use release::Drained;
 pub(crate) use requests::{Plan, plan};
 pub(crate) use vault::Vault;

@@ -21,32 +21,41 @@ use crate::model::license::{Handle, HandleDigest};
 use crate::model::{AssetId, DrmScheme, LicenseId, LicenseState, Profile};
 use crate::store::{AssetState, LicenseRow, WriteTx};
 
+/// What recovery found.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Recovered {
+    /// Licences that the CDMs hold and that are not ours.
+    pub(crate) foreign: u32,
+    /// True if assets or licences are not what they were.
+    pub(crate) is_anything_changed: bool,
+}
+
 impl Licensing {
     /// Puts right what a crash left behind, and looks for licences of ours that the ledger does not know.
     ///
-    /// What other processes are doing is left alone, as is what is under way here. Returns how many licences the CDMs
-    /// hold that are not ours.
-    pub(crate) fn recover(self: &Arc<Self>) -> Result<u32> {
-        self.recover_broken_off()?;
+    /// What other processes are doing is left alone, as is what is under way here.
+    pub(crate) fn recover(self: &Arc<Self>) -> Result<Recovered> {
+        let is_asset_changed = self.recover_broken_off()?;
         let intents = self.ended_intents()?;
+        let is_anything_changed = is_asset_changed || !intents.is_empty();
         let held = self.engines.held();
         for intent in intents {
             self.recover_intent(&intent, &held)?;
         }
-        self.count_foreign(&held)
+        Ok(Recovered { foreign: self.count_foreign(&held)?, is_anything_changed })
     }
 
     /// Takes over what died processes were doing, and decides about their registrations and refreshes as they are
     /// found: before the intents among them are resolved, because an intent is what tells an incomplete one.
-    fn recover_broken_off(&self) -> Result<()> {
+    fn recover_broken_off(&self) -> Result<bool> {
         let abandoned = self.store.adopt_abandoned()?;
         let mut assets: BTreeSet<(Profile, AssetId)> = abandoned.assets.into_iter().collect();
         assets.extend(abandoned.licenses.into_iter().map(|row| (row.profile, row.asset_id)));
-        for (profile, asset_id) in assets {
+        for (profile, asset_id) in &assets {
             tracing::warn!(asset = %asset_id, "a registration or refresh was broken off");
-            self.store.write(|tx| recover_asset(tx, &profile, &asset_id))?;
+            self.store.write(|tx| recover_asset(tx, profile, asset_id))?;
         }
-        Ok(())
+        Ok(!assets.is_empty())
     }
 
     /// Intents that ended with an unknown outcome, here or in a process that died.
@@ -101,6 +110,9 @@ impl Licensing {
     }
 
     fn count_foreign(&self, held: &[(DrmScheme, Vec<Handle>)]) -> Result<u32> {
+        if held.iter().all(|(_, handles)| handles.is_empty()) {
+            return Ok(0);
+        }
         let known = self.known_digests()?;
         let foreign = held.iter().flat_map(|(_, handles)| handles).filter(|handle| !known.contains(&handle.digest()));
         Ok(u32::try_from(foreign.count()).unwrap_or(u32::MAX))

@@ -2,6 +2,7 @@
 //! Everything that lasts from one run of the app to the next is here; the manager is what a restart replaces.
 
 #![allow(dead_code, reason = "each test file uses its part of the world")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what it expects")]
 #![allow(unreachable_pub, reason = "a module of several test crates")]
 
 use std::path::{Path, PathBuf};
