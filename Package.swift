@@ -59,10 +59,17 @@ let package = Package(
       dependencies: ["Larder", "LarderBindings"],
       path: "bindings-ios/Sources/LarderCompat"
     ),
+    .target(name: "TestSupport", dependencies: ["Larder"], path: "bindings-ios/Tests/TestSupport"),
     .testTarget(
       name: "LarderTests",
-      dependencies: ["Larder", "LarderCompat"],
+      dependencies: ["Larder", "TestSupport"],
       path: "bindings-ios/Tests/LarderTests"
+    ),
+    .testTarget(
+      // Its own module: an import of LarderCompat in one file shows its overloads in all of them.
+      name: "LarderCompatTests",
+      dependencies: ["LarderCompat", "TestSupport"],
+      path: "bindings-ios/Tests/LarderCompatTests"
     ),
   ],
   swiftLanguageModes: [.v6]

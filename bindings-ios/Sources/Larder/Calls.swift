@@ -46,6 +46,7 @@ extension LocalAssetsManager {
   }
 
   /// A call that answers from memory.
+  @discardableResult
   func direct<T>(_ call: (FfiManager) throws -> T) throws -> T {
     let core = try core.get()
     return try translatingErrors { try call(core) }

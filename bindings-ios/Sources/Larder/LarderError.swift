@@ -29,7 +29,7 @@ public struct LarderError: Error, Sendable, Equatable {
   public let isRetryable: Bool
 
   /// The HTTP status behind this error, if a server answered with one.
-  public let httpStatus: UInt16?
+  public let httpStatus: Int?
 
   /// An error for your own ``DrmEngine``, ``LocalDrmStorage`` or other delegate to throw.
   ///
@@ -38,7 +38,7 @@ public struct LarderError: Error, Sendable, Equatable {
   ///
   /// - Parameter message: for developers; it is logged, so it must hold nothing secret.
   public init(
-    _ code: Code, _ message: String, remedy: Remedy = .nothing, isRetryable: Bool = false, httpStatus: UInt16? = nil
+    _ code: Code, _ message: String, remedy: Remedy = .nothing, isRetryable: Bool = false, httpStatus: Int? = nil
   ) {
     self.code = code
     self.message = message
@@ -86,7 +86,9 @@ extension LarderError {
     case let error as LarderError:
       self = error
     case FfiError.Failed(let code, let reason, let remedy, let isRetryable, let httpStatus):
-      self.init(Code(rawValue: code), reason, remedy: remedy, isRetryable: isRetryable, httpStatus: httpStatus)
+      self.init(
+        Code(rawValue: code), reason, remedy: remedy, isRetryable: isRetryable,
+        httpStatus: httpStatus.map(Int.init))
     default:
       // UniFFI's own: a panic in the core, which it catches, or a library of another version. What it says may quote
       // anything, so it stays out of the message.
@@ -107,7 +109,7 @@ extension LarderError {
     }
     return .Failed(
       code: ours.code.rawValue, reason: ours.message, remedy: ours.remedy, isRetryable: ours.isRetryable,
-      httpStatus: ours.httpStatus)
+      httpStatus: ours.httpStatus.flatMap(UInt16.init(exactly:)))
   }
 }
 

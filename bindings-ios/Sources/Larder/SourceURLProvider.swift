@@ -6,8 +6,9 @@ import LarderBindings
 /// Give yours to a manager and ask the manager (``LocalAssetsManager/sourceURL(for:current:)``): it asks the registry
 /// and your provider in the order of ``LocalAssetsManager/setSourceURLMode(_:order:)``.
 ///
-/// Called on the thread that asks the manager or on a background thread, bounded by `LarderConfig.delegateTimeoutS`.
-/// What it throws becomes an error with ``LarderError/Code/delegateFailed``, unless it is a ``LarderError`` already.
+/// Called on a background thread while the asking one waits, bounded by `LarderConfig.delegateTimeoutS`; it may call the
+/// manager back. One that throws or does not answer in time counts as `nil`, and the log says so: a provider that is out
+/// of order must not keep a player from playing.
 public protocol SourceURLProvider: Sendable {
   /// The URL to play for an entry, `nil` to keep `current`.
   func sourceURL(for entryId: String, current: URL?) throws -> URL?

@@ -1,0 +1,199 @@
+import Foundation
+import Larder
+import TestSupport
+import Testing
+
+@Suite("The app's DRM engine")
+struct DrmEngineTests {
+  @Test("an engine that speaks on another queue gets its licence in one round trip, and gives it back")
+  func otherQueue() async throws {
+    let (kit, scene, engine) = (try Testkit(), try Scene(), SwiftClearKey())
+    let manager = try manager(scene, engine)
+    try await register(manager, kit, scene)
+    #expect(engine.journal == ["acquire"])
+    #expect(engine.licenses.count == 1)
+    let handle = try #require(engine.licenses.first)
+    let source = try manager.localMediaSource(for: "film")
+    #expect(try manager.licenseHandle(try #require(source.licenses.first).licenseId) == handle)
+    try await manager.unregisterAsset("film")
+    try await manager.settle()
+    #expect(engine.licenses.isEmpty)
+    #expect(try await kit.book().live == 0)
+  }
+
+  @Test("what the licence server answers reaches the caller through the engine", arguments: Answer.allCases)
+  func serverAnswers(answer: Answer) async throws {
+    let (kit, scene, engine) = (try Testkit(), try Scene(), SwiftClearKey())
+    try await kit.addFault(#"{"path": "/clearkey", "action": \#(answer.action)}"#)
+    let manager = try manager(scene, engine)
+    let error = try await thrown { try await register(manager, kit, scene) }
+    #expect(error.code == answer.code)
+    #expect(error.httpStatus == answer.httpStatus)
+    #expect(try manager.assets().isEmpty && engine.licenses.isEmpty)
+  }
+
+  enum Answer: CaseIterable {
+    case forbidden
+    case notFound
+    case webPage
+    case nothing
+
+    var action: String {
+      switch self {
+      case .forbidden: #"{"kind": "status", "status": 403}"#
+      case .notFound: #"{"kind": "status", "status": 404}"#
+      case .webPage: #"{"kind": "html"}"#
+      case .nothing: #"{"kind": "empty"}"#
+      }
+    }
+
+    var code: LarderError.Code {
+      switch self {
+      case .forbidden: .unauthorized
+      case .notFound: .serverRejected
+      case .webPage: .licenseNotALicense
+      case .nothing: .licenseEmpty
+      }
+    }
+
+    var httpStatus: Int? {
+      switch self {
+      case .forbidden: 403
+      case .notFound: 404
+      case .webPage, .nothing: nil
+      }
+    }
+  }
+
+  @Test("an engine's own errors are told by number, and a LarderError as it is")
+  func ownErrors() async throws {
+    let (kit, scene) = (try Testkit(), try Scene())
+    let thrower = Shared<any Error>(CdmError.noSession(secret: "hunter2"))
+    let engine = SwiftClearKey { if $0 == .beforeAcquire { throw thrower.value } }
+    let manager = try manager(scene, engine)
+    let location = try scene.download(.cencDash)
+    func failure() async throws -> LarderError {
+      try await thrown {
+        try await manager.registerDownloadedAsset(location: location, mediaSource: kit.source(.cencDash))
+      }
+    }
+
+    let foreign = try await failure()
+    #expect(foreign.code == .cdmFailed && foreign.message.contains("CdmError"))
+    #expect(!foreign.message.contains("hunter2"))
+
+    thrower.value = LarderError(.cdmBusy, "all sessions are taken")
+    let ours = try await failure()
+    #expect(ours.code == .cdmBusy && ours.isRetryable && ours.message.contains("all sessions are taken"))
+
+    thrower.value = LarderError(LarderError.Code(rawValue: "MADE_UP"), "who knows")
+    #expect(try await failure().code == .cdmFailed)
+
+    // Our task was not cancelled, so this is an error of the call, not the end of the task.
+    thrower.value = CancellationError()
+    #expect(try await failure().code == .cancelled)
+    #expect(try await kit.requests().isEmpty)
+  }
+
+  @Test("an engine that hangs times out, and what it gets too late is given back", .timeLimit(.minutes(1)))
+  func hanging() async throws {
+    let (kit, scene, free) = (try Testkit(), try Scene(), Gate())
+    let engine = SwiftClearKey { if $0 == .afterSend { free.wait() } }
+    let manager = try LocalAssetsManager(
+      config: scene.config(engineTimeoutS: 1), storage: MemoryDrmStorage(), engines: [engine])
+    let error = try await thrown { try await register(manager, kit, scene) }
+    #expect(error.code == .timeout && error.isRetryable)
+    #expect(try await kit.book().live == 1)
+    free.open()
+    // The engine ends in its own time; only then is there something to release.
+    for _ in 0..<200 where try await kit.book().live > 0 {
+      try await Task.sleep(nanoseconds: 50_000_000)
+      try await manager.settle()
+    }
+    #expect(try await kit.book().live == 0)
+    #expect(engine.licenses.isEmpty)
+  }
+
+  @Test("an exchange that is kept beyond its call is of no use")
+  func keptExchange() async throws {
+    let (kit, scene) = (try Testkit(), try Scene())
+    let kept = Shared<(any LicenseExchange)?>(nil)
+    let manager = try manager(scene, Keeper(engine: SwiftClearKey(), kept: kept))
+    try await register(manager, kit, scene)
+    let requests = try await kit.requests().count
+    let exchange = try #require(kept.value)
+    let error = try await thrown { try exchange.send(ExchangeMessage(kind: .license, body: Data("{}".utf8))) }
+    #expect(error.code == .cancelled)
+    #expect(try await kit.requests().count == requests)
+  }
+
+  @Test("an engine may call the manager back")
+  func reentrant() async throws {
+    let (kit, scene) = (try Testkit(), try Scene())
+    let manager = Shared<LocalAssetsManager?>(nil)
+    let seen = Shared<[Int]>([])
+    let engine = SwiftClearKey { _ in
+      let count = try manager.value?.assets().count ?? -1
+      seen.change { $0.append(count) }
+    }
+    let made = try self.manager(scene, engine)
+    manager.value = made
+    try await register(made, kit, scene)
+    #expect(seen.value == [0, 0])
+    manager.value = nil
+  }
+
+  @Test("protected media without an engine for it is refused before anything is asked")
+  func noEngine() async throws {
+    let (kit, scene) = (try Testkit(), try Scene())
+    let manager = try LocalAssetsManager(config: scene.config(), storage: MemoryDrmStorage())
+    let error = try await thrown { try await register(manager, kit, scene) }
+    #expect(error.code == .drmUnsupported)
+    #expect(try await kit.requests().isEmpty)
+  }
+
+  // MARK: -
+
+  private func manager(_ scene: Scene, _ engine: any DrmEngine) throws -> LocalAssetsManager {
+    try LocalAssetsManager(config: scene.config(), storage: MemoryDrmStorage(), engines: [engine])
+  }
+
+  @discardableResult
+  private func register(_ manager: LocalAssetsManager, _ kit: Testkit, _ scene: Scene) async throws -> AssetStatus {
+    try await manager.registerDownloadedAsset(
+      location: try scene.download(.cencDash), mediaSource: kit.source(.cencDash), assetId: "film")
+  }
+}
+
+private enum CdmError: Error {
+  case noSession(secret: String)
+}
+
+/// An engine that does what an engine must not: it keeps the exchange.
+private struct Keeper: DrmEngine {
+  let engine: SwiftClearKey
+  let kept: Shared<(any LicenseExchange)?>
+
+  var scheme: DrmScheme { engine.scheme }
+
+  func acquire(_ request: KeyRequest, exchange: any LicenseExchange) throws -> LicenseGrant {
+    kept.value = exchange
+    return try engine.acquire(request, exchange: exchange)
+  }
+
+  func renew(_ held: StoredLicense, request: KeyRequest, exchange: any LicenseExchange) throws -> LicenseGrant {
+    try engine.renew(held, request: request, exchange: exchange)
+  }
+
+  func inspect(_ held: StoredLicense) throws -> LicenseTimes {
+    try engine.inspect(held)
+  }
+
+  func release(_ held: StoredLicense, exchange: any LicenseExchange) throws -> ReleaseOutcome {
+    try engine.release(held, exchange: exchange)
+  }
+
+  func held() throws -> [Data]? {
+    try engine.held()
+  }
+}

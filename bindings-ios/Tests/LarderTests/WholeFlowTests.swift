@@ -1,0 +1,163 @@
+import Foundation
+import Larder
+import TestSupport
+import Testing
+
+@Suite("The whole flow over HTTP")
+struct WholeFlowTests {
+  @Test("a protected title is registered, played offline, refreshed and given back", arguments: Engine.allCases)
+  func protectedTitle(engine: Engine) async throws {
+    let (kit, scene) = (try Testkit(), try Scene())
+    let manager = try engine.manager(scene)
+    let location = try scene.download(.cencDash)
+
+    let registered = try await manager.registerDownloadedAsset(
+      location: location, mediaSource: kit.source(.cencDash), assetId: "film-1", entryId: "entry-1",
+      metadata: Data("a poster".utf8))
+    #expect(registered.isRegistered && registered.isPlayable)
+    #expect(registered.why == .playable)
+    #expect(registered.remedy == .nothing)
+    #expect(registered.licenses.map(\.state) == [.active])
+    #expect(try await kit.book().live == 1)
+    #expect(try await kit.requests().filter { $0.path == "/clearkey/license" }.count == 1)
+
+    try await kit.stop()
+    let source = try manager.localMediaSource(for: "film-1", location: location)
+    #expect(source.isLocal && source.format == .dash && source.entryId == "entry-1")
+    #expect(URL(string: source.url)?.path == location.path)
+    #expect(source.licenses.count == 1)
+    #expect(try !manager.licenseHandle(try #require(source.licenses.first).licenseId).isEmpty)
+    #expect(try manager.metadata(of: "film-1") == Data("a poster".utf8))
+    let offline = try await manager.status(of: "film-1")
+    #expect(offline.isPlayable && offline.format == .dash && offline.root == "downloads")
+    #expect(try #require(offline.remainingS) > 29 * 24 * 3600)
+    #expect(try #require(offline.expires.date) > Date())
+
+    let failed = try await thrown { try await manager.refreshAsset("film-1") }
+    #expect(failed.code == .offline && failed.remedy == .goOnline && failed.isRetryable)
+    #expect(try await manager.verify("film-1").isPlayable)
+
+    try await kit.resume()
+    let old = try #require(offline.licenses.first).licenseId
+    let refreshed = try await manager.refreshAsset("film-1")
+    #expect(refreshed.isPlayable)
+    #expect(refreshed.licenses.filter { $0.state == .active }.map(\.licenseId) != [old])
+    try await manager.settle()
+    let book = try await kit.book()
+    #expect(book.licenses.count == 2 && book.live == 1)
+
+    try await kit.stop()
+    let removed = try await manager.unregisterDownloadedAsset(location: location)
+    #expect(removed.wasRegistered && removed.pendingReleases == 1)
+    #expect(try manager.assets().isEmpty)
+    #expect(try await manager.status(of: "film-1").why == .notRegistered)
+
+    try await kit.resume()
+    let settled = try await manager.settle()
+    #expect(settled.pending == 0)
+    #expect(try await kit.book().live == 0)
+  }
+
+  @Test("a clear title needs no network", arguments: [Title.clearHls, .aes128Hls])
+  func clearTitle(title: Title) async throws {
+    let scene = try Scene()
+    let manager = try LocalAssetsManager(config: scene.config(), storage: MemoryDrmStorage())
+    try manager.setNetworkState(.offline)
+    let location = try scene.download(title)
+    let source = MediaSource(id: "s", url: "https://cdn.example/master.m3u8")
+
+    let status = try await manager.registerAsset(
+      try Registration(assetId: "clear", location: location, mediaSource: source))
+    #expect(status.isPlayable && status.expires == .never && status.licenses.isEmpty)
+    #expect(try await manager.getLicenseExpirationInfo(location: location) == nil)
+    #expect(try await manager.refreshAsset("clear", metadata: Data([1, 2, 3])).isPlayable)
+    #expect(try manager.metadata(of: "clear") == Data([1, 2, 3]))
+    #expect(try await manager.unregisterAsset("clear").wasRegistered)
+  }
+
+  @Test("a protected title offline fails at once and leaves no trace")
+  func protectedOffline() async throws {
+    let (kit, scene) = (try Testkit(), try Scene())
+    let storage = MemoryDrmStorage()
+    let manager = try LocalAssetsManager(config: scene.config(), storage: storage, engines: [SwiftClearKey()])
+    try manager.setNetworkState(.offline)
+    let location = try scene.download(.cencDash)
+
+    let error = try await thrown {
+      try await manager.registerDownloadedAsset(location: location, mediaSource: kit.source(.cencDash))
+    }
+    #expect(error.code == .offline && error.remedy == .goOnline)
+    #expect(try manager.assets().isEmpty && storage.keys.isEmpty)
+    #expect(try await kit.requests().isEmpty)
+  }
+
+  @Test("licences that end soon are renewed in one call")
+  func renewAll() async throws {
+    let (kit, scene) = (try Testkit(), try Scene())
+    let manager = try LocalAssetsManager(
+      config: scene.config(), storage: MemoryDrmStorage(), engines: [SwiftClearKey()])
+    for name in ["long", "short"] {
+      let location = try scene.download(.cencDash, as: name)
+      let terms = name == "short" ? "&duration_s=7200" : ""
+      try await manager.registerDownloadedAsset(
+        location: location, mediaSource: kit.source(.cencDash, asset: name, query: terms), assetId: name)
+    }
+
+    let renewals = try await manager.renewAll(expiringWithin: 24 * 3600)
+    #expect(renewals.map(\.assetId) == ["short"])
+    #expect(renewals.allSatisfy { $0.isRenewed && $0.errorCode == nil })
+    await #expect(throws: LarderError.self) { try await manager.renewAll(expiringWithin: -1) }
+    await #expect(throws: LarderError.self) { try await manager.renewAll(expiringWithin: .nan) }
+  }
+
+  @Test("a user who signs out takes his assets along, and nobody else's")
+  func removeAll() async throws {
+    let (kit, scene) = (try Testkit(), try Scene())
+    let engines = [SwiftClearKey()]
+    let storage = MemoryDrmStorage()
+    let ada = try LocalAssetsManager(config: scene.config(profile: "ada"), storage: storage, engines: engines)
+    let bob = try LocalAssetsManager(config: scene.config(profile: "bob"), storage: storage, engines: engines)
+    let location = try scene.download(.cencDash)
+    for manager in [ada, bob] {
+      try await manager.registerDownloadedAsset(
+        location: location, mediaSource: kit.source(.cencDash), assetId: "film")
+    }
+    #expect(try await kit.book().live == 2)
+
+    #expect(try await ada.removeAll() == 1)
+    try await ada.settle()
+    #expect(try ada.assets().isEmpty)
+    #expect(try await bob.status(of: "film").isPlayable)
+    #expect(try await kit.book().live == 1)
+  }
+
+  @Test("what was registered is there after a restart")
+  func restart() async throws {
+    let (kit, scene) = (try Testkit(), try Scene())
+    let location = try scene.download(.cencDash)
+    do {
+      let manager = try LocalAssetsManager(config: scene.config(softwareClearKey: true))
+      try await manager.registerDownloadedAsset(
+        location: location, mediaSource: kit.source(.cencDash), assetId: "film")
+      manager.close()
+    }
+    let manager = try LocalAssetsManager(config: scene.config(softwareClearKey: true))
+    #expect(try await manager.open().assets == 1)
+    #expect(try await manager.verify("film").isPlayable)
+  }
+}
+
+/// The engines that run the same flow.
+enum Engine: CaseIterable {
+  case software
+  case swift
+
+  func manager(_ scene: Scene) throws -> LocalAssetsManager {
+    switch self {
+    case .software:
+      try LocalAssetsManager(config: scene.config(softwareClearKey: true), storage: MemoryDrmStorage())
+    case .swift:
+      try LocalAssetsManager(config: scene.config(), storage: MemoryDrmStorage(), engines: [SwiftClearKey()])
+    }
+  }
+}

@@ -1,0 +1,151 @@
+import Foundation
+
+#if canImport(FoundationNetworking)
+  import FoundationNetworking
+#endif
+
+/// The test servers (`larder testkit serve`), in a process of their own: an origin, licence servers that keep a book,
+/// faults by rule. They end with this object.
+package final class Testkit: @unchecked Sendable {
+  /// Where the public is served, without a slash at the end.
+  package let url: String
+  private let adminURL: String
+  private let process: Process
+
+  package init() throws {
+    let command = Repository.command
+    guard FileManager.default.isExecutableFile(atPath: command.path) else {
+      throw Failure(what: "the test servers are missing: cargo build -p larder-cli")
+    }
+    process = Process()
+    process.executableURL = command
+    process.arguments = ["testkit", "serve", "--media", Repository.media.path, "--print-url"]
+    let output = Pipe()
+    process.standardOutput = output
+    process.standardError = FileHandle.nullDevice
+    try process.run()
+    var lines = LineReader(output.fileHandleForReading)
+    guard let url = lines.next(), let adminURL = lines.next() else {
+      end(process)
+      throw Failure(what: "the test servers did not say where they are")
+    }
+    (self.url, self.adminURL) = (url, adminURL)
+  }
+
+  deinit {
+    end(process)
+  }
+
+  /// A licence in the servers' book.
+  package struct Issued: Decodable {
+    package let licenseId: String
+    package let asset: String?
+    package let renewals: Int
+    package let releasedAtMs: Int?
+
+    enum CodingKeys: String, CodingKey {
+      case licenseId = "license_id"
+      case asset
+      case renewals
+      case releasedAtMs = "released_at_ms"
+    }
+  }
+
+  /// What the servers issued and took back.
+  package struct Book: Decodable {
+    package let licenses: [Issued]
+    package let live: Int
+  }
+
+  /// One request that reached the public door.
+  package struct Seen: Decodable {
+    package let method: String
+    package let path: String
+    package let query: String?
+    package let headers: [[String]]
+    package let kind: String
+
+    package func header(_ name: String) -> String? {
+      headers.first { $0.first?.lowercased() == name.lowercased() }?.last
+    }
+  }
+
+  package func book() async throws -> Book {
+    try JSONDecoder().decode(Book.self, from: try await admin("GET", "book"))
+  }
+
+  package func requests() async throws -> [Seen] {
+    try JSONDecoder().decode([Seen].self, from: try await admin("GET", "requests"))
+  }
+
+  /// Changes what the licence servers grant, for example `{"require_token": "t"}`.
+  package func setPolicy(_ json: String) async throws {
+    _ = try await admin("POST", "policy", json)
+  }
+
+  /// Adds a fault, for example `{"path": "/clearkey", "action": {"kind": "hang"}}`.
+  package func addFault(_ json: String) async throws {
+    _ = try await admin("POST", "faults", json)
+  }
+
+  package func clearFaults() async throws {
+    _ = try await admin("DELETE", "faults")
+  }
+
+  /// Shuts the public door: connections are refused until ``resume()``.
+  package func stop() async throws {
+    _ = try await admin("POST", "stop")
+  }
+
+  package func resume() async throws {
+    _ = try await admin("POST", "resume")
+  }
+
+  private func admin(_ method: String, _ path: String, _ body: String? = nil) async throws -> Data {
+    guard let url = URL(string: "\(adminURL)/admin/\(path)") else { throw Failure(what: "no URL: \(path)") }
+    var request = URLRequest(url: url)
+    request.httpMethod = method
+    request.httpBody = body.map { Data($0.utf8) }
+    let (answer, response) = try await URLSession.shared.data(for: request)
+    guard (response as? HTTPURLResponse)?.statusCode == 200 else {
+      throw Failure(what: "admin \(path): \(String(decoding: answer, as: UTF8.self))")
+    }
+    return answer
+  }
+}
+
+package struct Failure: Error {
+  package let what: String
+
+  package init(what: String) {
+    self.what = what
+  }
+}
+
+// Not `terminate()`: a child inherits the signal mask of the thread that starts it, and Dispatch's threads on Linux mask
+// SIGTERM. Foundation reaps it; waiting here would block a thread of Swift's pool.
+private func end(_ process: Process) {
+  if process.isRunning { kill(process.processIdentifier, SIGKILL) }
+}
+
+/// Lines of a pipe, as they come.
+private struct LineReader {
+  private let handle: FileHandle
+  private var rest = Data()
+
+  init(_ handle: FileHandle) {
+    self.handle = handle
+  }
+
+  mutating func next() -> String? {
+    while true {
+      if let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
+        defer { rest = Data(rest[(end + 1)...]) }
+        return String(decoding: rest[..<end], as: UTF8.self)
+      }
+      let more = handle.availableData
+      guard !more.isEmpty else { return nil }
+      rest += more
+    }
+  }
+}

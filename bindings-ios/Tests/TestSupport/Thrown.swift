@@ -1,0 +1,12 @@
+import Larder
+
+/// The error that a call throws. Throws itself, so that a test fails, if it throws none, or another than ours.
+package func thrown<T>(_ call: () async throws -> T) async throws -> LarderError {
+  let result: T
+  do {
+    result = try await call()
+  } catch let error as LarderError {
+    return error
+  }
+  throw Failure(what: "it should have thrown, but gave \(result)")
+}
