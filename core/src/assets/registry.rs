@@ -54,6 +54,7 @@ impl Registry {
                 }
             },
         ));
+        network.set_state(config.network);
         let licensing = Arc::new(Licensing {
             store: Arc::clone(&store),
             vault: Vault::new(Arc::clone(&ports.storage), ports.runtime.clone(), timeouts.delegate),

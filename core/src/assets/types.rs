@@ -9,7 +9,9 @@ use tokio::runtime::Handle;
 use super::paths;
 use crate::error::{Code, Result};
 use crate::model::{AssetId, DrmScheme, KeyId, LicenseId, MediaFormat, MediaSource, Profile};
-use crate::ports::{Clock, DrmEngine, HttpClient, LocalDrmStorage, RequestAdapter, SourceUrlProvider, TokenProvider};
+use crate::ports::{
+    Clock, DrmEngine, HttpClient, LocalDrmStorage, NetworkState, RequestAdapter, SourceUrlProvider, TokenProvider,
+};
 
 /// Where and for whom a manager works: what the app said.
 #[derive(Clone, Debug)]
@@ -22,6 +24,9 @@ pub struct Config {
     pub profile: Profile,
     /// How long things may take.
     pub timeouts: Timeouts,
+    /// What is known of the network when opening begins. `Offline` keeps the work in the background off it, too: setting
+    /// the state afterwards would come too late for that.
+    pub network: NetworkState,
 }
 
 impl Config {

@@ -15,7 +15,9 @@ use larder_core::model::{
     AssetId, AssetStatus, DrmParams, DrmScheme, MediaFormat, MediaSource, Profile, Registration, RenewalPolicy,
 };
 use larder_core::net::{ClientSettings, ReqwestClient};
-use larder_core::ports::{Clock, DrmEngine, LocalDrmStorage, RequestAdapter, SourceUrlProvider, TokenProvider};
+use larder_core::ports::{
+    Clock, DrmEngine, LocalDrmStorage, NetworkState, RequestAdapter, SourceUrlProvider, TokenProvider,
+};
 use larder_core::{Cancellation, Result};
 use larder_testkit::cdm::{FairPlayDevice, ScriptedFairPlay, ScriptedWidevine, WidevineDevice};
 use larder_testkit::{ManualClock, Options, ScriptedStorage, Testkit};
@@ -81,6 +83,7 @@ impl World {
             roots: vec![Root { name: "downloads".into(), path: self.folder.path().join("downloads") }],
             profile: Profile::default(),
             timeouts: self.timeouts,
+            network: NetworkState::Unknown,
         }
     }
 

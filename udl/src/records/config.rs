@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use larder_core::assets::{Config, Root, Timeouts};
 use larder_core::model::Profile;
+use larder_core::ports::NetworkState;
 use larder_core::{Code, Error, Result};
 
 const MAX_TIMEOUT_S: u64 = 3600;
@@ -57,6 +58,7 @@ impl LarderConfig {
                 engine: timeout("engine_timeout_s", self.engine_timeout_s)?,
                 delegate: timeout("delegate_timeout_s", self.delegate_timeout_s)?,
             },
+            network: NetworkState::Unknown,
         };
         config.check()?;
         Ok(config)
