@@ -9,7 +9,7 @@ use larder_core::assets::{Config, LocalAssetsManager, Ports, Root, Timeouts};
 use larder_core::license::clearkey::ClearKeyEngine;
 use larder_core::model::{AssetId, Profile};
 use larder_core::net::{ClientSettings, ReqwestClient};
-use larder_core::ports::{Clock, NetworkState, TokenProvider};
+use larder_core::ports::{Clock, DrmEngine, NetworkState, TokenProvider};
 use larder_core::{Cancellation, Code, Error, Result};
 use tokio::runtime::{Builder, Runtime};
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -24,23 +24,34 @@ use crate::storage::FileStorage;
 pub(crate) struct Host {
     manager: LocalAssetsManager,
     clock: Arc<dyn Clock>,
+    clear_key: Arc<ClearKeyEngine>,
     interrupted: Cancellation,
     // Last, so that it outlives the manager.
     runtime: Option<Runtime>,
 }
 
+/// What a command is going to do with the store.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Ask. Needs no network, and touches none: nothing that waits for a server is sent by the way.
+    Ask,
+    /// Change something, with the network's help unless it is forbidden.
+    Change,
+}
+
 impl Host {
     /// Opens the store that the options name. It is made when missing.
-    pub(crate) fn open(global: &Global) -> Result<Self> {
+    pub(crate) fn open(global: &Global, purpose: Purpose) -> Result<Self> {
         let runtime = runtime()?;
         let data_dir = absolute(match &global.store {
             Some(path) => path.clone(),
             None => default_store()?,
         })?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let clear_key = Arc::new(ClearKeyEngine::new(Arc::clone(&clock)));
         let settings = ClientSettings { uses_environment_proxies: true, ..ClientSettings::default() };
         let ports = Ports {
-            engines: vec![Arc::new(ClearKeyEngine::new(Arc::clone(&clock)))],
+            engines: vec![Arc::clone(&clear_key) as Arc<dyn DrmEngine>],
             storage: Arc::new(FileStorage::new(data_dir.join("secrets"))),
             http: Arc::new(ReqwestClient::new(&settings, runtime.handle().clone())?),
             clock: Arc::clone(&clock),
@@ -56,12 +67,29 @@ impl Host {
             roots: roots.collect::<Result<_>>()?,
             profile: Profile::new(global.profile.as_str())?,
             timeouts: Timeouts { network: Duration::from_secs(global.timeout), ..Timeouts::default() },
+            network: match purpose {
+                Purpose::Change if !global.offline => NetworkState::Unknown,
+                _ => NetworkState::Offline,
+            },
         };
         let manager = LocalAssetsManager::open(config, ports)?;
-        manager.set_network_state(if global.offline { NetworkState::Offline } else { NetworkState::Unknown })?;
         let interrupted = Cancellation::new();
         watch_interrupt(&runtime, interrupted.clone());
-        Ok(Self { manager, clock, interrupted, runtime: Some(runtime) })
+        Ok(Self { manager, clock, clear_key, interrupted, runtime: Some(runtime) })
+    }
+
+    /// Changes something, then sends what that (or an earlier run) left for a server.
+    ///
+    /// An app lives on and lets this happen in the background. A command that ended without waiting would leave releases
+    /// half sent.
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&LocalAssetsManager) -> Result<T>) -> Result<T> {
+        let result = change(&self.manager);
+        match self.manager.settle() {
+            Ok(done) => tracing::debug!(released = done.released, pending = done.pending, "settled"),
+            // What cannot be sent waits for the next run, and the status says so.
+            Err(error) => tracing::info!(code = %error.code(), "settling waits"),
+        }
+        result
     }
 
     /// The open manager.
@@ -72,6 +100,11 @@ impl Host {
     /// Raised by the first Ctrl-C: the call then ends at its next step, with nothing half done.
     pub(crate) fn interrupted(&self) -> &Cancellation {
         &self.interrupted
+    }
+
+    /// The engine, as a software player has it: it tells the keys of a handle.
+    pub(crate) fn clear_key(&self) -> &ClearKeyEngine {
+        &self.clear_key
     }
 
     /// The time as the manager sees it.

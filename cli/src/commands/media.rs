@@ -1,4 +1,4 @@
-//! `init-data` and `keys-check`: what media asks for, and whether what is stored fits.
+//! `init-data`: what media asks for.
 
 use std::fmt::Write as _;
 
@@ -48,8 +48,4 @@ fn describe(found: &Found, lines: &mut String) {
     if found.tracks.is_empty() {
         let _ = writeln!(lines, "  for all tracks");
     }
-}
-
-pub(super) fn keys_check(_args: &crate::args::Asset, _host: &crate::host::Host, _output: &Output) -> Result<Answer> {
-    Err(Error::new(Code::Internal, "not implemented yet"))
 }

@@ -6,9 +6,11 @@
 //! | [`status`] | `status`, `list`, `url`, `metadata`, `played` |
 //! | [`refresh`] | `refresh`, `renew-all` |
 //! | [`unregister`] | `unregister`, `settle` |
-//! | [`media`] | `init-data`, `keys-check` |
+//! | [`media`] | `init-data` |
+//! | [`keys`] | `keys-check` |
 //! | [`testkit`] | `testkit …` |
 
+mod keys;
 mod media;
 mod refresh;
 mod register;
@@ -23,27 +25,28 @@ use larder_core::{Code, Error, Result};
 
 use crate::Answer;
 use crate::args::{Command, CommandLine};
-use crate::host::Host;
+use crate::host::{Host, Purpose};
 use crate::output::Output;
 
 /// Does what was asked.
 pub(crate) fn run(line: &CommandLine, output: &Output) -> Result<Answer> {
     // Opened where it is needed: `init-data` and `testkit` leave no store behind.
-    let open = || Host::open(&line.global);
+    let to_ask = || Host::open(&line.global, Purpose::Ask);
+    let to_change = || Host::open(&line.global, Purpose::Change);
     match &line.command {
-        Command::Register(args) => register::register(args, &open()?, output),
-        Command::Status(args) => status::status(args, &open()?, output),
-        Command::List(args) => status::list(args, &open()?, output),
-        Command::Url(args) => status::url(args, &open()?, output),
-        Command::Refresh(args) => refresh::refresh(args, &open()?, output),
-        Command::RenewAll(args) => refresh::renew_all(args, &open()?, output),
-        Command::Unregister(args) => unregister::unregister(args, &open()?, output),
-        Command::Settle => unregister::settle(&open()?, output),
-        Command::Played(args) => status::played(args, &open()?, output),
-        Command::Metadata(args) => status::metadata(args, &open()?, output),
+        Command::Register(args) => register::register(args, &to_change()?, output),
+        Command::Status(args) => status::status(args, &to_ask()?, output),
+        Command::List(args) => status::list(args, &to_ask()?, output),
+        Command::Url(args) => status::url(args, line.global.offline, &to_ask()?, output),
+        Command::Refresh(args) => refresh::refresh(args, &to_change()?, output),
+        Command::RenewAll(args) => refresh::renew_all(args, &to_change()?, output),
+        Command::Unregister(args) => unregister::unregister(args, &to_change()?, output),
+        Command::Settle => unregister::settle(&to_change()?, output),
+        Command::Played(args) => status::played(args, &to_ask()?, output),
+        Command::Metadata(args) => status::metadata(args, &to_ask()?, output),
         Command::InitData(args) => media::init_data(args, output),
-        Command::KeysCheck(args) => media::keys_check(args, &open()?, output),
-        Command::Diagnostics => diagnostics(&open()?, output),
+        Command::KeysCheck(args) => keys::keys_check(args, &to_ask()?, output),
+        Command::Diagnostics => diagnostics(&to_ask()?, output),
         Command::Testkit(args) => testkit::run(args, &line.global, output),
     }
 }

@@ -20,8 +20,10 @@ pub(super) fn refresh(args: &Refresh, host: &Host, output: &Output) -> Result<An
         metadata: args.metadata.as_ref().map(|path| source::read_file("the metadata", path)).transpose()?,
     };
     let busy = output.busy("refreshing");
-    let status = host.manager().refresh(&id, change, host.interrupted())?;
+    host.change(|manager| manager.refresh(&id, change, host.interrupted()))?;
     drop(busy);
+    // As it is after the old licence was released.
+    let status = host.manager().status(&id)?;
     let expires = names::expiry_sentence(status.expires, status.checked_at_ms);
     output.note(&format!("refreshed {id}: {expires}"));
     if status.pending_releases > 0 {
@@ -34,7 +36,7 @@ pub(super) fn refresh(args: &Refresh, host: &Host, output: &Output) -> Result<An
 /// One failure does not stop the rest, but shows in the exit status.
 pub(super) fn renew_all(args: &RenewAll, host: &Host, output: &Output) -> Result<Answer> {
     let busy = output.busy("renewing");
-    let renewals = host.manager().renew_all(args.within, host.interrupted())?;
+    let renewals = host.change(|manager| manager.renew_all(args.within, host.interrupted()))?;
     drop(busy);
     for Renewal { asset_id, error } in &renewals {
         match error {

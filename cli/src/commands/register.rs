@@ -24,7 +24,7 @@ pub(super) fn register(args: &Register, host: &Host, output: &Output) -> Result<
         metadata: args.metadata.as_ref().map(|path| source::read_file("the metadata", path)).transpose()?,
     };
     let busy = output.busy("registering");
-    let status = host.manager().register(registration, host.interrupted())?;
+    let status = host.change(|manager| manager.register(registration, host.interrupted()))?;
     drop(busy);
     let licenses = match status.licenses.len() {
         0 => "no licence needed".to_owned(),

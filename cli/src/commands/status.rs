@@ -86,11 +86,13 @@ fn list_line(asset: &AssetInfo, lines: &mut String) {
     let _ = writeln!(lines, "{}\t{}\t{protection}\t{path:?}", asset.asset_id, asset.format);
 }
 
-pub(super) fn url(args: &Url, host: &Host, output: &Output) -> Result<Answer> {
+pub(super) fn url(args: &Url, is_offline: bool, host: &Host, output: &Output) -> Result<Answer> {
     let manager = host.manager();
+    // The manager is opened offline for a question; whether the user is, is said by --offline.
     let mode = match args.prefer_local {
         Prefer::Always => SourceUrlMode::LocalAlways,
-        Prefer::WhenOffline => SourceUrlMode::LocalWhenOffline,
+        Prefer::WhenOffline if is_offline => SourceUrlMode::LocalWhenOffline,
+        Prefer::WhenOffline => SourceUrlMode::Off,
     };
     manager.set_source_url_mode(mode, SourceUrlOrder::RegistryFirst)?;
     let mut local = manager.source_url(&args.id, args.current.as_deref())?;

@@ -2,8 +2,11 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::future::poll_fn;
 use std::io::{self, BufRead as _};
 use std::path::{Component, Path};
+use std::pin::pin;
+use std::task::Poll;
 
 use larder_core::error::Quoted;
 use larder_core::net::{ClientSettings, ReqwestClient, check_url};
@@ -43,16 +46,23 @@ fn serve(args: &Serve, output: &Output) -> Result<Answer> {
     let options = Options { port: args.port, admin_port: args.admin_port, media_root };
     let kit = Testkit::start(options)
         .map_err(|cause| Error::new(Code::InvalidArgument, format!("cannot serve: {cause}")).caused_by(cause))?;
-    let (url, admin_url) = (kit.base_url(), kit.admin_url());
-    output.note(&format!("serving at {url}, admin at {admin_url}; Ctrl-C ends it"));
-    output.data(&json!({ "url": url, "admin_url": admin_url }), |lines| {
-        if args.print_url {
-            let _ = writeln!(lines, "{url}\n{admin_url}");
-        }
+    host::runtime()?.block_on(async {
+        let mut interrupt = pin!(tokio::signal::ctrl_c());
+        // Whoever reads the URLs may interrupt at once: listen first.
+        poll_fn(|context| {
+            let _ = interrupt.as_mut().poll(context);
+            Poll::Ready(())
+        })
+        .await;
+        let (url, admin_url) = (kit.base_url(), kit.admin_url());
+        output.note(&format!("serving at {url}, admin at {admin_url}; Ctrl-C ends it"));
+        output.data(&json!({ "url": url, "admin_url": admin_url }), |lines| {
+            if args.print_url {
+                let _ = writeln!(lines, "{url}\n{admin_url}");
+            }
+        })?;
+        interrupt.await.map_err(|cause| Error::new(Code::Internal, "cannot wait for Ctrl-C").caused_by(cause))
     })?;
-    host::runtime()?
-        .block_on(tokio::signal::ctrl_c())
-        .map_err(|cause| Error::new(Code::Internal, "cannot wait for Ctrl-C").caused_by(cause))?;
     Ok(Answer::Yes)
 }
 

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use larder_core::Result;
+use larder_core::assets::LocalAssetsManager;
 use larder_core::model::AssetId;
 use serde_json::json;
 
@@ -15,14 +16,15 @@ use crate::shapes::{SettlementShape, UnregisteredShape};
 pub(super) fn unregister(args: &Unregister, host: &Host, output: &Output) -> Result<Answer> {
     let busy = output.busy("unregistering");
     let Some(id) = &args.id else {
-        let removed = host.manager().remove_all()?;
+        let removed = host.change(LocalAssetsManager::remove_all)?;
         drop(busy);
         output.note(&format!("unregistered {removed} assets"));
         output.data(&json!({ "removed": removed }), |_| {})?;
         return Ok(Answer::Yes);
     };
     let id = AssetId::new(id.as_str())?;
-    let done = host.manager().unregister(&id)?;
+    let mut done = host.change(|manager| manager.unregister(&id))?;
+    done.pending_releases = host.manager().status(&id)?.pending_releases;
     drop(busy);
     match (done.was_registered, done.pending_releases) {
         (false, _) => output.note(&format!("{id} was not registered")),
