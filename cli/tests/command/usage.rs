@@ -1,0 +1,116 @@
+//! Help, mistakes on the command line, and where output goes.
+
+use std::fs::File;
+use std::process::Stdio;
+
+use crate::larder::{Home, media};
+
+const COMMANDS: [&[&str]; 21] = [
+    &["register"],
+    &["status"],
+    &["list"],
+    &["url"],
+    &["refresh"],
+    &["renew-all"],
+    &["unregister"],
+    &["settle"],
+    &["played"],
+    &["metadata"],
+    &["init-data"],
+    &["keys-check"],
+    &["diagnostics"],
+    &["testkit", "serve"],
+    &["testkit", "book"],
+    &["testkit", "counts"],
+    &["testkit", "requests"],
+    &["testkit", "faults"],
+    &["testkit", "reset"],
+    &["testkit", "stop"],
+    &["testkit", "fetch"],
+];
+
+#[test]
+fn every_command_has_help_with_an_example_on_standard_output() {
+    let home = Home::new();
+    for command in COMMANDS {
+        let ran = home.run(command.iter().chain(&["--help"])).ends_with(0);
+        assert!(ran.stdout.contains("Example:\n") && ran.stderr.is_empty(), "{ran:?}");
+    }
+    home.run(["--version"]).ends_with(0);
+    let ran = home.run(["--help"]).ends_with(0);
+    for command in COMMANDS {
+        assert!(ran.stdout.contains(&format!("\n  {}", command[0])), "{command:?} is not in the help");
+    }
+    assert!(!home.store().exists());
+}
+
+#[test]
+fn a_line_that_is_not_understood_ends_with_2_and_prints_nothing_as_data() {
+    let home = Home::new();
+    let lines: [&[&str]; 14] = [
+        &[],
+        &["frobnicate"],
+        &["status", "--frobnicate"],
+        &["register"],
+        &["register", "/films/a"],
+        &["register", "/films/a", "--id"],
+        &["renew-all"],
+        &["renew-all", "--within", "soon"],
+        &["unregister"],
+        &["unregister", "a", "--all"],
+        &["--root", "downloads", "list"],
+        &["--timeout", "0", "list"],
+        &["testkit"],
+        &["testkit", "book"],
+    ];
+    for line in lines {
+        let ran = home.run(line).ends_with(2);
+        assert!(ran.stdout.is_empty() && !ran.stderr.is_empty(), "{ran:?}");
+    }
+    assert!(!home.store().exists(), "a mistake leaves no store");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let home = Home::new();
+    let mut command = home.command();
+    command.args(["init-data", "--json"]).arg(media("dash-cenc"));
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stderr), (Some(0), Vec::new()));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_behind_standard_output_is_an_error() {
+    let home = Home::new();
+    let mut command = home.command();
+    command.args(["init-data", "--json"]).arg(media("dash-cenc"));
+    let output = command.stdout(File::options().write(true).open("/dev/full").unwrap()).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("DISK_FULL"), "{stderr}");
+}
+
+#[test]
+fn one_field_is_printed_bare() {
+    let home = Home::new();
+    let ran = home.run(["status", "nobody", "--field", "why"]).ends_with(1);
+    assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("not-registered\n", ""));
+    home.run(["status", "nobody", "--field", "licenses.0.state"]).ends_with(2);
+}
+
+#[test]
+fn a_store_may_lie_anywhere_and_two_do_not_meet() {
+    let home = Home::new();
+    let clear = media("cmaf-clear/manifest.mpd");
+    let register = |store: &str| {
+        let line = ["--store", store, "register", clear.to_str().unwrap(), "--id", "film"].map(str::to_owned);
+        home.run(line).ends_with(0);
+    };
+    register("one");
+    assert_eq!(home.json(["--store", "one", "list"]).1.as_array().unwrap().len(), 1);
+    assert_eq!(home.json(["--store", "two", "list"]).1.as_array().unwrap().len(), 0);
+    assert_eq!(home.json(["--store", "one", "--profile", "eve", "list"]).1.as_array().unwrap().len(), 0);
+}
