@@ -1,6 +1,11 @@
 //! The app's code in an exchange: token providers and request adapters, good, failing, hanging.
 
-#![allow(clippy::unwrap_used, reason = "the lint knows test functions, not what they call")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "the lints know test functions, not what they call"
+)]
 
 mod servers;
 

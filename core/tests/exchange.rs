@@ -1,6 +1,11 @@
 //! An exchange against licence servers: formats, offline mode, cancellation.
 
-#![allow(clippy::unwrap_used, reason = "the lint knows test functions, not what they call")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "the lints know test functions, not what they call"
+)]
 
 mod servers;
 
@@ -8,12 +13,9 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use larder_core::license::exchange::{Exchange, check_params};
-use larder_core::model::{AssetId, DrmParams, DrmScheme, LicenseWire};
-use larder_core::ports::{
-    AdaptedRequest, AdaptedResponse, ExchangeKind, ExchangeMessage, LicenseExchange as _, NetworkState, ParsedResponse,
-    RequestAdapter, TokenProvider,
-};
-use larder_core::{Code, Error, Result};
+use larder_core::model::{DrmParams, DrmScheme, LicenseWire};
+use larder_core::ports::{ExchangeKind, ExchangeMessage, LicenseExchange as _, NetworkState};
+use larder_core::{Code, Error};
 use larder_testkit::{Action, Policy, RequestKind, Rule};
 use serde_json::json;
 use servers::{World, challenge, impatient, key_request, license_message, message, opened, whole_text};

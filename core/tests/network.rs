@@ -1,6 +1,11 @@
 //! The client and the network around it, on real sockets: TLS, limits, threads, server time.
 
-#![allow(clippy::unwrap_used, reason = "the lint knows test functions, not what they call")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "the lints know test functions, not what they call"
+)]
 
 mod servers;
 

@@ -3,7 +3,12 @@
 //! Every secret of this run has a marker. All of it goes wrong in every way, everything is logged at the finest level,
 //! by our dependencies too, and no marker may be found.
 
-#![allow(clippy::unwrap_used, reason = "the lint knows test functions, not what they call")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "the lints know test functions, not what they call"
+)]
 
 mod servers;
 

@@ -1,7 +1,12 @@
 //! Servers on loopback and exchanges with them.
 
 #![allow(dead_code, reason = "each test file uses its part")]
-#![allow(clippy::unwrap_used, reason = "the lint knows test functions, not what they call")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "the lints know test functions, not what they call"
+)]
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
