@@ -173,7 +173,7 @@ fn transport_streams_under_aes_128_decrypt_with_the_right_key_and_iv_only() {
 
         // The next segment's IV differs in a bit or two, and so does what comes out.
         assert!(verify_ts(&audio, &key, &(number + 1).to_be_bytes()).is_err());
-        for seed in 1..=200 {
+        for seed in 1..=40 {
             let mut random = Random(seed);
             let wrong: [u8; 16] = std::array::from_fn(|_| random.byte());
             let error = verify_ts(&video, &wrong, &stated.to_be_bytes()).unwrap_err();

@@ -4,9 +4,23 @@
 //!
 //! | path | what |
 //! |---|---|
-//! | `POST /clearkey/license` | [`clearkey`]: W3C Encrypted Media Extensions, 9.1: licence, renewal, release |
-//! | `POST /widevine/license`, `/widevine/provision` | [`widevine`]: raw challenge, raw answer |
-//! | `POST /fairplay/{udrm,plain,base64,form}`, `GET /fairplay/certificate` | [`fairplay`]: four envelopes around SPC and CKC |
+//! | `POST /clearkey/license` | W3C Encrypted Media Extensions, 9.1: licence, renewal, release |
+//! | `POST /widevine/license` | raw challenge, raw answer |
+//! | `POST /widevine/provision?signedRequest=…` | provisioning of a device; the body stays empty |
+//! | `POST /fairplay/udrm`, `/plain`, `/base64`, `/form` | four envelopes around SPC and CKC |
+//! | `GET /fairplay/certificate` | the application certificate |
+//!
+//! A licence URL may say `asset=` (for the book) and terms of its own (see [`Policy`](crate::Policy)).
+//!
+//! The messages of a scripted CDM, for one written in another language: four bytes, then JSON (`?`: may be absent).
+//!
+//! | message | bytes | members |
+//! |---|---|---|
+//! | Widevine's challenge | `WVC\x01` | `op` (`license`, `renewal`, `release`), `kids` (hexadecimal), `license_id`?, `device` (from provisioning; empty is refused), `nonce` (a number) |
+//! | its answer | `WVL\x01` | `license_id`, `kids`, `duration_s`? (absent: for ever), `playback_s`?, `persist`, `renewable`, `nonce` (the challenge's), `released` |
+//! | provisioning's answer | `WVP\x01` | `device` |
+//! | SPC | `SPC\x01` | `op` (`license`, `release`), `content_id`, `certificate_sha256` (hexadecimal), `persist`, `license_id`? (with `license`: a renewal) |
+//! | CKC | `CKC\x01` | `license_id`, `content_id`, `storage_s`?, `playback_s`?, `persist`, `released` |
 
 pub(crate) mod clearkey;
 pub(crate) mod fairplay;
