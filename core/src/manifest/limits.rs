@@ -27,9 +27,9 @@ pub const MAX_XML_DEPTH: usize = 64;
 /// below 300.
 pub const MAX_MEDIA_PLAYLISTS: usize = 2_000;
 
-/// Tags and URIs of one playlist: 24 hours in segments of one second with four tags each. The reader of playlists keeps
-/// about half a kilobyte for each.
-pub const MAX_PLAYLIST_LINES: usize = 450_000;
+/// Segments, byte ranges and init segments of one playlist: 24 hours in segments of one second, each a byte range, are
+/// 172,800 lines. m3u8-rs keeps about half a kilobyte for each.
+pub const MAX_PLAYLIST_LINES: usize = 250_000;
 
 /// Periods, adaptation sets and representations of one MPD.
 pub const MAX_LEVELS: usize = 60_000;

@@ -38,7 +38,7 @@ pub struct InsidePath {
 pub struct Part {
     /// Where the file is.
     pub place: Place,
-    /// The reference, for messages.
+    /// The reference as [`public_name`] gives it, for messages.
     pub name: String,
     /// Which bytes of the file, if it is a part.
     pub range: Option<Range<u64>>,

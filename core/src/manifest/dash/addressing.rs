@@ -2,6 +2,7 @@
 //! `SegmentBase`, or nothing but a `BaseURL`, each inherited attribute by attribute.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -9,11 +10,11 @@ use quick_xml::events::BytesStart;
 
 use crate::error::Result;
 use crate::manifest::limits::MAX_REFERENCE_BYTES;
-use crate::manifest::reference::{Part, Place};
+use crate::manifest::reference::{Part, Place, public_name};
 use crate::manifest::xml::for_each_attribute;
 
 /// What one level says; a level below inherits what it does not say itself.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Addressing {
     initialization: Option<Rc<str>>,
     media: Option<Rc<str>>,
@@ -30,7 +31,7 @@ pub(super) struct Addressing {
 }
 
 /// One `S`: a run of segments of one duration.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(super) struct Run {
     start: Option<u64>,
     duration: u64,
@@ -39,7 +40,7 @@ pub(super) struct Run {
 }
 
 /// One `SegmentURL`.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct ListedSegment {
     media: Option<String>,
     range: Option<Range<u64>>,
@@ -126,7 +127,7 @@ impl Addressing {
 }
 
 /// The files of one Representation.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Files {
     pub(super) base: Place,
     pub(super) base_name: Rc<str>,
@@ -136,6 +137,13 @@ pub struct Files {
     pub(super) id: Rc<str>,
     pub(super) bandwidth: Rc<str>,
     pub(super) period_s: Option<f64>,
+}
+
+/// Without templates, which may be signed.
+impl fmt::Debug for Files {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Files").field("base", &self.base).field("id", &self.id).finish_non_exhaustive()
+    }
 }
 
 impl Files {
@@ -173,7 +181,7 @@ impl Files {
     }
 
     fn part(&self, reference: &str, range: Option<Range<u64>>) -> Part {
-        Part { place: self.base.join(reference), name: reference.to_owned(), range }
+        Part { place: self.base.join(reference), name: public_name(reference), range }
     }
 
     fn whole(&self, range: Option<Range<u64>>) -> Option<Part> {

@@ -9,6 +9,7 @@ use super::addressing::{Addressing, seconds};
 use crate::error::{Code, Error, Result};
 use crate::manifest::hls::keys::decode_base64;
 use crate::manifest::limits::{MAX_KEY_LINKS, MAX_KEY_TAGS, MAX_LEVELS, MAX_REFERENCE_BYTES, MAX_SEGMENT_ENTRIES};
+use crate::manifest::reference::public_name;
 use crate::manifest::xml::{Xml, for_each_attribute, local_name, resolve};
 use crate::model::{DrmScheme, KeyId};
 
@@ -49,7 +50,7 @@ impl std::fmt::Debug for ContentProtection {
 const LEVELS: [&str; 4] = ["MPD", "Period", "AdaptationSet", "Representation"];
 
 /// What one level says.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Level {
     pub(super) id: Option<String>,
     pub(super) mime: Option<String>,
@@ -187,7 +188,7 @@ impl LevelReader {
         const MAX_LINKS: usize = 100;
         for_each_attribute(element, &mut |name, value| {
             if name == "href" && !value.starts_with("urn:") && self.linked.len() < MAX_LINKS {
-                self.linked.push(value.chars().take(MAX_REFERENCE_BYTES).collect());
+                self.linked.push(public_name(&value).chars().take(MAX_REFERENCE_BYTES).collect());
             }
         })
     }

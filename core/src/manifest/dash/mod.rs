@@ -25,7 +25,7 @@ pub struct Mpd {
     pub protection: Vec<ContentProtection>,
     /// The periods.
     pub periods: Vec<Period>,
-    /// References that are followed for whole elements (`xlink:href`); they were not.
+    /// Names of references that stand for whole elements (`xlink:href`); they were not followed.
     pub linked: Vec<String>,
 }
 

@@ -173,7 +173,19 @@ fn what_is_no_mpd_is_refused() {
 #[test]
 fn elements_that_are_elsewhere_are_told() {
     let document = r#"<MPD xmlns:xlink="x"><Period xlink:href="https://host/p.xml?t=1"/><Period xlink:href="urn:mpeg:dash:resolve-to-zero:2013"/></MPD>"#;
-    assert_eq!(read_text(document).unwrap().linked, ["https://host/p.xml?t=1"]);
+    assert_eq!(read_text(document).unwrap().linked, ["https://host/p.xml"]);
+}
+
+#[test]
+fn debug_shows_no_query_and_no_box() {
+    let document = mpd(
+        r#"<BaseURL>a/?secret</BaseURL><Period><AdaptationSet><ContentProtection schemeIdUri="x"><pssh>AQID</pssh><Laurl>https://l/?secret</Laurl></ContentProtection>
+        <Representation id="r"><SegmentTemplate initialization="i.mp4?secret" media="$Number$.m4s?secret"/></Representation></AdaptationSet></Period>"#,
+    );
+    let read = read_text(&document).unwrap();
+    let part = first(&document).files.init();
+    let shown = format!("{read:?} {part:?}");
+    assert!(shown.contains("\"r\"") && shown.contains("i.mp4") && !shown.contains("secret"), "{shown}");
 }
 
 #[test]

@@ -6,7 +6,8 @@ mod attributes;
 pub mod keys;
 mod tidy;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::ops::Range;
 
 use m3u8_rs::{AlternativeMediaType, parse_master_playlist, parse_media_playlist};
@@ -14,6 +15,7 @@ use m3u8_rs::{AlternativeMediaType, parse_master_playlist, parse_media_playlist}
 pub use keys::{KeyFormat, KeyTag, Method};
 pub use tidy::Variables;
 
+use super::reference::public_name;
 use super::text;
 use crate::error::{Code, Error, Result};
 use crate::model::TrackKind;
@@ -28,7 +30,7 @@ pub enum Playlist {
 }
 
 /// A multivariant playlist.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Multivariant {
     /// The media playlists that it names, once each, by their references.
     pub renditions: Vec<Rendition>,
@@ -40,13 +42,32 @@ pub struct Multivariant {
     pub malformed_tags: BTreeSet<&'static str>,
 }
 
+/// Without the variables' values, which may be tokens.
+impl fmt::Debug for Multivariant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Multivariant")
+            .field("renditions", &self.renditions)
+            .field("keys", &self.keys)
+            .field("variables", &self.variables.len())
+            .field("malformed_tags", &self.malformed_tags)
+            .finish()
+    }
+}
+
 /// A media playlist that a multivariant playlist names.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Rendition {
     /// What it is, by its tag and codecs.
     pub kind: TrackKind,
     /// Its reference.
     pub uri: String,
+}
+
+/// Without the query, which may be signed.
+impl fmt::Debug for Rendition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:?}", self.kind.as_str(), public_name(&self.uri))
+    }
 }
 
 /// A media playlist.
@@ -63,12 +84,19 @@ pub struct Media {
 }
 
 /// A file that a playlist names, or a part of it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Source {
     /// Its reference.
     pub uri: String,
     /// Where in the file, if it is a part: first byte and length.
     pub bytes: Option<(u64, u64)>,
+}
+
+/// Without the query, which may be signed.
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} {:?}", public_name(&self.uri), self.bytes)
+    }
 }
 
 impl Source {
@@ -119,9 +147,8 @@ fn multivariant(tidied: tidy::Tidied) -> Result<Multivariant> {
         };
         Some(Rendition { kind, uri: media.uri? })
     });
-    // A playlist that is a rendition and a variant, too, is what the rendition says. References sort first, so that one
-    // playlist is one entry.
-    let mut by_uri = std::collections::BTreeMap::new();
+    // A playlist that is a rendition and a variant, too, is one entry, of the kind that the rendition says.
+    let mut by_uri = BTreeMap::new();
     for rendition in variants.chain(renditions).filter(|rendition| !rendition.uri.is_empty()) {
         by_uri
             .entry(rendition.uri)

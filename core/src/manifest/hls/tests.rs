@@ -110,6 +110,17 @@ fn variables_cannot_grow_a_line_without_bound() {
 }
 
 #[test]
+fn debug_shows_no_query_no_key_uri_and_no_variable() {
+    let top = multivariant(
+        "#EXTM3U\n#EXT-X-DEFINE:NAME=\"t\",VALUE=\"secret\"\n#EXT-X-SESSION-KEY:METHOD=SAMPLE-AES,URI=\"skd://secret\"\n\
+         #EXT-X-STREAM-INF:BANDWIDTH=1\nv.m3u8?{$t}\n",
+    );
+    let low = media("#EXTM3U\n#EXT-X-MAP:URI=\"i.mp4?secret\"\n#EXTINF:4,\n1.m4s?secret\n");
+    let shown = format!("{top:?} {low:?}");
+    assert!(shown.contains("v.m3u8") && shown.contains("1.m4s") && !shown.contains("secret"), "{shown}");
+}
+
+#[test]
 fn what_is_no_playlist_is_refused() {
     for (text, code) in [
         ("", Code::ManifestInvalid),

@@ -85,12 +85,8 @@ impl Tidied {
                 self.has_multivariant_tag = true;
                 Ok(())
             }
-            "INF" => {
-                self.has_media_tag = true;
-                // The duration only; it is not needed, but a segment is not read without its tag.
-                self.push("#EXTINF:0,")
-            }
-            "-X-TARGETDURATION" => {
+            // Durations are not needed, and m3u8-rs reads a segment without its tag, too.
+            "INF" | "-X-TARGETDURATION" => {
                 self.has_media_tag = true;
                 Ok(())
             }

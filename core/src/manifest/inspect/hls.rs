@@ -12,7 +12,7 @@ use crate::manifest::limits::{MAX_MANIFEST_BYTES, MAX_MEDIA_PLAYLISTS};
 use crate::manifest::local::{self, Absent};
 use crate::manifest::mp4::Mp4Facts;
 use crate::manifest::protection::{IssueKind, KeyFileState, Protection, absent_issue, track};
-use crate::manifest::reference::{Part, Place};
+use crate::manifest::reference::{Part, Place, public_name};
 use crate::model::{DrmScheme, TrackKind};
 
 pub(super) fn inspect(manifest: &Path, scanner: &mut Scanner) -> Result<Protection> {
@@ -275,7 +275,7 @@ impl Keys {
 }
 
 fn part(place: &Place, source: &Source) -> Part {
-    Part { place: place.join(&source.uri), name: source.uri.clone(), range: source.range() }
+    Part { place: place.join(&source.uri), name: public_name(&source.uri), range: source.range() }
 }
 
 /// The init segment knows better what a playlist is, if it holds one track.
