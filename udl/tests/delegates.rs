@@ -1,5 +1,7 @@
 //! Code that is not ours: it throws, panics, hangs, calls back. Each has its error, nothing is half done.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests; clippy only knows so inside #[test]")]
+
 mod support;
 
 use std::sync::atomic::{AtomicU32, Ordering};

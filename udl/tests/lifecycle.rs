@@ -1,5 +1,7 @@
 //! Opening, closing, and what lies between.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests; clippy only knows so inside #[test]")]
+
 mod support;
 
 use std::sync::Arc;

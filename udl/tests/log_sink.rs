@@ -1,5 +1,7 @@
 //! The app's log sink. One test, because the sink is the process's.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests; clippy only knows so inside #[test]")]
+
 mod support;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
