@@ -36,8 +36,8 @@ pub use larder_core::assets::{SourceUrlMode, SourceUrlOrder};
 pub use larder_core::compat::PlayKitStatus;
 pub use larder_core::model::license::ReleaseOutcome;
 pub use larder_core::model::{
-    Coverage, DrmParams, DrmScheme, InitDataTrack, LicenseState, LicenseWire, MediaEntry, MediaFormat, MediaPresence,
-    MediaSource, RenewalPolicy, SecurityLevel, TrackKind, Warning as AssetWarning, Why,
+    Coverage, DrmParams, DrmScheme, InitDataTrack, LicenseState, LicenseWire, MediaFormat, MediaPresence,
+    RenewalPolicy, SecurityLevel, TrackKind, Warning as AssetWarning, Why,
 };
 pub use larder_core::ports::{ExchangeKind, ExchangeMessage, NetworkState};
 
@@ -53,7 +53,8 @@ pub use manager::FfiManager;
 pub use records::{
     AssetInfo, AssetStatus, ExchangeAnswer, Expiry, GrantedHandle, HttpHeader, InitData, KeyRequest, LarderConfig,
     LicenseGrant, LicenseRequest, LicenseResponse, LicenseStatus, LicenseTimes, LocalLicense, LocalMediaSource,
-    OpenReport, Registration, Remaining, Renewal, Settlement, StorageRoot, StoredLicense, Unregistered,
+    MediaEntry, MediaSource, OpenReport, Registration, Remaining, Renewal, Settlement, StorageRoot, StoredLicense,
+    Unregistered,
 };
 
 uniffi::include_scaffolding!("larder");

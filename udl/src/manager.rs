@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use larder_core::assets::{LocalAssetsManager, Refresh, SourceUrlMode, SourceUrlOrder, Verify, parse_license_id};
-use larder_core::model::{AssetId, Handle, MediaSource};
+use larder_core::model::{AssetId, Handle};
 use larder_core::ports::NetworkState;
 use larder_core::{Cancellation, Code, Result as CoreResult};
 
@@ -18,8 +18,8 @@ use crate::error::{FfiError, catching};
 use crate::logging;
 use crate::opening::{Opening, closed};
 use crate::records::{
-    AssetInfo, AssetStatus, LarderConfig, LicenseTimes, LocalMediaSource, OpenReport, Registration, Renewal,
-    Settlement, Unregistered,
+    AssetInfo, AssetStatus, LarderConfig, LicenseTimes, LocalMediaSource, MediaSource, OpenReport, Registration,
+    Renewal, Settlement, Unregistered,
 };
 use crate::runtime;
 
@@ -64,7 +64,7 @@ impl FfiManager {
         cancellation: Arc<FfiCancellation>,
     ) -> Result<AssetStatus, FfiError> {
         let asset_id = AssetId::new(asset_id)?;
-        let refresh = Refresh { source, metadata };
+        let refresh = Refresh { source: source.map(TryInto::try_into).transpose()?, metadata };
         self.job(cancellation.flag(), move |core, cancel| Ok(core.refresh(&asset_id, refresh, cancel)?.into())).await
     }
 

@@ -143,3 +143,14 @@ fn many_threads_may_use_one_manager_at_once() {
     threads.into_iter().for_each(|thread| thread.join().unwrap());
     assert_eq!(manager.assets().unwrap().len(), 32);
 }
+
+#[test]
+fn a_source_that_larder_gave_cannot_be_registered() {
+    let device = Device::new();
+    let path = device.download("cmaf-clear/manifest.mpd");
+    let manager = device.manager();
+    let mut registration = clear("a", &path);
+    registration.source.is_local = true;
+    assert_eq!(code(wait(manager.register_asset(registration, uncancelled()))), "INVALID_ARGUMENT");
+    assert_eq!(manager.assets().unwrap(), []);
+}

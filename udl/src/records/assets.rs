@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use larder_core::model::{AssetId, DrmScheme, KeyId, MediaFormat, MediaSource};
+use larder_core::model::{AssetId, DrmScheme, KeyId, MediaFormat};
 use larder_core::{Error, assets, model};
 
+use super::media::MediaSource;
 use super::numbers::signed;
 
 /// What an app registers. See `larder.udl`.
@@ -27,7 +28,13 @@ impl TryFrom<Registration> for model::Registration {
 
     fn try_from(said: Registration) -> Result<Self, Error> {
         let Registration { asset_id, path, source, entry_id, metadata } = said;
-        Ok(Self { asset_id: AssetId::new(asset_id)?, entry_id, path: PathBuf::from(path), source, metadata })
+        Ok(Self {
+            asset_id: AssetId::new(asset_id)?,
+            entry_id,
+            path: PathBuf::from(path),
+            source: source.try_into()?,
+            metadata,
+        })
     }
 }
 

@@ -7,6 +7,7 @@
 mod assets;
 mod config;
 mod drm;
+mod media;
 mod numbers;
 mod status;
 
@@ -18,4 +19,5 @@ pub use drm::{
     ExchangeAnswer, GrantedHandle, HttpHeader, InitData, KeyRequest, LicenseGrant, LicenseRequest, LicenseResponse,
     LicenseTimes, Remaining, StoredLicense,
 };
+pub use media::{MediaEntry, MediaSource};
 pub use status::{AssetStatus, Expiry, LicenseStatus};

@@ -112,8 +112,8 @@ pub(crate) fn clear(asset_id: &str, path: &str) -> Registration {
 
 pub(crate) fn protected(asset_id: &str, path: &str, servers: &Testkit) -> Registration {
     let drm = vec![DrmParams::new(DrmScheme::ClearKey, servers.url("/clearkey/license"))];
-    let source =
-        MediaSource { id: "dash".into(), url: servers.url("/media/dash-cenc/manifest.mpd"), drm, format: None };
+    let url = servers.url("/media/dash-cenc/manifest.mpd");
+    let source = MediaSource { id: "dash".into(), url, drm, ..Default::default() };
     Registration { asset_id: asset_id.into(), path: path.into(), source, entry_id: None, metadata: None }
 }
 
