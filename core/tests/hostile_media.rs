@@ -329,12 +329,21 @@ fn issues_are_counted_beyond_a_hundred() {
     let text: String = (0..500).map(|n| format!("#EXT-X-STREAM-INF:BANDWIDTH=1\n{n:03}.m3u8\n")).collect();
     let found = Folder::new().with("m.m3u8", format!("#EXTM3U\n{text}")).inspect("").unwrap();
     assert_eq!(found.issues.len(), 101);
-    assert_eq!(found.issues[100].to_string(), "and \"400\" more");
+    assert_eq!(found.issues[100].to_string(), "and 400 more");
     let too_many: String = (0..3_000).map(|n| format!("#EXT-X-STREAM-INF:BANDWIDTH=1\n{n}.m3u8\n")).collect();
     assert_eq!(
         refused(Folder::new().with("m.m3u8", format!("#EXTM3U\n{too_many}")).inspect("")),
         Code::ManifestTooLarge
     );
+}
+
+#[test]
+fn more_segments_than_are_searched_is_said() {
+    let segments = "#EXTINF:1,\n#EXT-X-BYTERANGE:8@0\nv.mp4\n".repeat(50_001);
+    let text = format!("#EXTM3U\n#EXT-X-MAP:URI=\"v.mp4\"\n#EXT-X-KEY:METHOD=SAMPLE-AES,URI=\"skd://x\"\n{segments}");
+    let folder = Folder::new().with("m.m3u8", text).with("v.mp4", boxed(b"free", b""));
+    let found = soon(|| folder.inspect("m.m3u8")).unwrap();
+    assert_eq!(found.issues[0].to_string(), "only the first 50000 segments were searched for keys");
 }
 
 #[test]

@@ -4,24 +4,24 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | [`find`](mod@find) | from a path that an app registers to the file that a player opens |
-//! | [`inspect`](mod@inspect) | from that file, and what it names on disk, to how it is protected |
+//! | `find` | from a path that an app registers to the file that a player opens |
+//! | `inspect/` | from that file, and what it names on disk, to how it is protected |
 //! | [`protection`] | the answer: init data, keys per track, key files, issues |
 //! | [`hls`], [`dash`] | what playlists and MPDs say about keys, init segments and segments |
 //! | [`mp4`] | boxes of media files and init segments |
 //! | `findings` | from scattered finds to one answer |
 //! | [`pssh`] | PSSH boxes; [`widevine`] and [`playready`]: the key ids in theirs |
 //! | `xml`, `text`, `sniff`, `bytes` | XML events without DTDs; encodings; what a file is; a cursor |
-//! | [`reference`] | where a URI in a manifest points, seen from its folder |
+//! | [`mod@reference`] | where a URI in a manifest points, seen from its folder |
 //! | `local` | the small reader: the only file here that touches the disk |
 //! | [`limits`] | how much of a hostile file is read |
 
 mod bytes;
 pub mod dash;
-pub mod find;
+mod find;
 mod findings;
 pub mod hls;
-pub mod inspect;
+mod inspect;
 pub mod limits;
 mod local;
 pub mod mp4;

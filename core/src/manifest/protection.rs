@@ -131,7 +131,7 @@ impl KeyFileState {
 pub struct Issue {
     /// What is the matter.
     pub kind: IssueKind,
-    /// With what: a reference without its query, a tag, a track. Escaped and shortened; safe to log.
+    /// With what: a reference without its query, a tag, a track, in quotes; or a number. Escaped and shortened; safe to log.
     pub what: String,
 }
 
@@ -182,7 +182,7 @@ impl fmt::Display for Issue {
             IssueKind::MalformedPssh => write!(f, "a PSSH box in {what} is malformed and was skipped"),
             IssueKind::UnknownProtection => write!(f, "{what} is protected by a way that Larder does not know"),
             IssueKind::KeyIdMismatch => write!(f, "{what} needs other keys than the manifest announces"),
-            IssueKind::SegmentsNotScanned => write!(f, "not all segments were searched for keys: {what}"),
+            IssueKind::SegmentsNotScanned => write!(f, "only the first {what} segments were searched for keys"),
             IssueKind::MoreIssues => write!(f, "and {what} more"),
         }
     }

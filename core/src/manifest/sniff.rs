@@ -75,9 +75,14 @@ fn playlist(text: &str) -> Kind {
 
 /// True for the tags that only a multivariant playlist has (RFC 8216, 4.3.4).
 fn is_multivariant_tag(line: &str) -> bool {
-    ["#EXT-X-STREAM-INF:", "#EXT-X-MEDIA:", "#EXT-X-I-FRAME-STREAM-INF:", "#EXT-X-SESSION-DATA:"]
-        .iter()
-        .any(|tag| line.starts_with(tag))
+    const TAGS: [&str; 5] = [
+        "#EXT-X-STREAM-INF:",
+        "#EXT-X-MEDIA:",
+        "#EXT-X-I-FRAME-STREAM-INF:",
+        "#EXT-X-SESSION-DATA:",
+        "#EXT-X-SESSION-KEY:",
+    ];
+    TAGS.iter().any(|tag| line.starts_with(tag))
 }
 
 /// The local name of the first element, or of the document type, whichever comes first.

@@ -141,7 +141,7 @@ fn no_way(findings: &Findings) -> Error {
 fn with_count(issues: BTreeSet<Issue>, dropped: usize) -> Vec<Issue> {
     let mut issues: Vec<Issue> = issues.into_iter().collect();
     if dropped > 0 {
-        issues.push(Issue::new(IssueKind::MoreIssues, &dropped.to_string()));
+        issues.push(Issue { kind: IssueKind::MoreIssues, what: dropped.to_string() });
     }
     issues
 }

@@ -190,7 +190,15 @@ impl Findings {
 
     /// A remark.
     pub(super) fn issue(&mut self, kind: IssueKind, what: &str) {
-        let issue = Issue::new(kind, what);
+        self.note(Issue::new(kind, what));
+    }
+
+    /// More segments than are searched.
+    pub(super) fn not_scanned(&mut self, limit: usize) {
+        self.note(Issue { kind: IssueKind::SegmentsNotScanned, what: limit.to_string() });
+    }
+
+    fn note(&mut self, issue: Issue) {
         if self.issues.contains(&issue) {
             return;
         }

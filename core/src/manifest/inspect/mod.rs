@@ -1,6 +1,6 @@
 //! How local media is protected: the manifest and what it names on disk.
 //!
-//! [`dash`], [`hls`] and [`package`] go through a manifest of their kind; [`scan`] reads the media files that it names.
+//! `dash`, `hls` and `package` go through a manifest of their kind; `scan` reads the media files that it names.
 //! What they find goes to `findings`, which makes one answer of it.
 
 mod dash;

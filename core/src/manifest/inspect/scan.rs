@@ -59,7 +59,7 @@ impl Scanner {
         let mut open: Option<(Place, File)> = None;
         for segment in segments {
             if self.segments == 0 {
-                findings.issue(IssueKind::SegmentsNotScanned, &format!("only the first {MAX_SCANNED_SEGMENTS}"));
+                findings.not_scanned(MAX_SCANNED_SEGMENTS);
                 return Ok(());
             }
             self.segments -= 1;

@@ -1,7 +1,7 @@
 //! ISO base media files (ISO/IEC 14496-12): which tracks are protected, by which keys, and the PSSH boxes.
 //!
 //! The walk goes down the known path only (`moov/trak/mdia/minf/stbl/stsd`, `moof/traf`), so nested nonsense costs
-//! nothing, and it seeks over everything else: a film of gigabytes is a few reads. [`sample_entry`] looks into `stsd`.
+//! nothing, and it seeks over everything else: a film of gigabytes is a few reads. `sample_entry` looks into `stsd`.
 
 mod sample_entry;
 
