@@ -9,6 +9,11 @@ use crate::error::{Code, Error, Result};
 use crate::manifest::Protection;
 use crate::model::{DrmParams, DrmScheme, InitData, KeyId, KeyRequest};
 
+/// A device holds some two hundred licences for all of its apps together (google/ExoPlayer#11202).
+const MAX_LICENSES: usize = 64;
+/// More init data than this for one scheme is no title, and comparing all of it would take long.
+const MAX_INIT_DATA: usize = 1_000;
+
 /// The licences that an asset needs, and with which of its source's parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Plan {
@@ -65,11 +70,14 @@ fn requests(protection: &Protection, params: &DrmParams) -> Result<Vec<KeyReques
             .into_iter()
             .filter_map(|data| Some(request(data.uri.clone()?.into_bytes(), data.key_ids.clone())))
             .collect(),
-        DrmScheme::Widevine | DrmScheme::PlayReady => widest(&protection.for_scheme(params.scheme)?)
+        DrmScheme::Widevine | DrmScheme::PlayReady => widest(&protection.for_scheme(params.scheme)?)?
             .into_iter()
             .filter_map(|data| Some(request(data.pssh.clone()?, data.key_ids.clone())))
             .collect(),
     };
+    if requests.len() > MAX_LICENSES {
+        return Err(too_many(requests.len()));
+    }
     if requests.is_empty() {
         return Err(Error::new(
             Code::InitDataMissing,
@@ -86,11 +94,15 @@ fn keyids_init_data(key_ids: &[KeyId]) -> Vec<u8> {
 }
 
 /// Drops init data whose keys another one covers: each costs a round trip and a place in the CDM.
-fn widest<'a>(all: &[&'a InitData]) -> Vec<&'a InitData> {
+fn widest<'a>(all: &[&'a InitData]) -> Result<Vec<&'a InitData>> {
+    if all.len() > MAX_INIT_DATA {
+        return Err(too_many(all.len()));
+    }
     let covers = |wide: &InitData, narrow: &InitData| {
         !narrow.key_ids.is_empty() && narrow.key_ids.iter().all(|id| wide.key_ids.contains(id))
     };
-    all.iter()
+    Ok(all
+        .iter()
         .enumerate()
         .filter(|(index, data)| {
             !all.iter().enumerate().any(|(other, wide)| {
@@ -98,5 +110,100 @@ fn widest<'a>(all: &[&'a InitData]) -> Vec<&'a InitData> {
             })
         })
         .map(|(_, data)| *data)
-        .collect()
+        .collect())
+}
+
+fn too_many(count: usize) -> Error {
+    Error::new(
+        Code::ManifestTooLarge,
+        format!("the media asks for {count} licences; at most {MAX_LICENSES} are got for one title"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{InitDataTrack, TrackKind};
+
+    fn init_data(scheme: DrmScheme, pssh: u8, key_ids: &[u8]) -> InitData {
+        InitData {
+            scheme: Some(scheme),
+            system_id: None,
+            key_ids: key_ids.iter().map(|id| KeyId([*id; 16])).collect(),
+            pssh: Some(vec![pssh]),
+            uri: Some(format!("skd://{pssh}")),
+            tracks: vec![InitDataTrack { kind: TrackKind::Video, name: "v".into() }],
+        }
+    }
+
+    fn media(init_data: Vec<InitData>) -> Protection {
+        Protection {
+            is_protected: true,
+            init_data,
+            required_keys: vec![],
+            mime: "video/mp4",
+            key_files: vec![],
+            license_urls: vec![],
+            issues: vec![],
+        }
+    }
+
+    fn asked(media: &Protection, scheme: DrmScheme) -> Result<Vec<Vec<u8>>> {
+        let plan = plan(media, &[DrmParams::new(scheme, "https://host/")], &[scheme])?;
+        Ok(plan.requests.into_iter().map(|request| request.init_data).collect())
+    }
+
+    #[test]
+    fn a_box_whose_keys_another_has_is_not_asked_for() {
+        let widevine = DrmScheme::Widevine;
+        let media = media(vec![
+            init_data(widevine, 1, &[1]),
+            init_data(widevine, 2, &[1, 2]),
+            init_data(widevine, 3, &[2, 1]),
+            init_data(widevine, 4, &[]),
+            init_data(DrmScheme::PlayReady, 5, &[1, 2]),
+        ]);
+        // The second covers the first and is the same as the third; what the fourth is for is not known.
+        assert_eq!(asked(&media, widevine).unwrap(), [vec![2], vec![4]]);
+    }
+
+    #[test]
+    fn clear_key_asks_once_for_all_keys_and_fair_play_once_a_key() {
+        let media = media(vec![init_data(DrmScheme::FairPlay, 1, &[1]), init_data(DrmScheme::FairPlay, 2, &[2])]);
+        assert_eq!(asked(&media, DrmScheme::FairPlay).unwrap(), [b"skd://1".to_vec(), b"skd://2".to_vec()]);
+        let clear_key = asked(&media, DrmScheme::ClearKey).unwrap();
+        assert_eq!(clear_key.len(), 1);
+        let json = std::str::from_utf8(&clear_key[0]).unwrap().to_owned();
+        assert_eq!(json, r#"{"kids":["AQEBAQEBAQEBAQEBAQEBAQ","AgICAgICAgICAgICAgICAg"]}"#);
+    }
+
+    #[test]
+    fn a_title_that_asks_for_hundreds_of_licences_is_refused() {
+        for count in [65_u16, 5000] {
+            let many = (0..count).map(|n| InitData {
+                pssh: Some(n.to_be_bytes().to_vec()),
+                key_ids: vec![],
+                ..init_data(DrmScheme::Widevine, 0, &[])
+            });
+            let error = asked(&media(many.collect()), DrmScheme::Widevine).unwrap_err();
+            assert_eq!(error.code(), Code::ManifestTooLarge);
+        }
+    }
+
+    #[test]
+    fn the_first_scheme_that_has_an_engine_and_init_data_is_chosen() {
+        let media = media(vec![init_data(DrmScheme::Widevine, 1, &[1])]);
+        let offered = [
+            DrmParams::new(DrmScheme::PlayReady, "https://p/"),
+            DrmParams::new(DrmScheme::FairPlay, "https://f/"),
+            DrmParams::new(DrmScheme::Widevine, "https://w/"),
+        ];
+        let engines = [DrmScheme::FairPlay, DrmScheme::Widevine];
+        assert_eq!(plan(&media, &offered, &engines).unwrap().params.license_url, "https://w/");
+        assert_eq!(plan(&media, &offered, &[]).unwrap_err().code(), Code::DrmUnsupported);
+        assert_eq!(plan(&media, &[], &engines).unwrap_err().code(), Code::DrmParamsMissing);
+        let only_fair_play = plan(&media, &offered[..2], &engines).unwrap_err();
+        assert_eq!(only_fair_play.code(), Code::SessionKeyMissing);
+        assert!(only_fair_play.message().contains("EXT-X-SESSION-KEY"), "{only_fair_play}");
+    }
 }
