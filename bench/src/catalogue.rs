@@ -1,0 +1,255 @@
+//! A store of many assets, each protected and with its licence, and managers over it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use larder_core::Result;
+use larder_core::assets::{Config, LocalAssetsManager, Ports, Root, Timeouts};
+use larder_core::license::clearkey::ClearKeyEngine;
+use larder_core::model::license::{Handle, LicenseGrant, LicenseTimes, ReleaseOutcome, StoredLicense};
+use larder_core::model::{
+    AssetId, Coverage, DrmParams, DrmScheme, Expiry, InitDataTrack, KeyId, KeyRequest, LicenseId, LicenseState,
+    MediaFormat, MediaSource, Profile, SecurityLevel, TrackKind,
+};
+use larder_core::net::{ClientSettings, ReqwestClient};
+use larder_core::ports::{Clock, DrmEngine, LicenseExchange, NetworkState};
+use larder_core::store::{AssetRow, AssetState, LicenseRow, Store, StoredPath};
+use larder_testkit::ScriptedStorage;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+/// The store, and what managers over it are given.
+pub(crate) struct Catalogue {
+    folder: TempDir,
+    size: u32,
+    runtime: Runtime,
+    storage: Arc<ScriptedStorage>,
+    calls_of_the_cdm: Arc<AtomicU64>,
+}
+
+impl Catalogue {
+    /// Fills a store with so many assets. Their handles lie in the storage; no media is there.
+    pub(crate) fn new(size: u32) -> Result<Self, Box<dyn std::error::Error>> {
+        let catalogue = Self {
+            folder: tempfile::tempdir()?,
+            size,
+            runtime: tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?,
+            storage: Arc::default(),
+            calls_of_the_cdm: Arc::default(),
+        };
+        std::fs::create_dir_all(catalogue.data_dir())?;
+        let store = Store::open(&catalogue.data_dir())?.store;
+        store.write(|tx| {
+            for number in 0..size {
+                let license = license(number)?;
+                tx.insert_asset(&asset(number)?)?;
+                tx.insert_license(&license)?;
+            }
+            Ok(())
+        })?;
+        for number in 0..size {
+            larder_core::ports::LocalDrmStorage::save(
+                &*catalogue.storage,
+                &license_id(number)?.storage_key(),
+                handle(number).as_bytes(),
+            )?;
+        }
+        Ok(catalogue)
+    }
+
+    pub(crate) fn size(&self) -> u32 {
+        self.size
+    }
+
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        self.folder.path().join("store")
+    }
+
+    /// The database, for who reads it with SQL.
+    pub(crate) fn database(&self) -> PathBuf {
+        self.data_dir().join("larder.db")
+    }
+
+    /// How often the CDM was asked for something.
+    pub(crate) fn calls_of_the_cdm(&self) -> u64 {
+        self.calls_of_the_cdm.load(Ordering::SeqCst)
+    }
+
+    /// Opens a manager, offline.
+    pub(crate) fn open(&self) -> Result<LocalAssetsManager> {
+        let clock: Arc<dyn Clock> = Arc::new(WallClock);
+        let engine =
+            Counted { engine: ClearKeyEngine::new(Arc::clone(&clock)), calls: Arc::clone(&self.calls_of_the_cdm) };
+        let ports = Ports {
+            engines: vec![Arc::new(engine)],
+            storage: self.storage.clone(),
+            http: Arc::new(ReqwestClient::new(&ClientSettings::default(), self.runtime.handle().clone())?),
+            clock,
+            request_adapter: None,
+            token_provider: None,
+            source_url_provider: None,
+            runtime: self.runtime.handle().clone(),
+        };
+        let config = Config {
+            data_dir: self.data_dir(),
+            roots: vec![Root { name: "downloads".into(), path: self.folder.path().join("downloads") }],
+            profile: Profile::default(),
+            timeouts: Timeouts::default(),
+            network: NetworkState::Offline,
+        };
+        LocalAssetsManager::open(config, ports)
+    }
+}
+
+/// The id that an app has for asset number so and so.
+pub(crate) fn asset_id(number: u32) -> String {
+    format!("0_asset{number:06}")
+}
+
+fn license_id(number: u32) -> Result<LicenseId> {
+    larder_core::assets::parse_license_id(&format!("{number:032x}"))
+}
+
+fn handle(number: u32) -> Handle {
+    Handle::new(format!("handle {number}").into_bytes())
+}
+
+fn asset(number: u32) -> Result<AssetRow> {
+    let track = |kind, name: &str| InitDataTrack { kind, name: name.to_owned() };
+    Ok(AssetRow {
+        profile: Profile::default(),
+        asset_id: AssetId::new(asset_id(number))?,
+        entry_id: asset_id(number),
+        state: AssetState::Registered,
+        path: StoredPath {
+            root: Some("downloads".into()),
+            path: format!("films/{number:06}"),
+            manifest: Some("manifest.mpd".into()),
+        },
+        format: MediaFormat::Dash,
+        is_protected: true,
+        source: MediaSource {
+            id: "main".into(),
+            url: format!("https://cdn.example.com/films/{number:06}/manifest.mpd"),
+            format: Some(MediaFormat::Dash),
+            drm: vec![params()],
+        },
+        metadata: Some(vec![b'm'; 300]),
+        required_keys: vec![
+            (track(TrackKind::Video, "1"), vec![key_id(number, 0)]),
+            (track(TrackKind::Audio, "2"), vec![key_id(number, 1)]),
+        ],
+        key_files_missing: false,
+        registered_at_ms: WallClock.now_ms(),
+        updated_at_ms: WallClock.now_ms(),
+        playback_started_at_ms: None,
+    })
+}
+
+fn license(number: u32) -> Result<LicenseRow> {
+    let now_ms = WallClock.now_ms();
+    let key_ids = vec![key_id(number, 0), key_id(number, 1)];
+    Ok(LicenseRow {
+        license_id: license_id(number)?,
+        profile: Profile::default(),
+        asset_id: AssetId::new(asset_id(number))?,
+        state: LicenseState::Active,
+        request: KeyRequest {
+            scheme: DrmScheme::ClearKey,
+            init_data: vec![0; 60],
+            key_ids: key_ids.clone(),
+            mime: "video/mp4".into(),
+            certificate: None,
+            security_level: SecurityLevel::Default,
+        },
+        params: params(),
+        handle_digest: Some(handle(number).digest()),
+        held_before: None,
+        replaces: None,
+        granted_at_ms: now_ms,
+        expires: Expiry::At(now_ms + 7 * 86_400_000),
+        playback_window_s: Some(172_800),
+        coverage: Coverage::Covered,
+        key_ids: Some(key_ids),
+        release_attempts: 0,
+        next_attempt_at_ms: 0,
+        last_error: None,
+    })
+}
+
+fn params() -> DrmParams {
+    DrmParams::new(DrmScheme::ClearKey, "https://license.example.com/clearkey")
+}
+
+fn key_id(number: u32, track: u8) -> KeyId {
+    let mut bytes = [track; 16];
+    for (byte, of_number) in bytes.iter_mut().zip(number.to_be_bytes()) {
+        *byte = of_number;
+    }
+    KeyId(bytes)
+}
+
+/// The system's time.
+pub(crate) struct WallClock;
+
+impl Clock for WallClock {
+    #[allow(clippy::disallowed_methods, reason = "this is the clock port")]
+    fn now_ms(&self) -> i64 {
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    fn since_boot_ms(&self) -> Option<i64> {
+        None
+    }
+
+    fn boot_id(&self) -> Option<String> {
+        None
+    }
+}
+
+/// An engine whose calls are counted: a status asks none.
+struct Counted {
+    engine: ClearKeyEngine,
+    calls: Arc<AtomicU64>,
+}
+
+impl Counted {
+    fn engine(&self) -> &ClearKeyEngine {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        &self.engine
+    }
+}
+
+impl DrmEngine for Counted {
+    fn scheme(&self) -> DrmScheme {
+        DrmScheme::ClearKey
+    }
+
+    fn acquire(&self, request: &KeyRequest, exchange: Arc<dyn LicenseExchange>) -> Result<LicenseGrant> {
+        self.engine().acquire(request, exchange)
+    }
+
+    fn renew(
+        &self,
+        held: &StoredLicense,
+        request: &KeyRequest,
+        exchange: Arc<dyn LicenseExchange>,
+    ) -> Result<LicenseGrant> {
+        self.engine().renew(held, request, exchange)
+    }
+
+    fn inspect(&self, held: &StoredLicense) -> Result<LicenseTimes> {
+        self.engine().inspect(held)
+    }
+
+    fn release(&self, held: &StoredLicense, exchange: Arc<dyn LicenseExchange>) -> Result<ReleaseOutcome> {
+        self.engine().release(held, exchange)
+    }
+
+    fn held(&self) -> Result<Option<Vec<Handle>>> {
+        self.engine().held()
+    }
+}
