@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "the lint knows test functions, not what they call")]
 
 mod errors;
+#[cfg(unix)]
+mod walkthroughs;
 
 use std::path::PathBuf;
 
