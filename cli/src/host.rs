@@ -18,7 +18,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::args::Global;
 use crate::clock::SystemClock;
-use crate::storage::FileStorage;
+use crate::storage::{FileStorage, make_private_folder};
 
 /// An open manager and what it lives on.
 pub(crate) struct Host {
@@ -47,6 +47,8 @@ impl Host {
             Some(path) => path.clone(),
             None => default_store()?,
         })?;
+        // The database knows URLs that may be signed. What is wrong with the folder, if anything is, says the manager.
+        let _ = make_private_folder(&data_dir);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let clear_key = Arc::new(ClearKeyEngine::new(Arc::clone(&clock)));
         let settings = ClientSettings { uses_environment_proxies: true, ..ClientSettings::default() };

@@ -86,7 +86,8 @@ fn failed(what: &'static str) -> impl Fn(io::Error) -> Error {
     }
 }
 
-fn make_private_folder(folder: &Path) -> io::Result<()> {
+/// Makes a folder that its owner alone may enter, if it is not there.
+pub(crate) fn make_private_folder(folder: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

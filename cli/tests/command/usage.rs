@@ -101,6 +101,15 @@ fn one_field_is_printed_bare() {
     home.run(["status", "nobody", "--field", "licenses.0.state"]).ends_with(2);
 }
 
+#[cfg(unix)]
+#[test]
+fn a_new_store_is_its_owners_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let home = Home::new();
+    home.run(["list"]).ends_with(0);
+    assert_eq!(std::fs::metadata(home.store()).unwrap().permissions().mode() & 0o777, 0o700);
+}
+
 #[test]
 fn a_store_may_lie_anywhere_and_two_do_not_meet() {
     let home = Home::new();
