@@ -46,7 +46,6 @@ extension LocalAssetsManager {
   }
 
   /// A call that answers from memory.
-  @discardableResult
   func direct<T>(_ call: (FfiManager) throws -> T) throws -> T {
     let core = try core.get()
     return try translatingErrors { try call(core) }

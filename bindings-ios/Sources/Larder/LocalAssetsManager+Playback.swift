@@ -11,9 +11,7 @@ extension LocalAssetsManager {
   ///   expired asset still has an entry; ``status(at:)`` says why it will not play.
   @_disfavoredOverload  // LarderCompat's form, which does not throw, wins where an app imports it.
   public func createLocalMediaEntry(for id: String, localURL: URL) throws -> MediaEntry {
-    let source = try localMediaSource(at: localURL)
-    return MediaEntry(
-      id: id, sources: [MediaSource(id: source.assetId, url: source.url, format: source.format)])
+    MediaEntry(id: id, sources: [try localMediaSource(at: localURL).mediaSource])
   }
 
   /// What a player plays for an asset, and the licences it needs.
@@ -68,14 +66,17 @@ extension LocalAssetsManager {
   }
 
   /// Stores a handle that the CDM changed by itself (FairPlay's dual expiry). Durable when it returns.
-  public func licenseHandleChanged(_ licenseId: String, to handle: Data, times: LicenseTimes) throws {
+  ///
+  /// - Returns: the id under which the licence goes on.
+  @discardableResult
+  public func licenseHandleChanged(_ licenseId: String, to handle: Data, times: LicenseTimes) throws -> String {
     try direct { try $0.licenseHandleChanged(licenseId: licenseId, handle: handle, times: times) }
   }
 }
 
-extension MediaSource {
-  /// True if it lies on this device: what players and analytics look at.
-  public var isLocal: Bool { URL(string: url)?.isFileURL ?? false }
+extension LocalMediaSource {
+  /// The same as a source of a media entry: `isLocal` is true, and what its licences need is known here and not there.
+  public var mediaSource: MediaSource { MediaSource(id: assetId, url: url, format: format, isLocal: true) }
 }
 
 extension Date {

@@ -3,7 +3,7 @@
 
 extension MediaSource: CustomReflectable {
   /// Shown without the URL.
-  public var customMirror: Mirror { mirror(self, ["id": id, "format": format as Any, "drm": drm]) }
+  public var customMirror: Mirror { mirror(self, ["id": id, "format": format as Any, "drm": drm, "isLocal": isLocal]) }
 }
 
 extension DrmParams: CustomReflectable {

@@ -21,23 +21,31 @@ public protocol LocalDataStore: Sendable {
 extension LocalAssetsManager {
   /// PlayKit's function: a manager in the app's own folder with a storage of the app's own.
   public static func manager(storage: any LocalDataStore) -> LocalAssetsManager {
-    manager(storage: DataStoreAdapter(store: storage))
+    manager(storage: LocalDataStoreAdapter(storage))
   }
 }
 
-/// PlayKit's storage as Larder's: a missing value is an answer there, not an error.
-private struct DataStoreAdapter: LocalDrmStorage {
-  let store: any LocalDataStore
+/// PlayKit's storage as Larder's, for `LocalAssetsManager`'s initializer: a missing value is an answer there, not an error.
+public struct LocalDataStoreAdapter: LocalDrmStorage {
+  private let store: any LocalDataStore
 
-  func save(key: String, value: Data) throws {
+  /// The storage that keeps the values.
+  public init(_ store: any LocalDataStore) {
+    self.store = store
+  }
+
+  /// Stores a value.
+  public func save(key: String, value: Data) throws {
     try store.save(key: key, value: value)
   }
 
-  func load(key: String) throws -> Data? {
+  /// Gives a value back, `nil` if there is none.
+  public func load(key: String) throws -> Data? {
     store.exists(key: key) ? try store.load(key: key) : nil
   }
 
-  func remove(key: String) throws {
+  /// Removes a value.
+  public func remove(key: String) throws {
     guard store.exists(key: key) else { return }
     try store.remove(key: key)
   }

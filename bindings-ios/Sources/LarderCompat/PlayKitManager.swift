@@ -6,8 +6,8 @@ extension LocalAssetsManager {
   /// PlayKit's function, which cannot throw: for media that is not registered, or not to the end, the entry has no
   /// source, so that a player has nothing to start. `localMediaSource(at:)` tells why.
   public func createLocalMediaEntry(for assetId: String, localURL: URL) -> MediaEntry {
-    guard let source = try? localMediaSource(at: localURL) else { return MediaEntry(id: assetId) }
-    return MediaEntry(id: assetId, sources: [MediaSource(id: source.assetId, url: source.url, format: source.format)])
+    let source = try? localMediaSource(at: localURL).mediaSource
+    return MediaEntry(id: assetId, sources: source.map { [$0] } ?? [])
   }
 
   /// PlayKit's function: `nil` if nothing is registered there, it needs no licence, or its status cannot be told.

@@ -50,12 +50,24 @@ struct CompatTests {
 
   @Test("PlayKit's storage works as it is, also where it throws for what is missing")
   func dataStore() async throws {
-    let scene = try Scene()
-    let store = Store()
-    let manager = LocalAssetsManager.manager(storage: store)
-    #expect(try await manager.open().assets == 0)
+    let (kit, scene, store) = (try Testkit(), try Scene(), Store())
+    let manager = try LocalAssetsManager(
+      config: scene.config(), storage: LocalDataStoreAdapter(store), engines: [SwiftClearKey()])
+    let location = try scene.download(.cencDash)
+    try await manager.registerDownloadedAsset(location: location, mediaSource: kit.source(.cencDash))
+    #expect(store.count == 1)
+    #expect(try await manager.verify(manager.assets().map(\.assetId).joined()).isPlayable)
+    try await manager.unregisterDownloadedAsset(location: location)
+    try await manager.settle()
+    #expect(store.count == 0)
+    #expect(try await kit.book().live == 0)
+  }
+
+  @Test("a manager takes PlayKit's storage")
+  func managerWithDataStore() async throws {
+    let manager = LocalAssetsManager.manager(storage: Store())
+    try await manager.open()
     manager.close()
-    _ = scene
   }
 
   @Test("FairPlay's parameters become Larder's")
@@ -128,4 +140,6 @@ private final class Store: LocalDataStore {
   }
 
   func exists(key: String) -> Bool { values.value[key] != nil }
+
+  var count: Int { values.value.count }
 }

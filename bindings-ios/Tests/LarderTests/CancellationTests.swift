@@ -49,7 +49,7 @@ struct CancellationTests {
       requestAdapter: Hooks(adapting: { reached(.inTheRequestAdapter) }, parsing: { reached(.inTheAnswerParser) }),
       tokenProvider: Hooks(adapting: { reached(.inTheTokenProvider) }, parsing: {}))
     if point == .whileTheServerAnswers {
-      try await kit.addFault(#"{"path": "/clearkey", "count": 1, "action": {"kind": "delay", "delay_ms": 400}}"#)
+      try await kit.addFault(#"{"path": "/clearkey", "count": 1, "action": {"kind": "delay", "delay_ms": 2500}}"#)
     }
 
     task.value = Task {

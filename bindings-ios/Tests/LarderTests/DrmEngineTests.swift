@@ -127,6 +127,22 @@ struct DrmEngineTests {
     #expect(try await kit.requests().count == requests)
   }
 
+  @Test("a handle that the CDM changed by itself takes the old one's place")
+  func changedHandle() async throws {
+    let (kit, scene) = (try Testkit(), try Scene())
+    let storage = MemoryDrmStorage()
+    let manager = try LocalAssetsManager(config: scene.config(), storage: storage, engines: [SwiftClearKey()])
+    let old = try #require(try await register(manager, kit, scene).licenses.first).licenseId
+    let times = LicenseTimes(license: .seconds(seconds: 3600), playback: .unlimited)
+    let new = try manager.licenseHandleChanged(old, to: Data("another".utf8), times: times)
+    #expect(try manager.licenseHandle(new) == Data("another".utf8))
+    try await manager.settle()
+    #expect(storage.keys.count == 1)
+    let status = try await manager.status(of: "film")
+    #expect(status.licenses.filter { $0.state == .active }.map(\.licenseId) == [new])
+    #expect(abs(try #require(status.expires.date).timeIntervalSinceNow - 3600) < 60)
+  }
+
   @Test("an engine may call the manager back")
   func reentrant() async throws {
     let (kit, scene) = (try Testkit(), try Scene())
