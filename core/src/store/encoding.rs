@@ -10,7 +10,7 @@ use super::rows::AssetState;
 use crate::error::{Code, Error, Result};
 use crate::model::license::HandleDigest;
 use crate::model::{
-    Coverage, DrmParams, DrmScheme, Expiry, InitDataTrack, KeyId, LicenseState, LicenseWire, MediaFormat, MediaSource,
+    Coverage, DrmParams, DrmScheme, InitDataTrack, KeyId, LicenseState, LicenseWire, MediaFormat, MediaSource,
     RenewalPolicy, SecurityLevel, TrackKind,
 };
 
@@ -18,10 +18,10 @@ use crate::model::{
 macro_rules! coded {
     ($($kind:ident { $($value:ident = $number:literal),* $(,)? })*) => {$(
         impl Coded for $kind {
-            fn encode(self) -> i64 {
+            fn encode(self) -> u8 {
                 match self { $(Self::$value => $number,)* }
             }
-            fn decode(number: i64) -> Option<Self> {
+            fn decode(number: u8) -> Option<Self> {
                 match number { $($number => Some(Self::$value),)* _ => None }
             }
         }
@@ -29,8 +29,8 @@ macro_rules! coded {
 }
 
 pub(super) trait Coded: Sized {
-    fn encode(self) -> i64;
-    fn decode(number: i64) -> Option<Self>;
+    fn encode(self) -> u8;
+    fn decode(number: u8) -> Option<Self>;
 }
 
 coded! {
@@ -40,24 +40,6 @@ coded! {
     DrmScheme { Widevine = 0, PlayReady = 1, FairPlay = 2, ClearKey = 3 }
     Coverage { Unknown = 0, Covered = 1, Missing = 2 }
     SecurityLevel { Default = 0, L3 = 1 }
-}
-
-/// The columns `expiry` and `expires_at_ms`.
-pub(super) fn expiry(expiry: Expiry) -> (i64, Option<i64>) {
-    match expiry {
-        Expiry::Unknown => (0, None),
-        Expiry::Never => (1, None),
-        Expiry::At(at_ms) => (2, Some(at_ms)),
-    }
-}
-
-pub(super) fn expiry_of(kind: i64, at_ms: Option<i64>) -> Option<Expiry> {
-    match (kind, at_ms) {
-        (0, None) => Some(Expiry::Unknown),
-        (1, None) => Some(Expiry::Never),
-        (2, Some(at_ms)) => Some(Expiry::At(at_ms)),
-        _ => None,
-    }
 }
 
 pub(super) fn key_ids(ids: &[KeyId]) -> Vec<u8> {
@@ -78,7 +60,7 @@ pub(super) fn digests_of(bytes: &[u8]) -> Option<Vec<HandleDigest>> {
     rest.is_empty().then(|| digests.iter().map(|digest| HandleDigest(*digest)).collect())
 }
 
-/// Every key of every track, sorted, each once: the narrow column beside `required_keys`.
+/// Every key of every track, sorted, each once: what a list needs of `required_keys`.
 pub(super) fn flat_key_ids(required: &[(InitDataTrack, Vec<KeyId>)]) -> Vec<KeyId> {
     let mut ids: Vec<KeyId> = required.iter().flat_map(|(_, ids)| ids.iter().copied()).collect();
     ids.sort_unstable();
@@ -214,12 +196,12 @@ mod tests {
     use super::*;
 
     fn all_numbers<T: Coded + Copy + PartialEq + std::fmt::Debug>(values: &[T]) {
-        for (number, value) in (0_i64..).zip(values) {
+        for (number, value) in (0_u8..).zip(values) {
             assert_eq!(value.encode(), number);
             assert_eq!(T::decode(number), Some(*value));
         }
-        assert_eq!(T::decode(i64::try_from(values.len()).unwrap()), None);
-        assert_eq!(T::decode(-1), None);
+        assert_eq!(T::decode(u8::try_from(values.len()).unwrap()), None);
+        assert_eq!(T::decode(u8::MAX), None);
     }
 
     #[test]
@@ -265,7 +247,5 @@ mod tests {
         assert_eq!(required_keys_of(r#"[{"kind":"video","name":"v","key_ids":["zz"]}]"#), None);
         assert_eq!(key_ids_of(&[0; 17]), None);
         assert_eq!(digests_of(&[0; 31]), None);
-        assert_eq!(expiry_of(2, None), None);
-        assert_eq!(expiry_of(3, None), None);
     }
 }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`rows`] | what is kept, as typed rows |
 //! | `schema` | the tables, and how an older file becomes a current one |
-//! | `encoding` | how a value looks in a column |
+//! | `encoding`, `packed` | how values look in a column |
 //! | `read`, `write` | a step that reads, a step that changes: [`ReadTx`], [`WriteTx`] |
 //! | `open` | making the file ready, alone |
 //! | `recover` | setting a damaged file aside, keeping what can be read |
@@ -23,6 +23,7 @@ mod failure;
 mod headroom;
 mod lock;
 mod open;
+mod packed;
 mod read;
 mod recover;
 pub mod rows;

@@ -6,7 +6,8 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter
 
 use super::encoding::{self, Coded};
 use super::failure;
-use super::rows::{AssetRow, AssetState, AssetSummary, ClockMark, LicenseRow, LicenseSummary, StoredPath};
+use super::packed;
+use super::rows::{AssetRow, AssetState, AssetSummary, ClockMark, LicenseRow, LicenseSummary};
 use crate::error::Result;
 use crate::model::license::HandleDigest;
 use crate::model::{AssetId, KeyRequest, LicenseId, LicenseState, Profile};
@@ -46,16 +47,22 @@ impl<'a> ReadTx<'a> {
     /// Every asset of a profile, light, in the order of registration.
     pub fn summaries(&self, profile: &Profile) -> Result<Vec<AssetSummary>> {
         let mut summaries = self.asset_summaries(profile)?;
-        let by_id: HashMap<AssetId, usize> =
-            summaries.iter().enumerate().map(|(at, summary)| (summary.asset_id.clone(), at)).collect();
+        let mut licenses: Vec<(Vec<LicenseSummary>, u32)> = Vec::new();
+        licenses.resize_with(summaries.len(), Default::default);
+        let by_id: HashMap<&str, usize> =
+            summaries.iter().enumerate().map(|(at, summary)| (summary.asset_id.as_str(), at)).collect();
         self.each_license(profile, |asset_id, license| {
-            let Some(summary) = by_id.get(&asset_id).and_then(|at| summaries.get_mut(*at)) else { return };
+            let Some((in_use, pending)) = by_id.get(asset_id).and_then(|at| licenses.get_mut(*at)) else { return };
             match license.state {
-                LicenseState::Intended | LicenseState::Stored | LicenseState::Active => summary.licenses.push(license),
-                LicenseState::Superseded | LicenseState::Releasing => summary.pending_releases += 1,
+                LicenseState::Intended | LicenseState::Stored | LicenseState::Active => in_use.push(license),
+                LicenseState::Superseded | LicenseState::Releasing => *pending += 1,
                 LicenseState::Released | LicenseState::Forgotten => {}
             }
         })?;
+        for (summary, (in_use, pending)) in summaries.iter_mut().zip(licenses) {
+            summary.licenses = in_use;
+            summary.pending_releases = pending;
+        }
         Ok(summaries)
     }
 
@@ -92,7 +99,7 @@ impl<'a> ReadTx<'a> {
     /// The licences in these states, of all profiles, oldest first.
     pub fn licenses_in(&self, states: &[LicenseState]) -> Result<Vec<LicenseRow>> {
         let marks = vec!["?"; states.len()].join(", ");
-        let numbers: Vec<i64> = states.iter().map(|state| state.encode()).collect();
+        let numbers: Vec<u8> = states.iter().map(|state| state.encode()).collect();
         self.licenses(&format!("WHERE l.state IN ({marks})"), &numbers)
     }
 
@@ -157,11 +164,7 @@ impl<'a> ReadTx<'a> {
         // look-up of each row; nearly every installation has one profile.
         let mut statement = self
             .conn
-            .prepare(
-                "SELECT asset_id, entry_id, state, root, path, manifest, format, is_protected, required_key_ids,
-                 key_files_missing, playback_started_at_ms, registered_at_ms, updated_at_ms
-                 FROM assets NOT INDEXED WHERE profile = ?1 ORDER BY id",
-            )
+            .prepare("SELECT asset_id, state, summary FROM assets NOT INDEXED WHERE profile = ?1 ORDER BY id")
             .map_err(&fail)?;
         let mut rows = statement.query([profile.as_str()]).map_err(&fail)?;
         let mut summaries = Vec::new();
@@ -171,19 +174,18 @@ impl<'a> ReadTx<'a> {
         Ok(summaries)
     }
 
-    fn each_license(&self, profile: &Profile, mut take: impl FnMut(AssetId, LicenseSummary)) -> Result<()> {
+    fn each_license(&self, profile: &Profile, mut take: impl FnMut(&str, LicenseSummary)) -> Result<()> {
         let fail = failure::sqlite("did not give the licences");
         let mut statement = self
             .conn
             .prepare(
-                "SELECT asset_id, license_id, scheme, state, expiry, expires_at_ms, granted_at_ms, playback_window_s,
-                 coverage, requested_key_ids FROM licenses NOT INDEXED WHERE profile = ?1 ORDER BY id",
+                "SELECT asset_id, license_id, state, summary FROM licenses NOT INDEXED WHERE profile = ?1 ORDER BY id",
             )
             .map_err(&fail)?;
         let mut rows = statement.query([profile.as_str()]).map_err(&fail)?;
         while let Some(row) = rows.next().map_err(&fail)? {
-            if let Some((asset_id, license)) = understood("license", decode_license_summary(row)) {
-                take(asset_id, license);
+            if let Some(license) = understood("license", decode_license_summary(row)) {
+                take(str(row, 0).unwrap_or_default(), license);
             }
         }
         Ok(())
@@ -209,94 +211,72 @@ pub(super) struct Unfinished {
 }
 
 /// The columns of [`decode_asset`].
-pub(super) const SELECT_ASSET: &str = "SELECT a.profile, a.asset_id, a.entry_id, a.state, a.root, a.path, a.manifest,
-    a.format, a.is_protected, d.source, d.metadata, d.required_keys, a.key_files_missing, a.registered_at_ms,
-    a.updated_at_ms, a.playback_started_at_ms FROM assets a JOIN asset_details d ON d.id = a.id";
+pub(super) const SELECT_ASSET: &str = "SELECT a.asset_id, a.state, a.summary, a.profile, d.source, d.metadata,
+    d.required_keys FROM assets a JOIN asset_details d ON d.id = a.id";
 
 /// The columns of [`decode_license`].
-pub(super) const SELECT_LICENSE: &str = "SELECT l.license_id, l.profile, l.asset_id, l.state, l.scheme, d.init_data,
-    l.requested_key_ids, d.mime, d.certificate, d.security_level, d.params, d.handle_digest, d.held_before, d.replaces,
-    l.granted_at_ms, l.expiry, l.expires_at_ms, l.playback_window_s, l.coverage, d.key_ids, d.release_attempts,
-    d.next_attempt_at_ms, d.last_error FROM licenses l JOIN license_details d ON d.id = l.id";
+pub(super) const SELECT_LICENSE: &str = "SELECT l.asset_id, l.license_id, l.state, l.summary, l.profile, d.init_data,
+    d.mime, d.certificate, d.security_level, d.params, d.handle_digest, d.held_before, d.replaces, d.key_ids,
+    d.release_attempts, d.next_attempt_at_ms, d.last_error FROM licenses l JOIN license_details d ON d.id = l.id";
+
+/// Of the first three columns.
+fn decode_asset_summary(row: &Row<'_>) -> Option<AssetSummary> {
+    packed::asset_of(AssetId::new(text(row, 0)?).ok()?, coded(row, 1)?, blob(row, 2)?)
+}
 
 pub(super) fn decode_asset(row: &Row<'_>) -> Option<AssetRow> {
+    let summary = decode_asset_summary(row)?;
     Some(AssetRow {
-        profile: Profile::new(text(row, 0)?).ok()?,
-        asset_id: AssetId::new(text(row, 1)?).ok()?,
-        entry_id: text(row, 2)?,
-        state: coded(row, 3)?,
-        path: StoredPath { root: get(row, 4)?, path: text(row, 5)?, manifest: get(row, 6)? },
-        format: coded(row, 7)?,
-        is_protected: get(row, 8)?,
-        source: encoding::source_of(str(row, 9)?)?,
-        metadata: get(row, 10)?,
-        required_keys: encoding::required_keys_of(str(row, 11)?)?,
-        key_files_missing: get(row, 12)?,
-        registered_at_ms: get(row, 13)?,
-        updated_at_ms: get(row, 14)?,
-        playback_started_at_ms: get(row, 15)?,
+        profile: Profile::new(text(row, 3)?).ok()?,
+        asset_id: summary.asset_id,
+        entry_id: summary.entry_id,
+        state: summary.state,
+        path: summary.path,
+        format: summary.format,
+        is_protected: summary.is_protected,
+        source: encoding::source_of(str(row, 4)?)?,
+        metadata: get(row, 5)?,
+        required_keys: encoding::required_keys_of(str(row, 6)?)?,
+        key_files_missing: summary.key_files_missing,
+        registered_at_ms: summary.registered_at_ms,
+        updated_at_ms: summary.updated_at_ms,
+        playback_started_at_ms: summary.playback_started_at_ms,
     })
+}
+
+/// Of the columns 1 to 3.
+fn decode_license_summary(row: &Row<'_>) -> Option<LicenseSummary> {
+    packed::license_of(LicenseId::parse(str(row, 1)?)?, coded(row, 2)?, blob(row, 3)?)
 }
 
 pub(super) fn decode_license(row: &Row<'_>) -> Option<LicenseRow> {
+    let summary = decode_license_summary(row)?;
     Some(LicenseRow {
-        license_id: LicenseId::parse(str(row, 0)?)?,
-        profile: Profile::new(text(row, 1)?).ok()?,
-        asset_id: AssetId::new(text(row, 2)?).ok()?,
-        state: coded(row, 3)?,
-        request: KeyRequest {
-            scheme: coded(row, 4)?,
-            init_data: get(row, 5)?,
-            key_ids: encoding::key_ids_of(blob(row, 6)?)?,
-            mime: text(row, 7)?,
-            certificate: get(row, 8)?,
-            security_level: coded(row, 9)?,
-        },
-        params: encoding::params_of(str(row, 10)?)?,
-        handle_digest: get::<Option<[u8; 32]>>(row, 11)?.map(HandleDigest),
-        held_before: optional(get::<Option<Vec<u8>>>(row, 12)?, |bytes| encoding::digests_of(&bytes))?,
-        replaces: optional(get::<Option<String>>(row, 13)?, |id| LicenseId::parse(&id))?,
-        granted_at_ms: get(row, 14)?,
-        expires: encoding::expiry_of(get(row, 15)?, get(row, 16)?)?,
-        playback_window_s: optional(get::<Option<i64>>(row, 17)?, |s| u64::try_from(s).ok())?,
-        coverage: coded(row, 18)?,
-        key_ids: optional(get::<Option<Vec<u8>>>(row, 19)?, |bytes| encoding::key_ids_of(&bytes))?,
-        release_attempts: get(row, 20)?,
-        next_attempt_at_ms: get(row, 21)?,
-        last_error: get(row, 22)?,
-    })
-}
-
-fn decode_asset_summary(row: &Row<'_>) -> Option<AssetSummary> {
-    Some(AssetSummary {
+        license_id: summary.license_id,
+        profile: Profile::new(text(row, 4)?).ok()?,
         asset_id: AssetId::new(text(row, 0)?).ok()?,
-        entry_id: text(row, 1)?,
-        state: coded(row, 2)?,
-        path: StoredPath { root: get(row, 3)?, path: text(row, 4)?, manifest: get(row, 5)? },
-        format: coded(row, 6)?,
-        is_protected: get(row, 7)?,
-        required_key_ids: encoding::key_ids_of(blob(row, 8)?)?,
-        key_files_missing: get(row, 9)?,
-        playback_started_at_ms: get(row, 10)?,
-        registered_at_ms: get(row, 11)?,
-        updated_at_ms: get(row, 12)?,
-        licenses: Vec::new(),
-        pending_releases: 0,
+        state: summary.state,
+        request: KeyRequest {
+            scheme: summary.scheme,
+            init_data: get(row, 5)?,
+            key_ids: summary.requested_key_ids,
+            mime: text(row, 6)?,
+            certificate: get(row, 7)?,
+            security_level: coded(row, 8)?,
+        },
+        params: encoding::params_of(str(row, 9)?)?,
+        handle_digest: get::<Option<[u8; 32]>>(row, 10)?.map(HandleDigest),
+        held_before: optional(get::<Option<Vec<u8>>>(row, 11)?, |bytes| encoding::digests_of(&bytes))?,
+        replaces: optional(get::<Option<String>>(row, 12)?, |id| LicenseId::parse(&id))?,
+        granted_at_ms: summary.granted_at_ms,
+        expires: summary.expires,
+        playback_window_s: summary.playback_window_s,
+        coverage: summary.coverage,
+        key_ids: optional(get::<Option<Vec<u8>>>(row, 13)?, |bytes| encoding::key_ids_of(&bytes))?,
+        release_attempts: get(row, 14)?,
+        next_attempt_at_ms: get(row, 15)?,
+        last_error: get(row, 16)?,
     })
-}
-
-fn decode_license_summary(row: &Row<'_>) -> Option<(AssetId, LicenseSummary)> {
-    let license = LicenseSummary {
-        license_id: LicenseId::parse(str(row, 1)?)?,
-        scheme: coded(row, 2)?,
-        state: coded(row, 3)?,
-        expires: encoding::expiry_of(get(row, 4)?, get(row, 5)?)?,
-        granted_at_ms: get(row, 6)?,
-        playback_window_s: optional(get::<Option<i64>>(row, 7)?, |s| u64::try_from(s).ok())?,
-        coverage: coded(row, 8)?,
-        requested_key_ids: encoding::key_ids_of(blob(row, 9)?)?,
-    };
-    Some((AssetId::new(text(row, 0)?).ok()?, license))
 }
 
 fn decode_count(row: &Row<'_>) -> Option<(AssetId, u32)> {
@@ -321,7 +301,7 @@ fn blob<'r>(row: &'r Row<'_>, column: usize) -> Option<&'r [u8]> {
 }
 
 fn coded<T: Coded>(row: &Row<'_>, column: usize) -> Option<T> {
-    T::decode(get(row, column)?)
+    T::decode(row.get_ref(column).ok()?.as_i64().ok()?.try_into().ok()?)
 }
 
 /// `Some(None)` for NULL, `None` for what does not decode.

@@ -6,6 +6,7 @@ use rusqlite::{OptionalExtension as _, named_params, params};
 
 use super::encoding::{self, Coded};
 use super::failure;
+use super::packed;
 use super::read::ReadTx;
 use super::rows::{AssetRow, ClockMark, LicenseRow};
 use crate::error::{Code, Error, Result};
@@ -40,7 +41,7 @@ impl<'a> WriteTx<'a> {
             // A row that is not understood is as good as absent, for this too.
             self.delete_asset(&row.profile, &row.asset_id)?;
         }
-        let id = self.insert_asset_row(row).map_err(failure::sqlite("did not take an asset"))?;
+        let id = self.put_asset_row(None, row)?;
         self.put_asset_details(id, row)
     }
 
@@ -49,7 +50,7 @@ impl<'a> WriteTx<'a> {
         let Some(id) = self.asset_key(&row.profile, &row.asset_id)? else {
             return Err(Error::new(Code::AssetNotFound, format!("no asset {} is registered", row.asset_id)));
         };
-        self.update_asset_row(id, row)?;
+        self.put_asset_row(Some(id), row)?;
         self.put_asset_details(id, row)
     }
 
@@ -127,55 +128,28 @@ impl<'a> WriteTx<'a> {
         Ok(())
     }
 
-    fn insert_asset_row(&self, row: &AssetRow) -> rusqlite::Result<i64> {
-        self.put_asset_row(
-            "INSERT INTO assets (id, profile, asset_id, entry_id, state, root, path, manifest, format, is_protected,
-             required_key_ids, key_files_missing, playback_started_at_ms, registered_at_ms, updated_at_ms, written_by)
-             VALUES (:id, :profile, :asset_id, :entry_id, :state, :root, :path, :manifest, :format, :is_protected,
-             :required_key_ids, :key_files_missing, :playback_started_at_ms, :registered_at_ms, :updated_at_ms,
-             :written_by)",
-            None,
-            row,
-        )?;
-        Ok(self.conn().last_insert_rowid())
-    }
-
-    fn update_asset_row(&self, id: i64, row: &AssetRow) -> Result<()> {
-        self.put_asset_row(
-            "UPDATE assets SET profile = :profile, asset_id = :asset_id, entry_id = :entry_id, state = :state,
-             root = :root, path = :path, manifest = :manifest, format = :format, is_protected = :is_protected,
-             required_key_ids = :required_key_ids, key_files_missing = :key_files_missing,
-             playback_started_at_ms = :playback_started_at_ms, registered_at_ms = :registered_at_ms,
-             updated_at_ms = :updated_at_ms, written_by = :written_by WHERE id = :id",
-            Some(id),
-            row,
-        )
-        .map_err(failure::sqlite("did not change an asset"))
-    }
-
-    fn put_asset_row(&self, sql: &str, id: Option<i64>, row: &AssetRow) -> rusqlite::Result<()> {
-        self.conn().execute(
-            sql,
-            named_params! {
-                ":id": id,
-                ":profile": row.profile.as_str(),
-                ":asset_id": row.asset_id.as_str(),
-                ":entry_id": row.entry_id,
-                ":state": row.state.encode(),
-                ":root": row.path.root,
-                ":path": row.path.path,
-                ":manifest": row.path.manifest,
-                ":format": row.format.encode(),
-                ":is_protected": row.is_protected,
-                ":required_key_ids": encoding::key_ids(&encoding::flat_key_ids(&row.required_keys)),
-                ":key_files_missing": row.key_files_missing,
-                ":playback_started_at_ms": row.playback_started_at_ms,
-                ":registered_at_ms": row.registered_at_ms,
-                ":updated_at_ms": row.updated_at_ms,
-                ":written_by": self.session,
-            },
-        )?;
-        Ok(())
+    /// Inserts the narrow row of an asset, or replaces the one with this key. Returns the key.
+    fn put_asset_row(&self, id: Option<i64>, row: &AssetRow) -> Result<i64> {
+        let sql = match id {
+            None => {
+                "INSERT INTO assets (id, profile, asset_id, state, summary, written_by)
+                 VALUES (:id, :profile, :asset_id, :state, :summary, :written_by)"
+            }
+            Some(_) => {
+                "UPDATE assets SET profile = :profile, asset_id = :asset_id, state = :state, summary = :summary,
+                 written_by = :written_by WHERE id = :id"
+            }
+        };
+        let values = named_params! {
+            ":id": id,
+            ":profile": row.profile.as_str(),
+            ":asset_id": row.asset_id.as_str(),
+            ":state": row.state.encode(),
+            ":summary": packed::asset(row),
+            ":written_by": self.session,
+        };
+        self.conn().execute(sql, values).map_err(failure::sqlite("did not take an asset"))?;
+        Ok(id.unwrap_or_else(|| self.conn().last_insert_rowid()))
     }
 
     fn put_asset_details(&self, id: i64, row: &AssetRow) -> Result<()> {
@@ -188,44 +162,28 @@ impl<'a> WriteTx<'a> {
         Ok(())
     }
 
-    /// Inserts the licence, or replaces the one with this key.
+    /// Inserts a licence, or replaces the one with this key.
     fn put_license(&self, id: Option<i64>, row: &LicenseRow) -> Result<()> {
-        let fail = failure::sqlite("did not take a licence");
-        let (expiry, expires_at_ms) = encoding::expiry(row.expires);
         let sql = match id {
             None => {
-                "INSERT INTO licenses (id, license_id, profile, asset_id, scheme, state, expiry, expires_at_ms,
-                 granted_at_ms, playback_window_s, coverage, requested_key_ids, written_by)
-                 VALUES (:id, :license_id, :profile, :asset_id, :scheme, :state, :expiry, :expires_at_ms,
-                 :granted_at_ms, :playback_window_s, :coverage, :requested_key_ids, :written_by)"
+                "INSERT INTO licenses (id, license_id, profile, asset_id, state, summary, written_by)
+                 VALUES (:id, :license_id, :profile, :asset_id, :state, :summary, :written_by)"
             }
             Some(_) => {
                 "UPDATE licenses SET license_id = :license_id, profile = :profile, asset_id = :asset_id,
-                 scheme = :scheme, state = :state, expiry = :expiry, expires_at_ms = :expires_at_ms,
-                 granted_at_ms = :granted_at_ms, playback_window_s = :playback_window_s, coverage = :coverage,
-                 requested_key_ids = :requested_key_ids, written_by = :written_by WHERE id = :id"
+                 state = :state, summary = :summary, written_by = :written_by WHERE id = :id"
             }
         };
-        self.conn()
-            .execute(
-                sql,
-                named_params! {
-                    ":id": id,
-                    ":license_id": row.license_id.as_str(),
-                    ":profile": row.profile.as_str(),
-                    ":asset_id": row.asset_id.as_str(),
-                    ":scheme": row.request.scheme.encode(),
-                    ":state": row.state.encode(),
-                    ":expiry": expiry,
-                    ":expires_at_ms": expires_at_ms,
-                    ":granted_at_ms": row.granted_at_ms,
-                    ":playback_window_s": row.playback_window_s.map(|s| i64::try_from(s).unwrap_or(i64::MAX)),
-                    ":coverage": row.coverage.encode(),
-                    ":requested_key_ids": encoding::key_ids(&row.request.key_ids),
-                    ":written_by": self.session,
-                },
-            )
-            .map_err(&fail)?;
+        let values = named_params! {
+            ":id": id,
+            ":license_id": row.license_id.as_str(),
+            ":profile": row.profile.as_str(),
+            ":asset_id": row.asset_id.as_str(),
+            ":state": row.state.encode(),
+            ":summary": packed::license(row),
+            ":written_by": self.session,
+        };
+        self.conn().execute(sql, values).map_err(failure::sqlite("did not take a licence"))?;
         self.put_license_details(id.unwrap_or_else(|| self.conn().last_insert_rowid()), row)
     }
 

@@ -79,7 +79,7 @@ fn a_file_of_a_newer_version_is_read_and_never_changed() {
 #[test]
 fn a_newer_file_that_cannot_be_read_says_so() {
     let dir = filled();
-    tamper(dir.path(), "ALTER TABLE assets RENAME COLUMN path TO place; PRAGMA user_version = 7");
+    tamper(dir.path(), "ALTER TABLE assets RENAME COLUMN summary TO digest; PRAGMA user_version = 7");
     let store = Store::open(dir.path()).unwrap().store;
     let error = store.read(|tx| tx.summaries(&Profile::default())).unwrap_err();
     assert_eq!(error.code(), Code::StoreReadOnly);
@@ -91,8 +91,7 @@ fn a_row_with_a_value_from_the_future_is_left_out_and_the_others_are_not() {
     let dir = filled();
     tamper(
         dir.path(),
-        "INSERT INTO assets SELECT 9, profile, 'c', entry_id, state, root, path, manifest, 42, is_protected,
-         required_key_ids, key_files_missing, playback_started_at_ms, registered_at_ms, updated_at_ms, written_by
+        "INSERT INTO assets SELECT 9, profile, 'c', state, CAST(X'63' || substr(summary, 2) AS BLOB), written_by
          FROM assets WHERE asset_id = 'a';
          INSERT INTO asset_details SELECT 9, source, required_keys, metadata FROM asset_details WHERE id = 1",
     );
