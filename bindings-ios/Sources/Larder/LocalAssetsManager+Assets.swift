@@ -106,11 +106,17 @@ extension Registration {
 }
 
 extension URL {
-  /// The absolute path of a location. Apple names one folder with and without `/private`; one form is kept.
+  /// The absolute path of a location, in one form of several.
   func mediaPath() throws -> String {
     guard isFileURL else {
       throw LarderError(.invalidArgument, "the location is not a file URL", remedy: .fixInput)
     }
-    return standardizedFileURL.path
+    let path = standardizedFileURL.path
+    #if canImport(Darwin)
+      // Apple's systems name a container with and without /private. Foundation drops it only while the file is there, and
+      // an asset can be unregistered when it no longer is.
+      if path.hasPrefix("/private/var/") { return String(path.dropFirst("/private".count)) }
+    #endif
+    return path
   }
 }

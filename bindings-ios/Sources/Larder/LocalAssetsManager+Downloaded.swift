@@ -77,17 +77,27 @@ extension LocalAssetsManager {
 
   func derivedId(of location: URL) throws -> String {
     let path = try location.mediaPath()
-    let below = roots.compactMap { root -> (root: StorageRoot, depth: Int, rest: String)? in
-      let top = URL(fileURLWithPath: root.path, isDirectory: true).standardizedFileURL.path
-      let prefix = top.hasSuffix("/") ? top : top + "/"
-      return path.hasPrefix(prefix) ? (root, prefix.count, String(path.dropFirst(prefix.count))) : nil
+    let below = roots.compactMap { root -> (root: StorageRoot, rest: Substring)? in
+      let top = URL(fileURLWithPath: root.path, isDirectory: true)
+      let rest =
+        path.below(top.standardizedFileURL.path)
+        ?? location.resolvingSymlinksInPath().path.below(top.resolvingSymlinksInPath().path)
+      return rest.map { (root, $0) }
     }
-    guard let nearest = below.max(by: { $0.depth < $1.depth }) else { return path }
+    guard let nearest = below.min(by: { $0.rest.utf8.count < $1.rest.utf8.count }) else { return path }
     return "\(nearest.root.name):\(nearest.rest)"
   }
 
   func notRegistered() -> LarderError {
     LarderError(.assetNotFound, "no asset is registered at this location", remedy: .reregister)
+  }
+}
+
+extension String {
+  /// What follows a folder's path in this one; `nil` if it lies elsewhere.
+  fileprivate func below(_ folder: String) -> Substring? {
+    let prefix = folder.hasSuffix("/") ? folder : folder + "/"
+    return hasPrefix(prefix) ? dropFirst(prefix.count) : nil
   }
 }
 

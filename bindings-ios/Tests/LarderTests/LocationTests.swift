@@ -19,6 +19,21 @@ struct LocationTests {
     #expect(try manager.assets().count == 1)
   }
 
+  @Test("a root that is named by a link is the same root")
+  func linkedRoot() async throws {
+    let scene = try Scene()
+    let link = scene.folder.appendingPathComponent("link")
+    try FileManager.default.createSymbolicLink(at: link, withDestinationURL: scene.downloads)
+    let roots = [StorageRoot(name: "outer", path: scene.folder.path), StorageRoot(name: "films", path: link.path)]
+    let manager = try LocalAssetsManager(
+      config: LarderConfig(dataDir: scene.folder.appendingPathComponent("data").path, roots: roots),
+      storage: MemoryDrmStorage())
+    let location = try scene.download(.clearHls)
+    let status = try await manager.registerDownloadedAsset(location: location, mediaSource: source)
+    #expect(status.assetId == "films:film/master.m3u8")
+    #expect(!status.warnings.contains(.pathOutsideRoots))
+  }
+
   @Test("without an id, a location that is registered means the asset that is there")
   func knownLocation() async throws {
     let scene = try Scene()
