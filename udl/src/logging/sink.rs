@@ -1,6 +1,5 @@
 //! The app's sink, fed by a thread of its own.
 
-use std::cell::Cell;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
@@ -37,9 +36,14 @@ static DROPPED: AtomicU32 = AtomicU32::new(0);
 static CURRENT: RwLock<Option<Arc<dyn FfiLogSink>>> = RwLock::new(None);
 static QUEUE: OnceLock<SyncSender<Line>> = OnceLock::new();
 
-thread_local! {
+#[allow(clippy::missing_const_for_thread_local, reason = "it is const; clippy does not see that for Android")]
+mod thread {
+    use std::cell::Cell;
+
+    thread_local! {
     /// True on the thread that calls the sink: a sink that makes Larder log must not feed itself.
-    static IS_SINK_THREAD: Cell<bool> = const { Cell::new(false) };
+    pub(super) static IS_SINK: Cell<bool> = const { Cell::new(false) };
+    }
 }
 
 impl Sink {
@@ -65,7 +69,7 @@ impl Sink {
     }
 
     pub(super) fn offer(level: LogLevel, target: &'static str, message: String) {
-        if IS_SINK_THREAD.get() {
+        if thread::IS_SINK.get() {
             return;
         }
         let Some(queue) = QUEUE.get() else { return };
@@ -86,7 +90,7 @@ fn start_thread() -> Result<(), FfiError> {
     }
     let spawned = std::thread::Builder::new().name("larder-log".to_owned()).spawn(move || {
         platform::thread_started();
-        IS_SINK_THREAD.set(true);
+        thread::IS_SINK.set(true);
         deliver(&lines);
     });
     spawned.map(drop).map_err(|_| FfiError::new(Code::Internal, "the system gives no thread for the log sink"))

@@ -1,0 +1,73 @@
+package dev.larder
+
+import java.util.concurrent.CancellationException
+import java.util.concurrent.Executor
+import java.util.concurrent.RejectedExecutionException
+import java.util.concurrent.LinkedBlockingQueue
+import java.util.concurrent.ThreadPoolExecutor
+import java.util.concurrent.TimeUnit
+import kotlinx.coroutines.CoroutineScope
+import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.ExperimentalCoroutinesApi
+import kotlinx.coroutines.SupervisorJob
+import kotlinx.coroutines.async
+
+/** What a Java app gives to a call that has no listener of the guides': exactly one of the two is called, once. */
+public interface ResultListener<in T> {
+    /** The call has succeeded. */
+    public fun onSuccess(result: T)
+
+    /** The call has failed, or was cancelled (`CANCELLED`). */
+    public fun onFailed(error: LarderException)
+}
+
+/** A call under way. */
+public fun interface Cancellable {
+    /**
+     * Stops it between two of its steps; it undoes what it began, and its listener gets `CANCELLED`. A call that has ended
+     * is not changed. Cancelling twice is cancelling once.
+     */
+    public fun cancel()
+}
+
+/** Starts operations for listeners and delivers each outcome exactly once, in order, on the executor of choice. */
+internal class Callbacks(executor: Executor?) {
+    private val executor = executor ?: ownThread()
+    private val scope = CoroutineScope(SupervisorJob() + Dispatchers.Default)
+
+    fun <T> start(on: Executor?, work: suspend () -> T, deliver: (Result<T>) -> Unit): Cancellable {
+        val call = scope.async { work() }
+        // Also called for one that is cancelled before it begins.
+        call.invokeOnCompletion { cause ->
+            val outcome = if (cause == null) Result.success(completed(call)) else Result.failure(asError(cause))
+            val delivery = Runnable { deliver(outcome) }
+            try {
+                (on ?: executor).execute(delivery)
+            } catch (_: RejectedExecutionException) {
+                // The app's executor is shut down; a call still settles.
+                Dispatchers.Default.dispatch(scope.coroutineContext, delivery)
+            }
+        }
+        return Cancellable { call.cancel() }
+    }
+
+    @OptIn(ExperimentalCoroutinesApi::class)
+    private fun <T> completed(call: kotlinx.coroutines.Deferred<T>): T = call.getCompleted()
+
+    private fun asError(cause: Throwable): LarderException = when (cause) {
+        is LarderException -> cause
+        is CancellationException ->
+            LarderException(LarderException.Code.CANCELLED, "the call was cancelled", isRetryable = true)
+        else -> LarderException(
+            LarderException.Code.INTERNAL, "the call failed unexpectedly", Remedy.CONTACT_SUPPORT,
+        )
+    }
+
+    private companion object {
+        /** One thread, so that callbacks come in order; it goes when there is nothing to do. */
+        fun ownThread(): Executor =
+            ThreadPoolExecutor(1, 1, 10, TimeUnit.SECONDS, LinkedBlockingQueue()) { work ->
+                Thread(work, "larder-callbacks").apply { isDaemon = true }
+            }.apply { allowCoreThreadTimeOut(true) }
+    }
+}

@@ -1,0 +1,89 @@
+package dev.larder
+
+/**
+ * A CDM: it gets, renews and gives back licences that may be stored. One per scheme.
+ *
+ * An engine borrows the network for one exchange: it opens its session, makes a challenge, calls [LicenseExchange.send],
+ * gives the answer to the CDM and closes the session, all within one call. No session stays open between calls.
+ *
+ * Called on background threads, several at once, never under a lock of Larder's. It may block; after
+ * `LarderConfig.engineTimeoutS` the call's outcome counts as unknown, its exchange is refused, and a licence that it
+ * brings later is given back. Throw what `send` threw as it is, and a [LarderException] with a code of your own choice
+ * (`CDM_…`, `LICENSE_…`, `PROVISIONING_FAILED`) for the rest; anything else, `Error` included, becomes
+ * [LarderException.Code.CDM_FAILED].
+ */
+public interface DrmEngine {
+    /** The scheme it serves. Asked once. */
+    public val scheme: DrmScheme
+
+    /** Gets a licence that may be stored. On failure it has stored nothing. */
+    public fun acquire(request: KeyRequest, exchange: LicenseExchange): LicenseGrant
+
+    /**
+     * Renews a licence. An engine that cannot renew in place gets a new one, which is what happens if this is not
+     * overridden.
+     */
+    public fun renew(held: StoredLicense, request: KeyRequest, exchange: LicenseExchange): LicenseGrant =
+        acquire(request, exchange)
+
+    /** Asks the CDM what is left of a licence. `LICENSE_VANISHED` if it does not know it. */
+    public fun inspect(held: StoredLicense): LicenseTimes
+
+    /** Gives a licence back to the server and removes it from the device. */
+    public fun release(held: StoredLicense, exchange: LicenseExchange): ReleaseOutcome
+
+    /** Every licence that the CDM holds for this app; `null`, the default, if it cannot list them. */
+    public fun held(): List<ByteArray>? = null
+}
+
+/** Larder's side of one conversation between a CDM and its servers, lent to an engine for one call. */
+public fun interface LicenseExchange {
+    /**
+     * Sends the CDM's message and returns the server's answer, unpacked. Blocks; call it from any thread.
+     *
+     * @throws LarderException a network or server code, which the engine passes on; `CANCELLED` once the call it was lent
+     *   to has ended.
+     */
+    public fun send(message: ExchangeMessage): ExchangeAnswer
+}
+
+/** The app's engine as the core sees it. */
+internal class DrmEngineAdapter(private val engine: DrmEngine) : FfiDrmEngine {
+    override fun scheme(): DrmScheme = guarded { engine.scheme }
+
+    override fun acquire(request: KeyRequest, exchange: FfiExchange): LicenseGrant =
+        lending(exchange) { engine.acquire(request, it) }
+
+    override fun renew(held: StoredLicense, request: KeyRequest, exchange: FfiExchange): LicenseGrant =
+        lending(exchange) { engine.renew(held, request, it) }
+
+    override fun inspect(held: StoredLicense): LicenseTimes = guarded { engine.inspect(held) }
+
+    override fun release(held: StoredLicense, exchange: FfiExchange): ReleaseOutcome =
+        lending(exchange) { engine.release(held, it) }
+
+    override fun held(): List<ByteArray>? = guarded { engine.held() }
+
+    private inline fun <T> lending(exchange: FfiExchange, call: (LicenseExchange) -> T): T = guarded {
+        exchange.use { call(LentExchange(it)) }
+    }
+
+    private inline fun <T> guarded(call: () -> T): T =
+        guarding("the DRM engine", LarderException.Code.CDM_FAILED, call)
+}
+
+private class LentExchange(private val exchange: FfiExchange) : LicenseExchange {
+    override fun send(message: ExchangeMessage): ExchangeAnswer =
+        try {
+            exchange.send(message)
+        } catch (e: FfiException) {
+            throw e.toLarder()
+        } catch (_: IllegalStateException) {
+            throw LarderException(
+                LarderException.Code.CANCELLED,
+                "the exchange was lent for one call, which has ended",
+                Remedy.NOTHING,
+                isRetryable = true,
+            )
+        }
+}

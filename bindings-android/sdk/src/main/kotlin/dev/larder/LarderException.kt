@@ -1,0 +1,211 @@
+package dev.larder
+
+/**
+ * Why a call failed: the one error type of this SDK, beside `CancellationException` for a cancelled coroutine.
+ *
+ * Decide by [code] where a case matters to you, and by [remedy] everywhere else: new codes may come, and each brings a
+ * remedy that exists already.
+ *
+ * ```
+ * try {
+ *     manager.refreshAsset("film-1")
+ * } catch (e: LarderException) {
+ *     if (e.remedy == Remedy.GO_ONLINE) showOfflineBanner() else report(e)
+ * }
+ * ```
+ *
+ * Neither the message nor any other property holds a key, a handle, a token or a query string.
+ *
+ * Your own [LocalDrmStorage], [DrmEngine] or other delegate may throw one, too: code, message and HTTP status reach
+ * whoever made the call. The message is logged, so it must hold nothing secret. For its own codes Larder keeps its own
+ * remedy.
+ *
+ * @property code what went wrong, as a stable constant: see [Code].
+ * @property message the same for a developer. Safe to log.
+ * @property remedy what the caller can do about it.
+ * @property isRetryable true if the same call may succeed later without any change by the caller.
+ * @property httpStatus the HTTP status behind this error, if a server answered with one.
+ */
+public class LarderException @JvmOverloads constructor(
+    public val code: String,
+    override val message: String,
+    public val remedy: Remedy = Remedy.NOTHING,
+    public val isRetryable: Boolean = false,
+    public val httpStatus: Int? = null,
+) : RuntimeException(message) {
+
+    /** Code and message. */
+    override fun toString(): String = "LarderException($code: $message)"
+
+    /** Every code that this version knows. */
+    public object Code {
+        /** An argument is empty, too long, malformed or contradictory; the message names it. */
+        public const val INVALID_ARGUMENT: String = "INVALID_ARGUMENT"
+
+        /** A path must be absolute: a relative one has no meaning after a restart. */
+        public const val RELATIVE_PATH: String = "RELATIVE_PATH"
+
+        /** No asset with this id (or path) is registered in this profile. */
+        public const val ASSET_NOT_FOUND: String = "ASSET_NOT_FOUND"
+
+        /** This id is registered for other media; unregister it first. */
+        public const val ASSET_EXISTS: String = "ASSET_EXISTS"
+
+        /** Another call is changing this asset at the moment. */
+        public const val ASSET_BUSY: String = "ASSET_BUSY"
+
+        /** The asset is known, but not playable now; the message says why. */
+        public const val ASSET_NOT_PLAYABLE: String = "ASSET_NOT_PLAYABLE"
+
+        /** The manager was closed. */
+        public const val CLOSED: String = "CLOSED"
+
+        /** The caller cancelled the call. */
+        public const val CANCELLED: String = "CANCELLED"
+
+        /** A defect in Larder. Please report it with the diagnostics. */
+        public const val INTERNAL: String = "INTERNAL"
+
+        /** Nothing is at this path. */
+        public const val MEDIA_NOT_FOUND: String = "MEDIA_NOT_FOUND"
+
+        /** The path is there, but cannot be read: permission, a link loop, a special file. */
+        public const val MEDIA_UNREADABLE: String = "MEDIA_UNREADABLE"
+
+        /** The manifest or media file is malformed. */
+        public const val MANIFEST_INVALID: String = "MANIFEST_INVALID"
+
+        /** The manifest is larger, deeper or has more keys than any real one. */
+        public const val MANIFEST_TOO_LARGE: String = "MANIFEST_TOO_LARGE"
+
+        /** No manifest or media file of a format that Larder knows is at this path. */
+        public const val FORMAT_UNSUPPORTED: String = "FORMAT_UNSUPPORTED"
+
+        /**
+         * The folder holds several manifests that are as likely; the message lists them. Register one by its own path.
+         */
+        public const val MEDIA_AMBIGUOUS: String = "MEDIA_AMBIGUOUS"
+
+        /** The media is protected, but neither manifest nor init segment says how to ask for a licence. */
+        public const val INIT_DATA_MISSING: String = "INIT_DATA_MISSING"
+
+        /** A FairPlay asset whose playlists name no `skd://` key: keep EXT-X-SESSION-KEY when downloading. */
+        public const val SESSION_KEY_MISSING: String = "SESSION_KEY_MISSING"
+
+        /** No engine is registered for any DRM scheme of this source. */
+        public const val DRM_UNSUPPORTED: String = "DRM_UNSUPPORTED"
+
+        /** The media is protected, but the source has no DRM parameters (licence URL). */
+        public const val DRM_PARAMS_MISSING: String = "DRM_PARAMS_MISSING"
+
+        /** The licence or certificate URL is not an absolute http(s) URL with a host and no user info. */
+        public const val URL_INVALID: String = "URL_INVALID"
+
+        /** FairPlay needs the application certificate, and none could be had. */
+        public const val CERTIFICATE_MISSING: String = "CERTIFICATE_MISSING"
+
+        /** No connection to the server: no network, no route, no such host, connection refused. */
+        public const val OFFLINE: String = "OFFLINE"
+
+        /** The server did not answer in time. The outcome is unknown; what it may have granted is released later. */
+        public const val TIMEOUT: String = "TIMEOUT"
+
+        /** The connection broke or the answer was not HTTP. */
+        public const val NETWORK: String = "NETWORK"
+
+        /** The TLS handshake failed: a wrong certificate, or a wrong clock. */
+        public const val TLS: String = "TLS"
+
+        /** The server redirects for ever, or to somewhere it must not. */
+        public const val REDIRECT: String = "REDIRECT"
+
+        /** The answer is larger than any real licence. */
+        public const val RESPONSE_TOO_LARGE: String = "RESPONSE_TOO_LARGE"
+
+        /** The server answers 401 or 403, also after the token was renewed. */
+        public const val UNAUTHORIZED: String = "UNAUTHORIZED"
+
+        /** The server answers with another error of ours (4xx). */
+        public const val SERVER_REJECTED: String = "SERVER_REJECTED"
+
+        /** The server fails (5xx), also after retries. */
+        public const val SERVER_FAILED: String = "SERVER_FAILED"
+
+        /** The licence server refuses this user, title or device. */
+        public const val LICENSE_DENIED: String = "LICENSE_DENIED"
+
+        /** The server answered with success and nothing in it. */
+        public const val LICENSE_EMPTY: String = "LICENSE_EMPTY"
+
+        /**
+         * The server answered with a web page or other text where a licence should be: a captive portal, a wrong URL.
+         */
+        public const val LICENSE_NOT_A_LICENSE: String = "LICENSE_NOT_A_LICENSE"
+
+        /** The answer is not a licence of this scheme. */
+        public const val LICENSE_MALFORMED: String = "LICENSE_MALFORMED"
+
+        /** The server grants streaming only: the licence must not be stored. */
+        public const val LICENSE_PERSISTENCE_DENIED: String = "LICENSE_PERSISTENCE_DENIED"
+
+        /** The licence lasts no time at all, or an absurd one. */
+        public const val LICENSE_DURATION_INVALID: String = "LICENSE_DURATION_INVALID"
+
+        /** The licence lacks a key that the media needs. */
+        public const val LICENSE_KEYS_MISSING: String = "LICENSE_KEYS_MISSING"
+
+        /** The licence has expired. */
+        public const val LICENSE_EXPIRED: String = "LICENSE_EXPIRED"
+
+        /** The asset needs a licence and has none. */
+        public const val LICENSE_MISSING: String = "LICENSE_MISSING"
+
+        /** The stored licence cannot be read back from the secret storage. */
+        public const val LICENSE_UNREADABLE: String = "LICENSE_UNREADABLE"
+
+        /** The CDM no longer knows the licence, though it was not released. */
+        public const val LICENSE_VANISHED: String = "LICENSE_VANISHED"
+
+        /** The server or the licence forbids renewal; get a new one instead. */
+        public const val RENEWAL_NOT_PERMITTED: String = "RENEWAL_NOT_PERMITTED"
+
+        /** The device could not be provisioned for this DRM scheme. */
+        public const val PROVISIONING_FAILED: String = "PROVISIONING_FAILED"
+
+        /** The CDM has no free session; wait for other playbacks to end. */
+        public const val CDM_BUSY: String = "CDM_BUSY"
+
+        /** The CDM is in a bad state or reports an error. */
+        public const val CDM_FAILED: String = "CDM_FAILED"
+
+        /** The device's DRM certificate is revoked. */
+        public const val CDM_REVOKED: String = "CDM_REVOKED"
+
+        /** The app's secret storage failed. */
+        public const val STORAGE_FAILED: String = "STORAGE_FAILED"
+
+        /** The app's secret storage accepted a value and does not give it back. */
+        public const val STORAGE_LOST: String = "STORAGE_LOST"
+
+        /** The app's secret storage did not answer in time. */
+        public const val STORAGE_TIMEOUT: String = "STORAGE_TIMEOUT"
+
+        /** Another callback of the app failed or did not answer in time. */
+        public const val DELEGATE_FAILED: String = "DELEGATE_FAILED"
+
+        /**
+         * The database was damaged. It was set aside, what could be read was kept; assets may have to be registered
+         * again.
+         */
+        public const val STORE_CORRUPT: String = "STORE_CORRUPT"
+
+        /** The database cannot be opened at the moment: a locked device, a missing volume, another process. */
+        public const val STORE_UNAVAILABLE: String = "STORE_UNAVAILABLE"
+
+        /** The database was written by a newer Larder: it is open for reading only. */
+        public const val STORE_READ_ONLY: String = "STORE_READ_ONLY"
+
+        /** The disk is full. Nothing was changed. */
+        public const val DISK_FULL: String = "DISK_FULL"
+    }
+}

@@ -1,0 +1,335 @@
+package dev.larder
+
+import java.util.concurrent.Executor
+import kotlin.time.Duration
+
+/**
+ * The registry of what lies on this device: register downloaded media while online, play it later without a network, DRM
+ * included.
+ *
+ * ```
+ * val manager = LocalAssetsManager(context)
+ * manager.registerAsset(source, path, "film-1")
+ * // later, on a plane
+ * val local = manager.getLocalMediaSource("film-1", path)
+ * ```
+ *
+ * **Threads.** Everything may be called from any thread, several calls at once. Managers over one `dataDir` share one
+ * store. What does not suspend answers from memory; only the first such call waits until the store is open, so call
+ * [open] once where that must not happen on the main thread.
+ *
+ * **Errors.** Everything throws [LarderException] and nothing else. Calls with a listener throw nothing: a bad argument,
+ * too, comes to the listener, where PlayKit threw `IllegalArgumentException`.
+ *
+ * **Cancellation.** A cancelled coroutine, or [Cancellable.cancel], stops a registration, a refresh or a renewal between
+ * two of its steps. What it began is undone: a licence that was granted already is given back, or its release is queued.
+ *
+ * **Listeners** are for Java. They are called exactly once, on [LarderContext.callbackExecutor] or on the executor that
+ * the call is given.
+ */
+public class LocalAssetsManager private constructor(
+    private val core: Core,
+    private val callbacks: Callbacks,
+) : AssetCatalog by CoreCatalog(core), LocalPlayback by CorePlayback(core), AutoCloseable {
+
+    /**
+     * A manager in this context. It starts to open in the background.
+     *
+     * @throws LarderException `INVALID_ARGUMENT` or `RELATIVE_PATH` if the configuration makes no sense.
+     */
+    public constructor(context: LarderContext) : this(Core.open(context), Callbacks(context.callbackExecutor))
+
+    /** The same with a secret storage of the app's own. */
+    public constructor(context: LarderContext, storage: LocalDrmStorage) : this(context.withStorage(storage))
+
+    /** What [registerAsset] and [refreshAsset] tell a Java app. */
+    public interface AssetRegistrationListener {
+        /** The asset is registered, and durable. */
+        public fun onRegistered(assetPath: String)
+
+        /** It is not, and nothing is left behind. [error] is a [LarderException]. */
+        public fun onFailed(assetPath: String, error: Exception)
+    }
+
+    /** What [unregisterAsset] tells a Java app. */
+    public fun interface AssetRemovalListener {
+        /** The asset is not registered any more. */
+        public fun onRemoved(assetPath: String)
+
+        /** The registry could not be changed: a full disk, a locked device. [error] is a [LarderException]. */
+        public fun onFailed(assetPath: String, error: Exception) {}
+    }
+
+    /**
+     * What [checkAssetStatus] tells a Java app, in PlayKit's terms. Implement the form that you need: the longer one is
+     * called, and calls the shorter one unless it is overridden.
+     */
+    public interface AssetStatusListener {
+        /**
+         * @param expiryTimeSeconds seconds left to start a playback; `Long.MAX_VALUE` for no limit, 0 if it is over.
+         * @param availableTimeSeconds seconds left of the playback itself; the same.
+         */
+        public fun onStatus(localAssetPath: String, expiryTimeSeconds: Long, availableTimeSeconds: Long) {}
+
+        /** @param isRegistered false for an asset that is unknown. */
+        public fun onStatus(
+            localAssetPath: String,
+            expiryTimeSeconds: Long,
+            availableTimeSeconds: Long,
+            isRegistered: Boolean,
+        ) {
+            onStatus(localAssetPath, expiryTimeSeconds, availableTimeSeconds)
+        }
+
+        /** The status cannot be told. By default this is PlayKit's "no information": -1, -1, not registered. */
+        public fun onFailed(localAssetPath: String, error: Exception) {
+            onStatus(localAssetPath, -1, -1, false)
+        }
+    }
+
+    // Opening
+
+    /**
+     * Waits until the store is open.
+     *
+     * @throws LarderException `STORE_UNAVAILABLE` or `DISK_FULL`; the next call of anything tries again.
+     */
+    @JvmSynthetic
+    public suspend fun open(): OpenReport = core.await { it.open() }
+
+    /** [open] for Java. */
+    @JvmOverloads
+    public fun open(listener: ResultListener<OpenReport>, executor: Executor? = null): Cancellable =
+        start(listener, executor) { open() }
+
+    // Registration
+
+    /**
+     * Registers media that lies on this device, with its licences if it is protected.
+     *
+     * Clear media needs no network. The same id and path again bring the registration up to date and keep licences that
+     * are good; other media under the same id is `ASSET_EXISTS`. On failure nothing is left behind.
+     *
+     * @param mediaSource the remote source that the media was downloaded from, with its DRM parameters.
+     * @param localAssetPath absolute: a manifest, a media file, or a folder that holds one manifest.
+     * @param assetId the app's id of it: any string of 1 to 1024 bytes without NUL.
+     * @param entryId the backend's id, by which [sourceUrl] is asked; the asset id if `null`.
+     * @param metadata whatever the app wants to keep with it, at most 1 MiB; `null` keeps what is stored.
+     */
+    @JvmSynthetic
+    public suspend fun registerAsset(
+        mediaSource: MediaSource,
+        localAssetPath: String,
+        assetId: String,
+        entryId: String? = null,
+        metadata: ByteArray? = null,
+    ): AssetStatus = registerAsset(Registration(assetId, localAssetPath, mediaSource, entryId, metadata))
+
+    /** The same from one value. */
+    @JvmSynthetic
+    public suspend fun registerAsset(registration: Registration): AssetStatus =
+        core.awaitCancellable { manager, cancellation -> manager.registerAsset(registration, cancellation) }
+
+    /** [registerAsset] for Java, as in the guides. */
+    @JvmOverloads
+    public fun registerAsset(
+        mediaSource: MediaSource,
+        localAssetPath: String,
+        assetId: String,
+        listener: AssetRegistrationListener,
+        executor: Executor? = null,
+    ): Cancellable = start(localAssetPath, listener, executor) { registerAsset(mediaSource, localAssetPath, assetId) }
+
+    /** [registerAsset] for Java, with everything that can be said and told. */
+    @JvmOverloads
+    public fun registerAsset(
+        registration: Registration,
+        listener: ResultListener<AssetStatus>,
+        executor: Executor? = null,
+    ): Cancellable = start(listener, executor) { registerAsset(registration) }
+
+    /**
+     * Gets new licences for a registered asset by its source's [RenewalPolicy], and stores new metadata. If it fails, the
+     * old licences still work (but see [RenewalPolicy.RELEASE_THEN_ACQUIRE]).
+     *
+     * @param mediaSource replaces the stored source if given.
+     * @throws LarderException `ASSET_NOT_FOUND` for an unknown id, else as [registerAsset].
+     */
+    @JvmSynthetic
+    public suspend fun refreshAsset(
+        assetId: String,
+        mediaSource: MediaSource? = null,
+        metadata: ByteArray? = null,
+    ): AssetStatus =
+        core.awaitCancellable { manager, cancellation ->
+            manager.refreshAsset(assetId, mediaSource, metadata, cancellation)
+        }
+
+    /** [refreshAsset] for Java, as in the guides. The path only names the asset for the listener. */
+    @JvmOverloads
+    public fun refreshAsset(
+        mediaSource: MediaSource,
+        localAssetPath: String,
+        assetId: String,
+        listener: AssetRegistrationListener,
+        executor: Executor? = null,
+    ): Cancellable = start(localAssetPath, listener, executor) { refreshAsset(assetId, mediaSource) }
+
+    /** [refreshAsset] for Java, from what is stored. */
+    @JvmOverloads
+    public fun refreshAsset(
+        assetId: String,
+        listener: ResultListener<AssetStatus>,
+        executor: Executor? = null,
+    ): Cancellable = start(listener, executor) { refreshAsset(assetId) }
+
+    /**
+     * Removes a registration. Never needs the media or a network: releases that cannot be sent now are queued. The media
+     * itself is the app's to delete.
+     */
+    @JvmSynthetic
+    public suspend fun unregisterAsset(assetId: String): Unregistered = core.await { it.unregisterAsset(assetId) }
+
+    /** [unregisterAsset] for Java, as in the guides. The path only names the asset for the listener. */
+    @JvmOverloads
+    public fun unregisterAsset(
+        localAssetPath: String,
+        assetId: String,
+        listener: AssetRemovalListener?,
+        executor: Executor? = null,
+    ): Cancellable = callbacks.start(executor, { unregisterAsset(assetId) }) { outcome ->
+        outcome.fold(
+            onSuccess = { listener?.onRemoved(localAssetPath) },
+            onFailure = { listener?.onFailed(localAssetPath, it as LarderException) },
+        )
+    }
+
+    /** Removes every registration of this profile, in the same way. Returns how many. */
+    @JvmSynthetic
+    public suspend fun removeAll(): Int = core.await { it.removeAll() }.toInt()
+
+    /** [removeAll] for Java. */
+    @JvmOverloads
+    public fun removeAll(listener: ResultListener<Int>, executor: Executor? = null): Cancellable =
+        start(listener, executor) { removeAll() }
+
+    // Status
+
+    /** The status from the ledger: no CDM session, no network. An unknown id has a status, too (`NOT_REGISTERED`). */
+    @JvmSynthetic
+    public suspend fun status(assetId: String): AssetStatus = core.await { it.assetStatus(assetId) }
+
+    /** [status] for Java. */
+    @JvmOverloads
+    public fun status(assetId: String, listener: ResultListener<AssetStatus>, executor: Executor? = null): Cancellable =
+        start(listener, executor) { status(assetId) }
+
+    /** The status of every registered asset, in one call. */
+    @JvmSynthetic
+    public suspend fun allStatuses(): List<AssetStatus> = core.await { it.allStatuses() }
+
+    /** [allStatuses] for Java. */
+    @JvmOverloads
+    public fun allStatuses(listener: ResultListener<List<AssetStatus>>, executor: Executor? = null): Cancellable =
+        start(listener, executor) { allStatuses() }
+
+    /** The status after asking the disk ([checkMedia]) and the CDM ([checkLicenses]). Slower. */
+    @JvmSynthetic
+    public suspend fun verifyAsset(
+        assetId: String,
+        checkMedia: Boolean = true,
+        checkLicenses: Boolean = true,
+    ): AssetStatus = core.await { it.verifyAsset(assetId, checkMedia, checkLicenses) }
+
+    /** [verifyAsset] for Java. */
+    @JvmOverloads
+    public fun verifyAsset(
+        assetId: String,
+        checkMedia: Boolean,
+        checkLicenses: Boolean,
+        listener: ResultListener<AssetStatus>,
+        executor: Executor? = null,
+    ): Cancellable = start(listener, executor) { verifyAsset(assetId, checkMedia, checkLicenses) }
+
+    /** What PlayKit reported: seconds and a flag. For apps that move from it; new code asks for the [status]. */
+    @JvmOverloads
+    public fun checkAssetStatus(
+        localAssetPath: String,
+        assetId: String,
+        listener: AssetStatusListener?,
+        executor: Executor? = null,
+    ): Cancellable = callbacks.start(executor, { playKitStatus(status(assetId)) }) { outcome ->
+        outcome.fold(
+            onSuccess = {
+                listener?.onStatus(localAssetPath, it.expiryTimeSeconds, it.availableTimeSeconds, it.isRegistered)
+            },
+            onFailure = { listener?.onFailed(localAssetPath, it as LarderException) },
+        )
+    }
+
+    // Upkeep
+
+    /**
+     * Renews the licences that end within this time, one asset after the other; a failure does not stop the rest and is
+     * told in its [Renewal].
+     */
+    @JvmSynthetic
+    public suspend fun renewAll(expiringWithin: Duration): List<Renewal> = renewAll(expiringWithin.inWholeSeconds)
+
+    /** [renewAll] for Java, in seconds. */
+    @JvmOverloads
+    public fun renewAll(
+        expiringWithinS: Long,
+        listener: ResultListener<List<Renewal>>,
+        executor: Executor? = null,
+    ): Cancellable = start(listener, executor) { renewAll(expiringWithinS) }
+
+    private suspend fun renewAll(expiringWithinS: Long): List<Renewal> {
+        if (expiringWithinS < 0) {
+            throw LarderException(
+                LarderException.Code.INVALID_ARGUMENT, "the time within which to renew is negative", Remedy.FIX_INPUT,
+            )
+        }
+        return core.awaitCancellable { manager, cancellation ->
+            manager.renewAll(expiringWithinS.toULong(), cancellation)
+        }
+    }
+
+    /**
+     * Sends queued releases and reconciles the registry with the CDM. Also runs by itself, after opening and whenever the
+     * app reports a network.
+     */
+    @JvmSynthetic
+    public suspend fun settle(): Settlement = core.await { it.settle() }
+
+    /** [settle] for Java. */
+    @JvmOverloads
+    public fun settle(listener: ResultListener<Settlement>, executor: Executor? = null): Cancellable =
+        start(listener, executor) { settle() }
+
+    /** What the app knows of the network. `OFFLINE` means no network call at all; `ONLINE` sends what was queued. */
+    public fun setNetworkState(state: NetworkState): Unit = core.call { it.setNetworkState(state) }
+
+    /** Facts for support, as JSON: versions, counts, states, codes. No key, handle, token or URL. */
+    public fun diagnostics(): String = core.call { it.diagnostics() }
+
+    /** Ends this manager: later calls fail with `CLOSED`, running ones end as they would. */
+    override fun close(): Unit = core.close()
+
+    private fun <T> start(listener: ResultListener<T>, executor: Executor?, work: suspend () -> T): Cancellable =
+        callbacks.start(executor, work) { outcome ->
+            outcome.fold(onSuccess = listener::onSuccess, onFailure = { listener.onFailed(it as LarderException) })
+        }
+
+    private fun start(
+        path: String,
+        listener: AssetRegistrationListener,
+        executor: Executor?,
+        work: suspend () -> AssetStatus,
+    ): Cancellable = callbacks.start(executor, work) { outcome ->
+        outcome.fold(
+            onSuccess = { listener.onRegistered(path) },
+            onFailure = { listener.onFailed(path, it as LarderException) },
+        )
+    }
+}
