@@ -11,7 +11,7 @@ extension LocalAssetsManager {
   ///   expired asset still has an entry; ``status(at:)`` says why it will not play.
   @_disfavoredOverload  // LarderCompat's form, which does not throw, wins where an app imports it.
   public func createLocalMediaEntry(for id: String, localURL: URL) throws -> MediaEntry {
-    MediaEntry(id: id, sources: [try localMediaSource(at: localURL).mediaSource])
+    MediaEntry(id: id, sources: [try getLocalMediaSource(location: localURL).mediaSource])
   }
 
   /// What a player plays for an asset, and the licences it needs.
@@ -19,15 +19,15 @@ extension LocalAssetsManager {
   /// - Parameter location: must be the registered one, if given.
   /// - Throws: ``LarderError/Code/assetNotFound``. An expired asset still has a source; its status says why it will not
   ///   play.
-  public func localMediaSource(for assetId: String, location: URL? = nil) throws -> LocalMediaSource {
+  public func getLocalMediaSource(assetId: String, location: URL? = nil) throws -> LocalMediaSource {
     let path = try location?.mediaPath()
     return try direct { try $0.localMediaSource(assetId: assetId, path: path) }
   }
 
   /// What a player plays for the asset at a location, and the licences it needs.
-  public func localMediaSource(at location: URL) throws -> LocalMediaSource {
+  public func getLocalMediaSource(location: URL) throws -> LocalMediaSource {
     guard let asset = try asset(at: location) else { throw notRegistered() }
-    return try localMediaSource(for: asset.assetId)
+    return try getLocalMediaSource(assetId: asset.assetId)
   }
 
   /// The URL to play for an entry: the registry and the app's ``SourceURLProvider``, in the set order.

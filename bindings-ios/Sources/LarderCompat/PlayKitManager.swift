@@ -4,9 +4,9 @@ import Larder
 
 extension LocalAssetsManager {
   /// PlayKit's function, which cannot throw: for media that is not registered, or not to the end, the entry has no
-  /// source, so that a player has nothing to start. `localMediaSource(at:)` tells why.
+  /// source, so that a player has nothing to start. `getLocalMediaSource(location:)` tells why.
   public func createLocalMediaEntry(for assetId: String, localURL: URL) -> MediaEntry {
-    let source = try? localMediaSource(at: localURL).mediaSource
+    let source = try? getLocalMediaSource(location: localURL).mediaSource
     return MediaEntry(id: assetId, sources: source.map { [$0] } ?? [])
   }
 

@@ -13,7 +13,7 @@ struct DrmEngineTests {
     #expect(engine.journal == ["acquire"])
     #expect(engine.licenses.count == 1)
     let handle = try #require(engine.licenses.first)
-    let source = try manager.localMediaSource(for: "film")
+    let source = try manager.getLocalMediaSource(assetId: "film")
     #expect(try manager.licenseHandle(try #require(source.licenses.first).licenseId) == handle)
     try await manager.unregisterAsset("film")
     try await manager.settle()

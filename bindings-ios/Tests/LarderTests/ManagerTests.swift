@@ -18,7 +18,7 @@ struct ManagerTests {
           let status = try await manager.registerDownloadedAsset(
             location: location, mediaSource: kit.source(.cencDash, asset: id), assetId: id)
           #expect(status.isPlayable)
-          #expect(try manager.localMediaSource(for: id).assetId == id)
+          #expect(try manager.getLocalMediaSource(assetId: id).assetId == id)
           #expect(try await manager.allStatuses().contains { $0.assetId == id })
           if number % 2 == 0 { try await manager.unregisterAsset(id) }
         }
@@ -71,7 +71,7 @@ struct ManagerTests {
       { _ = try manager.asset(at: location) },
       { _ = try manager.assets(ofEntry: "film") },
       { _ = try manager.metadata(of: "film") },
-      { _ = try manager.localMediaSource(for: "film") },
+      { _ = try manager.getLocalMediaSource(assetId: "film") },
       { _ = try manager.createLocalMediaEntry(for: "film", localURL: location) },
       { _ = try manager.licenseHandle("1") },
       { try manager.playbackStarted("film") },
@@ -121,7 +121,7 @@ struct ManagerTests {
       { _ = try await manager.registerDownloadedAsset(location: location, mediaSource: source, assetId: id) },
       { _ = try await manager.unregisterAsset(id) },
       { _ = try await manager.status(of: id) },
-      { _ = try manager.localMediaSource(for: id) },
+      { _ = try manager.getLocalMediaSource(assetId: id) },
       { try manager.playbackStarted(id) },
     ]
     for call in calls {

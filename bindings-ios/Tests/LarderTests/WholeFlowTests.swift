@@ -22,7 +22,7 @@ struct WholeFlowTests {
     #expect(try await kit.requests().filter { $0.path == "/clearkey/license" }.count == 1)
 
     try await kit.stop()
-    let source = try manager.localMediaSource(for: "film-1", location: location)
+    let source = try manager.getLocalMediaSource(assetId: "film-1", location: location)
     #expect(source.isLocal && source.format == .dash && source.entryId == "entry-1")
     #expect(URL(string: source.url)?.path == location.path)
     #expect(source.licenses.count == 1)
