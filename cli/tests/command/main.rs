@@ -11,6 +11,7 @@ mod bad_input;
 mod larder;
 mod main_job;
 mod media;
+mod memory_storage;
 mod redaction;
 mod shapes;
 mod testkit;

@@ -14,8 +14,7 @@ use larder_core::model::{
 };
 use larder_core::net::{ClientSettings, ReqwestClient};
 use larder_core::ports::{
-    Clock, ExchangeAnswer, ExchangeKind, ExchangeMessage, HttpRequest, HttpResponse, LocalDrmStorage, NetworkState,
-    TokenProvider,
+    Clock, ExchangeAnswer, ExchangeKind, ExchangeMessage, HttpRequest, HttpResponse, NetworkState, TokenProvider,
 };
 use larder_core::{Cancellation, Error, Result};
 use larder_testkit::{Action, Rule, Testkit};
@@ -23,6 +22,7 @@ use serde_json::json;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::larder::{Home, media, servers};
+use crate::memory_storage::MemoryStorage;
 
 const TOKEN: &str = "token-3c1f8e2a77";
 const QUERY: &str = "signature-9d4be06f51";
@@ -216,25 +216,6 @@ impl<'a> MakeWriter<'a> for Captured {
     }
 }
 
-#[derive(Default)]
-struct MemoryStorage(Mutex<BTreeMap<String, Vec<u8>>>);
-
-impl LocalDrmStorage for MemoryStorage {
-    fn save(&self, key: &str, value: &[u8]) -> Result<()> {
-        self.0.lock().unwrap().insert(key.to_owned(), value.to_vec());
-        Ok(())
-    }
-
-    fn load(&self, key: &str) -> Result<Option<Vec<u8>>> {
-        Ok(self.0.lock().unwrap().get(key).cloned())
-    }
-
-    fn remove(&self, key: &str) -> Result<()> {
-        self.0.lock().unwrap().remove(key);
-        Ok(())
-    }
-}
-
 struct Tokens;
 
 impl TokenProvider for Tokens {
@@ -323,8 +304,7 @@ fn no_secret_is_in_the_log_or_the_debug_form_of_anything() {
     shown.push(format!("{:?} {:?}", manager.assets().unwrap(), manager.report()));
     shown.push(format!("{:?}", manager.verify(&film, Verify { media: true, licenses: true }).unwrap()));
     let mut secrets = Secrets::planted();
-    let remember =
-        |secrets: &mut Secrets| storage.0.lock().unwrap().values().for_each(|value| secrets.add(value, "handle"));
+    let remember = |secrets: &mut Secrets| storage.values().iter().for_each(|value| secrets.add(value, "handle"));
     remember(&mut secrets);
     shown.push(format!("{:?}", manager.refresh(&film, Refresh::default(), &go).unwrap()));
     remember(&mut secrets);

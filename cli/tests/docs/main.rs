@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "the lint knows test functions, not what they call")]
 
 mod errors;
+mod snippets;
 #[cfg(unix)]
 mod walkthroughs;
 
