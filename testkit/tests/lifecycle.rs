@@ -20,11 +20,8 @@ fn stopped_servers_refuse_and_resumed_ones_answer_at_the_same_url() {
         assert_eq!(client.get(&url).status, 200);
         kit.stop().unwrap();
         kit.stop().unwrap();
-        // The client may first find the connection that it kept to be broken; nobody takes a new one.
-        client.try_send(Method::GET, &url, &[], "").unwrap_err();
-        let address = kit.base_url();
-        let refused = TcpStream::connect(address.trim_start_matches("http://")).unwrap_err();
-        assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+        let error = client.try_send(Method::GET, &url, &[], "").unwrap_err();
+        assert!(error.is_connect(), "{error:?}");
         kit.resume().unwrap();
         kit.resume().unwrap();
     }

@@ -47,15 +47,14 @@ struct CompletionTests {
   }
 
   // Not `Thread.isMainThread`: on Linux the main queue leaves the main thread once a program awaits at its top level.
-  private struct MainQueue: @unchecked Sendable {
-    private let mark = DispatchSpecificKey<Bool>()
-    private static let main = MainQueue()
+  private enum MainQueue {
+    private nonisolated(unsafe) static let mark: DispatchSpecificKey<Bool> = {
+      let key = DispatchSpecificKey<Bool>()
+      DispatchQueue.main.setSpecific(key: key, value: true)
+      return key
+    }()
 
-    private init() {
-      DispatchQueue.main.setSpecific(key: mark, value: true)
-    }
-
-    static var isCurrent: Bool { DispatchQueue.getSpecific(key: main.mark) == true }
+    static var isCurrent: Bool { DispatchQueue.getSpecific(key: mark) == true }
   }
 
   private func answer<T: Sendable>(

@@ -235,3 +235,27 @@ fn copy(from: &std::path::Path, to: &std::path::Path) {
         }
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_registration_leaves_nothing_and_gives_its_licence_back() {
+    use larder_testkit::{Action, Rule};
+    let (home, kit) = (Home::new(), servers());
+    kit.add_fault(Rule::on("/clearkey", Action::Delay { delay_ms: 1500 }).times(1)).unwrap();
+    let source = home.clearkey_source(&kit.url("/clearkey/license"));
+    let mut command = home.command();
+    command.args(["--json", "register", &path("dash-cenc"), "--id", "film", "--source"]).arg(source);
+    let child = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::null()).spawn().unwrap();
+    let asked = (0..600).any(|_| {
+        std::thread::park_timeout(std::time::Duration::from_millis(50));
+        kit.counts().requests > 0
+    });
+    assert!(asked, "the licence server was never asked");
+    std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    let output = child.wait_with_output().unwrap();
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), &answer["error"]["code"]), (Some(2), &json!("CANCELLED")), "{answer}");
+    assert_eq!(home.json(["list"]), (0, json!([])));
+    let book = kit.book();
+    assert_eq!((book.licenses.len(), book.live), (1, 0), "what was granted went back");
+}

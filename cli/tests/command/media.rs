@@ -98,3 +98,32 @@ fn entities_do_not_grow() {
     assert!(matches!(ran.status, 0 | 2), "{ran:?}");
     assert!(ran.stdout.len() + ran.stderr.len() < 1000, "{ran:?}");
 }
+
+#[test]
+fn a_manifest_out_of_all_proportion_is_refused_in_time() {
+    let home = Home::new();
+    // 200 MB, most of it a hole.
+    let path = home.file("huge.mpd", "<?xml version=\"1.0\"?><MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\"><Period>");
+    std::fs::File::options().append(true).open(&path).unwrap().set_len(200 * 1024 * 1024).unwrap();
+    home.fails(["init-data".into(), path], "MANIFEST_TOO_LARGE").ends_with(2);
+    let path = home.file("huge.m3u8", "#EXTM3U\n#EXT-X-VERSION:7\n");
+    std::fs::File::options().append(true).open(&path).unwrap().set_len(200 * 1024 * 1024).unwrap();
+    home.fails(["init-data".into(), path], "MANIFEST_TOO_LARGE").ends_with(2);
+
+    let deep = format!("<MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\">{}", "<Period>".repeat(100_000));
+    let ran = home.run(["init-data".into(), home.file("deep.mpd", deep)]).ends_with(2);
+    assert!(ran.stderr.contains("MANIFEST_"), "{ran:?}");
+}
+
+#[test]
+fn a_manifest_in_another_encoding_is_read_or_refused() {
+    let home = Home::new();
+    let text = std::fs::read_to_string(media("dash-cenc/manifest.mpd")).unwrap();
+    let wide = text.replace("encoding=\"UTF-8\"", "encoding=\"UTF-16\"");
+    let wide: Vec<u8> = [0xff, 0xfe].into_iter().chain(wide.encode_utf16().flat_map(u16::to_le_bytes)).collect();
+    for (name, content) in [("wide.mpd", wide), ("broken.mpd", [text.as_bytes(), &[0xff, 0xfe, 0xfd]].concat())] {
+        let ran = home.run(["init-data".into(), home.file(name, content)]);
+        assert!(matches!(ran.status, 0 | 2), "{ran:?}");
+        assert!(ran.status == 0 || ran.stderr.starts_with("larder: MANIFEST_INVALID: "), "{ran:?}");
+    }
+}

@@ -13,18 +13,6 @@
 //! | `connect`, `lock` | one connection, one lock between processes |
 //! | `failure` | SQLite's errors as ours |
 //!
-//! In the folder:
-//!
-//! | file | what |
-//! |---|---|
-//! | `larder.db`, `-wal`, `-shm` | the database; the latter two while it is open, or after a kill |
-//! | `larder.db.lock` | held while the store is open, so that nobody repairs or migrates it then |
-//! | `larder.session-…` | one for each open store: tells the living from the dead |
-//! | `larder.headroom` | given up when something is to be deleted and the disk is full |
-//! | `larder.damaged` | a step met damage: the next opening checks the file |
-//! | `larder.db.building`, `.new` | a repair that was interrupted |
-//! | `larder.db.corrupt-<n>` | damaged files that were set aside, the last three |
-//!
 //! The file is in WAL mode: readers never wait for the writer, nor he for them, in this process or in another. Every
 //! step is one transaction, and on the disk (`synchronous=FULL`) before it is reported as done.
 
@@ -117,8 +105,7 @@ impl Store {
     ///
     /// [`Code::StoreUnavailable`] if the folder or file cannot be used at the moment (locked by another process for
     /// longer than five seconds, permission, a missing volume, an I/O error, somebody else's database): nothing is
-    /// touched. [`Code::DiskFull`] if there is no room for it. [`Code::StoreReadOnly`] if it is damaged and was written by
-    /// a newer Larder.
+    /// touched. [`Code::DiskFull`] if there is no room for it.
     pub fn open(dir: &Path) -> Result<Opened> {
         let dir = std::path::absolute(dir).map_err(failure::file("the store's folder cannot be found"))?;
         let open::Ready { conn, is_read_only, notice, lock } = open::open(&dir)?;

@@ -12,7 +12,7 @@ use crate::other_process::Other;
 use crate::samples::{clear_asset, id, intent, license_id, open};
 
 #[expect(clippy::disallowed_methods, reason = "an arbitrary point in another process's work")]
-pub(crate) fn pause(time: Duration) {
+fn pause(time: Duration) {
     thread::sleep(time);
 }
 
@@ -121,7 +121,7 @@ fn a_killed_process_leaves_every_step_it_reported() {
         assert!(summaries.iter().all(|asset| asset.licenses.len() == 1), "round {round}: half a step");
         store.check().unwrap();
     }
-    assert!(reported.len() >= 30, "{} steps are too few to prove anything", reported.len());
+    assert!(reported.len() > 100, "{} steps are too few to prove anything", reported.len());
 }
 
 #[test]

@@ -2,14 +2,11 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
 use larder_core::model::Profile;
 use larder_core::store::{Notice, Store};
 
 use crate::damage::{db, fill};
-use crate::other_process::Other;
-use crate::processes::pause;
 use crate::samples::open;
 
 /// A damaged file with its log, and beside it what a repair has made of it.
@@ -71,36 +68,4 @@ fn killed_while_the_new_file_was_being_written() {
     opened.store.check().unwrap();
     assert!(!dir.path().join("larder.db.building").exists());
     assert!(!dir.path().join("larder.db.building-journal").exists());
-}
-
-/// A repair by another process, killed at thirty arbitrary points: whatever it had done, the same rows are there.
-#[test]
-fn killed_at_any_point_a_repair_keeps_what_an_undisturbed_one_keeps() {
-    let damaged = tempfile::tempdir().unwrap();
-    fill(&open(damaged.path()), 0..150);
-    let length = fs::metadata(db(damaged.path())).unwrap().len();
-    fs::File::options().write(true).open(db(damaged.path())).unwrap().set_len(length * 3 / 4).unwrap();
-    let kept = |dir: &Path| {
-        let user = Profile::new("user 7").unwrap();
-        let store = Store::open(dir).unwrap().store;
-        store.check().unwrap();
-        store.read(|tx| tx.summaries(&user)).unwrap()
-    };
-    let copy = || {
-        let dir = tempfile::tempdir().unwrap();
-        fs::copy(db(damaged.path()), db(dir.path())).unwrap();
-        dir
-    };
-    let expected = kept(copy().path());
-    assert!((30..150).contains(&expected.len()), "{}", expected.len());
-
-    for round in 0..30 {
-        let dir = copy();
-        let mut other = Other::start("open", dir.path(), "");
-        pause(Duration::from_micros(round * 2_500));
-        other.kill();
-        assert_eq!(kept(dir.path()), expected, "round {round}");
-        assert!(dir.path().join("larder.db.corrupt-1").exists());
-        assert!(!dir.path().join("larder.db.corrupt-2").exists());
-    }
 }
