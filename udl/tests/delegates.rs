@@ -89,7 +89,7 @@ fn a_storage_may_call_the_manager_back() {
     wait(manager.register_asset(protected("a", &path, &servers), uncancelled())).unwrap();
     device.storage.unhook();
     let seen = seen.lock().unwrap();
-    assert!(seen.iter().any(|(method, ..)| method == "save"), "{seen:?}");
+    assert!(seen.contains(&("save".to_owned(), Why::Registering, 0, None)), "{seen:?}");
 }
 
 #[test]

@@ -134,6 +134,7 @@ fn many_threads_may_use_one_manager_at_once() {
                 wait(manager.register_asset(clear(&id, &path), uncancelled())).unwrap();
                 let source = manager.local_media_source(id.clone(), Some(path)).unwrap();
                 assert!(source.is_local && source.url.starts_with("file:///"), "{}", source.url);
+                assert!(wait(manager.asset_status(id.clone())).unwrap().is_playable);
                 if n % 2 == 0 {
                     assert!(wait(manager.unregister_asset(id)).unwrap().was_registered);
                 }

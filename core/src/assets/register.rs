@@ -69,7 +69,8 @@ impl Registry {
             tx.insert_asset(&asset)?;
             intents.iter().try_for_each(|intent| tx.insert_license(intent))
         })?;
-        let outcome = self.obtain_all(&intents, cancel).and_then(|obtained| {
+        let outcome = self.changed(&asset.asset_id).and_then(|()| {
+            let obtained = self.obtain_all(&intents, cancel)?;
             cancel.check()?;
             self.complete(&mut asset, &obtained)
         });

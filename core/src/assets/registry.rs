@@ -31,6 +31,7 @@ pub(crate) struct Registry {
     // Protects the snapshot; held for a look-up, or while one asset or the whole is read again from the store. No
     // foreign code runs under it.
     snapshot: RwLock<Snapshot>,
+    /// Which of the store's generations the snapshot has. Written under the snapshot's lock, and only upwards.
     seen_generation: AtomicU64,
     is_closed: AtomicBool,
 }
@@ -136,22 +137,24 @@ impl Registry {
 
     fn reload_all(&self, generation: u64) -> Result<()> {
         let snapshot = self.store().read(|tx| Snapshot::load(tx, self.profile(), self.roots()))?;
-        *self.snapshot.write().unwrap_or_else(PoisonError::into_inner) = snapshot;
-        self.seen_generation.store(generation, Ordering::Release);
+        let mut current = self.snapshot.write().unwrap_or_else(PoisonError::into_inner);
+        // While it was read somebody may have taken in what came after it: the newer one stays.
+        if self.seen_generation.load(Ordering::Acquire) < generation {
+            *current = snapshot;
+            self.seen_generation.store(generation, Ordering::Release);
+        }
         Ok(())
     }
 
     /// Takes a change of ours to one asset into the snapshot, and tells the other managers.
     pub(crate) fn changed(&self, asset_id: &AssetId) -> Result<()> {
-        let before = self.shared.generation();
-        self.shared.changed();
+        let mut snapshot = self.snapshot.write().unwrap_or_else(PoisonError::into_inner);
+        let before = self.shared.changed();
         if self.seen_generation.load(Ordering::Acquire) != before {
             // Others have changed something, too: the next look reads everything.
             return Ok(());
         }
-        let mut snapshot = self.snapshot.write().unwrap_or_else(PoisonError::into_inner);
         self.store().read(|tx| snapshot.reload(tx, self.profile(), asset_id, self.roots()))?;
-        drop(snapshot);
         self.seen_generation.store(before + 1, Ordering::Release);
         Ok(())
     }

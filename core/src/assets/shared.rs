@@ -55,9 +55,9 @@ impl Shared {
         Ok((shared, value))
     }
 
-    /// Notes a change, whoever made it.
-    pub(crate) fn changed(&self) {
-        self.generation.fetch_add(1, Ordering::AcqRel);
+    /// Notes a change, whoever made it. Returns the generation before it.
+    pub(crate) fn changed(&self) -> u64 {
+        self.generation.fetch_add(1, Ordering::AcqRel)
     }
 
     /// A number that grows with every change.
