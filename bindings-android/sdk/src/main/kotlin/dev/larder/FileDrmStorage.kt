@@ -50,15 +50,16 @@ public class FileDrmStorage(private val folder: File) : LocalDrmStorage {
 
     private fun file(key: String) = File(folder, fileName(key))
 
-    /** A key is data and may be anything: what a file name should not have is written as `%` and its bytes. */
+    /** A key is data and may be anything: what a file name should not have is written as `%` and its value. */
     private fun fileName(key: String): String = buildString {
         for (byte in key.encodeToByteArray()) {
             val char = (byte.toInt() and 0xff).toChar()
-            if (char in 'a'..'z' || char in '0'..'9' || char == '-' || (char == '.' && isNotEmpty())) {
+            if (char in 'a'..'z' || char in '0'..'9' || char == '-') {
                 append(char)
             } else {
                 append('%').append((byte.toInt() and 0xff).toString(16).padStart(2, '0'))
             }
         }
+        append(".value")
     }
 }
