@@ -18,6 +18,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::args::Global;
 use crate::clock::SystemClock;
+use crate::paths::absolute;
 use crate::storage::{FileStorage, make_private_folder};
 
 /// An open manager and what it lives on.
@@ -43,10 +44,10 @@ impl Host {
     /// Opens the store that the options name. It is made when missing.
     pub(crate) fn open(global: &Global, purpose: Purpose) -> Result<Self> {
         let runtime = runtime()?;
-        let data_dir = absolute(match &global.store {
-            Some(path) => path.clone(),
-            None => default_store()?,
-        })?;
+        let data_dir = match &global.store {
+            Some(path) => absolute(path)?,
+            None => absolute(&default_store()?)?,
+        };
         // The database knows URLs that may be signed. What is wrong with the folder, if anything is, says the manager.
         let _ = make_private_folder(&data_dir);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -62,8 +63,7 @@ impl Host {
             source_url_provider: None,
             runtime: runtime.handle().clone(),
         };
-        let roots =
-            global.roots.iter().map(|(name, path)| Ok(Root { name: name.clone(), path: absolute(path.clone())? }));
+        let roots = global.roots.iter().map(|(name, path)| Ok(Root { name: name.clone(), path: absolute(path)? }));
         let config = Config {
             data_dir,
             roots: roots.collect::<Result<_>>()?,
@@ -174,11 +174,6 @@ pub(crate) fn start_log(global: &Global) {
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
     // It fails only if there is a log already.
     let _ = tracing_subscriber::registry().with(lines).with(ours).try_init();
-}
-
-fn absolute(path: PathBuf) -> Result<PathBuf> {
-    std::path::absolute(&path)
-        .map_err(|cause| Error::new(Code::InvalidArgument, "a path among the options is empty").caused_by(cause))
 }
 
 /// Where programs of this platform keep the data of their user.

@@ -8,6 +8,7 @@
 //! | [`storage`], [`clock`] | the desktop's secret storage and clock |
 //! | [`source`] | SOURCE.json |
 //! | [`shapes`], [`names`] | the JSON that is printed |
+//! | [`paths`] | paths as people type them |
 //! | [`output`] | data to standard output, messages to standard error |
 
 #![forbid(unsafe_code)]
@@ -18,6 +19,7 @@ mod commands;
 mod host;
 mod names;
 mod output;
+mod paths;
 mod shapes;
 mod source;
 mod storage;

@@ -6,10 +6,10 @@ use larder_core::manifest;
 use larder_core::model::InitData as Found;
 use larder_core::{Code, Error, Result};
 
-use super::absolute;
 use crate::Answer;
 use crate::args::InitData;
 use crate::output::Output;
+use crate::paths::absolute;
 use crate::shapes::InitDataShape;
 
 pub(super) fn init_data(args: &InitData, output: &Output) -> Result<Answer> {

@@ -18,9 +18,6 @@ mod status;
 mod testkit;
 mod unregister;
 
-use std::path::{Path, PathBuf};
-
-use larder_core::error::Quoted;
 use larder_core::{Code, Error, Result};
 
 use crate::Answer;
@@ -61,13 +58,4 @@ fn diagnostics(host: &Host, output: &Output) -> Result<Answer> {
         lines.push('\n');
     })?;
     Ok(Answer::Yes)
-}
-
-/// A path on the command line is relative to where the command runs; the core takes absolute ones only.
-fn absolute(path: &Path) -> Result<PathBuf> {
-    std::path::absolute(path).map_err(|cause| {
-        let shown = path.to_string_lossy();
-        Error::new(Code::InvalidArgument, format!("{} is not a path: {}", Quoted(&shown), cause.kind()))
-            .caused_by(cause)
-    })
 }

@@ -3,12 +3,12 @@
 use larder_core::Result;
 use larder_core::model::{AssetId, MediaSource, Registration};
 
-use super::absolute;
 use crate::Answer;
 use crate::args::Register;
 use crate::host::Host;
 use crate::names;
 use crate::output::Output;
+use crate::paths::absolute;
 use crate::shapes::StatusShape;
 use crate::source;
 

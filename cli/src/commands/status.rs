@@ -6,12 +6,12 @@ use larder_core::assets::{AssetInfo, SourceUrlMode, SourceUrlOrder, Verify};
 use larder_core::model::{AssetId, AssetStatus};
 use larder_core::{Code, Error, Result};
 
-use super::absolute;
 use crate::Answer;
 use crate::args::{Asset, List, Prefer, Status, Url};
 use crate::host::Host;
 use crate::names;
 use crate::output::Output;
+use crate::paths::absolute;
 use crate::shapes::{AssetShape, StatusShape, UrlShape};
 
 pub(super) fn status(args: &Status, host: &Host, output: &Output) -> Result<Answer> {

@@ -17,11 +17,11 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use super::absolute;
 use crate::Answer;
 use crate::args::{Admin, Faults, Fetch, Global, Serve, Testkit as Asked};
 use crate::host;
 use crate::output::Output;
+use crate::paths::absolute;
 use crate::source;
 
 /// A part of a film is never larger in tests.

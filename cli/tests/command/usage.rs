@@ -123,3 +123,28 @@ fn a_store_may_lie_anywhere_and_two_do_not_meet() {
     assert_eq!(home.json(["--store", "two", "list"]).1.as_array().unwrap().len(), 0);
     assert_eq!(home.json(["--store", "one", "--profile", "eve", "list"]).1.as_array().unwrap().len(), 0);
 }
+
+#[test]
+fn a_path_is_taken_as_people_type_it() {
+    let home = Home::new();
+    let films = home.path("films of mine/ä\n🍎");
+    std::fs::create_dir_all(&films).unwrap();
+    let films = films.canonicalize().unwrap();
+    std::fs::copy(media("cmaf-clear/manifest.mpd"), films.join("manifest.mpd")).unwrap();
+    std::fs::create_dir_all(home.path("elsewhere")).unwrap();
+    let register = |path: &str| {
+        let mut command = home.command();
+        command.current_dir(home.path("elsewhere")).args(["register", path, "--id", "film"]);
+        assert_eq!(command.output().unwrap().status.code(), Some(0), "{path}");
+    };
+    // All of them the same place: the second does not find other media under the id.
+    let whole = films.to_str().unwrap();
+    for path in ["../films of mine/ä\n🍎", "../films of mine//ä\n🍎/", "./../elsewhere/../films of mine/ä\n🍎/.", whole] {
+        register(path);
+    }
+    let listed = home.json(["list", "--path", "films of mine/ä\n🍎/"]).1;
+    assert_eq!(listed[0]["path"].as_str().unwrap(), films.to_str().unwrap());
+    let url = home.run(["url", "film"]).ends_with(0).stdout;
+    assert!(url.ends_with("/films%20of%20mine/%C3%A4%0A%F0%9F%8D%8E/manifest.mpd\n"), "{url}");
+    assert_eq!(home.run(["list"]).stdout.lines().count(), 1, "a newline in a path makes no second line");
+}

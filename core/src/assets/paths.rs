@@ -48,17 +48,18 @@ pub(crate) fn check_roots(roots: &[Root]) -> Result<()> {
 
 /// A path as it is stored: below the root with the longest matching path, else absolute.
 pub(crate) fn to_stored(path: &Path, manifest: Option<&Path>, roots: &[Root]) -> Result<StoredPath> {
-    let text = check(path)?;
+    check(path)?;
+    // One spelling of each path: `/films/a/` and `/films//a` are `/films/a`.
+    let path: PathBuf = path.components().collect();
+    let path = path.as_path();
     let below = roots
         .iter()
         .filter_map(|root| Some((root, below(path, &root.path)?)))
         .max_by_key(|(root, _)| root.path.as_os_str().len());
-    let manifest = manifest.map(check_relative).transpose()?;
+    let manifest = manifest.map(utf8).transpose()?;
     Ok(match below {
-        Some((root, relative)) => {
-            StoredPath { root: Some(root.name.clone()), path: check_relative(&relative)?, manifest }
-        }
-        None => StoredPath { root: None, path: text.to_owned(), manifest },
+        Some((root, relative)) => StoredPath { root: Some(root.name.clone()), path: utf8(&relative)?, manifest },
+        None => StoredPath { root: None, path: utf8(path)?, manifest },
     })
 }
 
@@ -71,7 +72,7 @@ fn below(path: &Path, root: &Path) -> Option<PathBuf> {
     path.strip_prefix(root).ok().map(Path::to_owned)
 }
 
-fn check_relative(path: &Path) -> Result<String> {
+fn utf8(path: &Path) -> Result<String> {
     path.to_str().map(str::to_owned).ok_or_else(|| Error::new(Code::InvalidArgument, "the path is not UTF-8"))
 }
 
@@ -130,6 +131,10 @@ mod tests {
         assert_eq!(to_stored(Path::new("/data/films/a"), None, &roots).unwrap().root.as_deref(), Some("films"));
         assert_eq!(to_stored(Path::new("/database/a"), None, &roots).unwrap().root, None);
         assert_eq!(to_stored(Path::new("/data"), None, &roots).unwrap().path, "");
+        for path in ["/data/films/a/", "/data//films/a", "/data/./films/a/."] {
+            assert_eq!(to_stored(Path::new(path), None, &roots).unwrap().path, "a", "{path}");
+            assert_eq!(to_stored(Path::new(path), None, &[]).unwrap().path, "/data/films/a", "{path}");
+        }
         assert_eq!(
             registered_path(&to_stored(Path::new("/data"), None, &roots).unwrap(), &roots).unwrap(),
             Path::new("/data")
