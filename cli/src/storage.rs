@@ -7,12 +7,16 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use larder_core::ports::LocalDrmStorage;
 use larder_core::{Code, Error, Result};
 
 /// Real handles have some kilobytes at most.
 const MAX_VALUE_BYTES: u64 = 1024 * 1024;
+
+/// Writing a draft takes some milliseconds.
+const DRAFT_LIFE: Duration = Duration::from_secs(600);
 
 /// Values as files of one folder.
 pub(crate) struct FileStorage {
@@ -40,12 +44,28 @@ impl FileStorage {
     }
 }
 
+impl FileStorage {
+    /// Removes what killed processes have left half written: a draft is a secret, too. A living one renames its draft
+    /// within moments.
+    fn sweep_drafts(&self) {
+        let Ok(entries) = fs::read_dir(&self.folder) else { return };
+        for entry in entries.flatten() {
+            let is_draft = entry.file_name().to_str().is_some_and(|name| name.starts_with('.'));
+            let age = || entry.metadata().and_then(|meta| meta.modified()).ok()?.elapsed().ok();
+            if is_draft && age().is_some_and(|age| age > DRAFT_LIFE) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+}
+
 impl LocalDrmStorage for FileStorage {
     /// Writes another file and renames it, so that a crash leaves the old value or the new one.
     fn save(&self, key: &str, value: &[u8]) -> Result<()> {
         static SERIAL: AtomicU64 = AtomicU64::new(0);
         let target = self.file(key)?;
         make_private_folder(&self.folder).map_err(failed("made"))?;
+        self.sweep_drafts();
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
         let draft = self.folder.join(format!(".{key}.{}.{serial}", std::process::id()));
         let written = write_private(&draft, value).and_then(|()| fs::rename(&draft, &target));
@@ -125,6 +145,20 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let storage = FileStorage::new(home.path().join("secrets"));
         (home, storage)
+    }
+
+    #[test]
+    fn a_draft_that_was_left_half_written_is_removed_by_the_next_save() {
+        let (_home, storage) = storage();
+        storage.save("larder.license.00", b"one").unwrap();
+        let [old, new] = ["old", "new"].map(|name| storage.folder.join(format!(".larder.license.{name}.1.0")));
+        for draft in [&old, &new] {
+            fs::write(draft, "half a sec").unwrap();
+        }
+        let long_ago = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+        File::options().write(true).open(&old).unwrap().set_modified(long_ago).unwrap();
+        storage.save("larder.license.01", b"two").unwrap();
+        assert!(!old.exists() && new.exists(), "what may still be written is left alone");
     }
 
     #[test]
