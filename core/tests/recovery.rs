@@ -13,8 +13,9 @@ use std::thread;
 use larder_core::Cancellation;
 use larder_core::assets::{Config, LocalAssetsManager, Refresh, Verify};
 use larder_core::model::license::LicenseState;
-use larder_core::model::{Profile, RenewalPolicy, Why};
-use larder_core::store::{AssetState, Store};
+use larder_core::model::{LicenseId, Profile, RenewalPolicy, Why};
+use larder_core::ports::NetworkState;
+use larder_core::store::{AssetState, LicenseRow, Store};
 use larder_testkit::cdm::{Call, Moment, Trouble};
 use larder_testkit::{Mood, StorageCall};
 use world::{World, id, register, settle_all};
@@ -118,7 +119,7 @@ fn a_registration_that_dies_between_two_licences_gives_the_first_back() {
     {
         let store = Store::open(&config.data_dir).unwrap().store;
         let mut row = store.read(|tx| tx.licenses_in(&[LicenseState::Stored])).unwrap().remove(0);
-        row.license_id = larder_core::model::LicenseId::random().unwrap();
+        row.license_id = LicenseId::random().unwrap();
         row.state = LicenseState::Intended;
         row.handle_digest = None;
         store.write(|tx| tx.insert_license(&row)).unwrap();
@@ -126,6 +127,65 @@ fn a_registration_that_dies_between_two_licences_gives_the_first_back() {
     let manager = world.try_start(config).unwrap();
     no_trace(&world, &manager);
     assert_eq!(world.live(), 0);
+}
+
+#[test]
+fn a_registration_that_dies_while_it_gives_a_refused_licence_back_is_not_completed() {
+    let world = World::new();
+    let manager = world.start();
+    register(&manager, world.widevine("film", RenewalPolicy::default())).unwrap();
+    // An earlier registration's licence that still waits for its server says nothing about this one.
+    for earlier in [false, true] {
+        let config = crash(&world);
+        let store = Store::open(&config.data_dir).unwrap().store;
+        let mut row = store.read(|tx| tx.licenses_in(&[LicenseState::Active])).unwrap().remove(0);
+        let waiting = LicenseRow {
+            license_id: LicenseId::random().unwrap(),
+            state: LicenseState::Releasing,
+            handle_digest: None,
+            ..row.clone()
+        };
+        store
+            .write(|tx| {
+                tx.delete_license(&row.license_id)?;
+                row.state = LicenseState::Stored;
+                let rows = if earlier { [&waiting, &row] } else { [&row, &waiting] };
+                rows.into_iter().try_for_each(|row| tx.insert_license(row))?;
+                let mut asset = tx.asset(&Profile::default(), &id("film"))?.unwrap();
+                asset.state = AssetState::Registering;
+                tx.update_asset(&asset)
+            })
+            .unwrap();
+        drop(store);
+        let data_dir = config.data_dir.clone();
+        let after = world.try_start(Config { network: NetworkState::Offline, ..config }).unwrap();
+        after.settle().unwrap();
+        assert_eq!(after.status(&id("film")).unwrap().is_registered, earlier);
+        drop(after);
+        std::fs::remove_dir_all(data_dir).unwrap();
+    }
+}
+
+/// The app asks for the same title again before anybody has looked after what was left of the first time.
+#[test]
+fn what_a_dead_process_left_of_an_asset_is_settled_by_whoever_changes_it_next() {
+    for registers_again in [true, false] {
+        let world = Arc::new(World::new());
+        let manager = world.start();
+        world.storage.set(StorageCall::Load, Mood::Hanging);
+        let manager = crash_while(
+            &world,
+            manager,
+            |manager, world| drop(register(manager, world.widevine("film", RenewalPolicy::default()))),
+            |world| world.storage.wait_until_hanging(),
+        );
+        if registers_again {
+            assert!(register(&manager, world.widevine("film", RenewalPolicy::default())).unwrap().is_playable);
+        }
+        manager.unregister(&id("film")).unwrap();
+        no_trace(&world, &manager);
+        assert_eq!(world.live(), 0);
+    }
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod larder;
 mod main_job;
 mod media;
 mod memory_storage;
+mod processes;
 mod redaction;
 mod shapes;
 mod testkit;

@@ -24,9 +24,8 @@ impl Registry {
                 })
             })
             .collect();
-        let view = self.fresh_view()?;
-        let assets: Vec<_> = self
-            .statuses()?
+        let statuses = self.statuses()?;
+        let assets: Vec<_> = statuses
             .iter()
             .map(|status| {
                 serde_json::json!({
@@ -49,7 +48,7 @@ impl Registry {
                 "requests_made": self.licensing.network().requests_made(),
             },
             "engines": schemes,
-            "registered": view.len(),
+            "registered": statuses.len(),
             "assets": assets,
             "licenses": licenses,
         })

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::registry::Registry;
 use super::status::not_found;
 use super::types::{LocalLicense, LocalMediaSource};
+use crate::cancel::Cancellation;
 use crate::error::{Code, Error, Result};
 use crate::license::{Predecessor, activate};
 use crate::model::license::{Handle, LicenseTimes};
@@ -71,6 +72,9 @@ impl Registry {
         if handle.is_empty() {
             return Err(Error::new(Code::InvalidArgument, "the new handle is empty"));
         }
+        let asset_id = self.active_license(license_id)?.asset_id;
+        // A refresh or an unregistration that is under way may end this licence.
+        let _turn = self.turn(&asset_id, &Cancellation::new())?;
         let old = self.active_license(license_id)?;
         if old.handle_digest == Some(handle.digest()) {
             return Ok(old.license_id);

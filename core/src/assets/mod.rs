@@ -55,7 +55,7 @@ impl LocalAssetsManager {
     /// Fails with `InvalidArgument` or `RelativePath` for a bad configuration.
     pub fn open(config: Config, ports: Ports) -> Result<Self> {
         let registry = Registry::open(config, ports)?;
-        registry.settle_soon();
+        registry.settle_soon(false);
         Ok(Self { registry })
     }
 
@@ -117,7 +117,7 @@ impl LocalAssetsManager {
 
     /// Puts right what a crash left, sends queued releases, and reconciles the ledger with the CDMs.
     pub fn settle(&self) -> Result<Settlement> {
-        self.open_registry()?.settle(true)
+        self.open_registry()?.settle_and_report()
     }
 
     /// Every registered asset, sorted by id.
@@ -187,9 +187,12 @@ impl LocalAssetsManager {
     /// What the app knows of the network. `Offline` means no network call at all; `Online` sends what was queued.
     pub fn set_network_state(&self, state: NetworkState) -> Result<()> {
         let registry = self.open_registry()?;
+        let before = registry.licensing.network().state();
         registry.licensing.network().set_state(state);
         if state == NetworkState::Online {
-            registry.settle_soon();
+            // A pause that a lost network has caused is over; one that a server has caused is not shortened by an app
+            // that says every minute that it is online.
+            registry.settle_soon(before != NetworkState::Online);
         }
         Ok(())
     }

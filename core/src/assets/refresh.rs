@@ -164,7 +164,7 @@ impl Registry {
             self.take_back(&intents)?;
         }
         self.changed(asset_id)?;
-        self.settle_soon();
+        self.settle_soon(false);
         outcome
     }
 
@@ -219,7 +219,7 @@ impl Registry {
             self.take_back(&intents)?;
         }
         self.changed(&asset.asset_id)?;
-        self.settle_soon();
+        self.settle_soon(false);
         outcome
     }
 

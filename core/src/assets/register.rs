@@ -34,11 +34,9 @@ impl Registry {
             Some(existing) if existing.state == AssetState::Registered => {
                 self.register_again(existing, registration, path, &media, &protection, cancel)?;
             }
-            // What is left of a registration that a crash broke off is settled first.
-            Some(_) => {
-                self.abandon(&asset_id)?;
-                self.register_new(registration, path, &media, &protection, cancel)?;
-            }
+            // What a dead process left was settled with the turn, so a living one is at it; only a file system without
+            // locks lets that happen.
+            Some(_) => return Err(Error::new(Code::AssetBusy, "another process is registering this")),
             None => self.register_new(registration, path, &media, &protection, cancel)?,
         }
         drop(turn);
@@ -75,8 +73,8 @@ impl Registry {
             self.complete(&mut asset, &obtained)
         });
         if let Err(error) = outcome {
-            self.abandon(&asset.asset_id)?;
-            self.settle_soon();
+            self.abandon(&asset.asset_id, &intents)?;
+            self.settle_soon(false);
             return Err(error);
         }
         tracing::info!(asset = %asset.asset_id, licenses = intents.len(), "registered");
@@ -111,12 +109,13 @@ impl Registry {
         })
     }
 
-    /// Takes an incomplete registration back: what was granted is queued for release, the rest goes.
-    pub(crate) fn abandon(&self, asset_id: &AssetId) -> Result<()> {
+    /// Takes a registration back, complete or not: what was granted is queued for release. Of intents only the caller's
+    /// own go, which have led to nothing; what has become of others is for recovery to find out.
+    pub(crate) fn abandon(&self, asset_id: &AssetId, own_intents: &[LicenseRow]) -> Result<()> {
         self.store().delete(|tx| {
+            own_intents.iter().try_for_each(|intent| drop_intent(tx, &intent.license_id))?;
             for row in tx.licenses_of(self.profile(), asset_id)? {
                 match row.state {
-                    LicenseState::Intended => drop_intent(tx, &row.license_id)?,
                     LicenseState::Stored | LicenseState::Active => {
                         tx.set_license_state(&row.license_id, LicenseState::Releasing)?;
                     }

@@ -2,15 +2,15 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, Weak};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, Weak};
+use std::time::{Duration, Instant};
 
 use super::clock_guard::ClockGuard;
 use super::paths;
 use super::shared::{Shared, Turn};
 use super::snapshot::Snapshot;
 use super::source_urls::SourceUrls;
-use super::types::{Config, Ports, Root};
+use super::types::{Config, Ports, Root, Settlement};
 use crate::cancel::Cancellation;
 use crate::error::{Code, Error, Result};
 use crate::license::exchange::ExchangeContext;
@@ -18,7 +18,7 @@ use crate::license::{Engines, Licensing, Vault};
 use crate::model::{AssetId, Profile};
 use crate::net::{Network, RetryPolicy, ServerTime};
 use crate::ports::Clock;
-use crate::store::Store;
+use crate::store::{Claim, Store};
 
 /// A manager's inside.
 pub(crate) struct Registry {
@@ -33,6 +33,8 @@ pub(crate) struct Registry {
     snapshot: RwLock<Snapshot>,
     /// Which of the store's generations the snapshot has. Written under the snapshot's lock, and only upwards.
     seen_generation: AtomicU64,
+    // What was settled and not yet told. Protects two counts; held to add to them or take them.
+    unreported: Mutex<Settlement>,
     is_closed: AtomicBool,
 }
 
@@ -81,6 +83,7 @@ impl Registry {
             snapshot: RwLock::new(snapshot),
             // A store that others have changed already is read again at the first look.
             seen_generation: AtomicU64::new(0),
+            unreported: Mutex::default(),
             is_closed: AtomicBool::new(false),
         });
         // Set once, here.
@@ -90,6 +93,10 @@ impl Registry {
 
     pub(crate) fn store(&self) -> &Store {
         &self.shared.store
+    }
+
+    pub(crate) fn unreported(&self) -> MutexGuard<'_, Settlement> {
+        self.unreported.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn profile(&self) -> &Profile {
@@ -112,10 +119,26 @@ impl Registry {
         self.is_closed.store(true, Ordering::Release);
     }
 
-    /// Claims an asset for a change.
-    pub(crate) fn turn(&self, asset_id: &AssetId, cancel: &Cancellation) -> Result<Turn<'_, (Profile, AssetId)>> {
+    /// Claims an asset for a change, in this process and before others, and puts right what a dead one was doing to it.
+    pub(crate) fn turn(&self, asset_id: &AssetId, cancel: &Cancellation) -> Result<AssetTurn<'_>> {
+        let patience = self.config.timeouts.engine;
+        let end = Instant::now() + patience;
         let name = (self.profile().clone(), asset_id.clone());
-        self.shared.changing.claim(&name, self.config.timeouts.engine, cancel)
+        let here = self.shared.changing.claim(&name, patience, cancel)?;
+        let claim = loop {
+            if let Some(claim) = self.store().try_claim(self.profile(), asset_id)? {
+                break claim;
+            }
+            if Instant::now() >= end {
+                return Err(Error::new(Code::AssetBusy, "another process is at work on this, and has been for long"));
+            }
+            // A lock between processes has nothing to wait on.
+            cancel.wait(Duration::from_millis(20))?;
+        };
+        if self.licensing.recover_asset(&claim)? {
+            self.changed(asset_id)?;
+        }
+        Ok(AssetTurn { _claim: claim, _here: here })
     }
 
     /// The snapshot, read again if another manager of this process has changed something.
@@ -169,6 +192,12 @@ impl Registry {
             tracing::warn!(code = %error.code(), "a server's clock was not taken into account");
         }
     }
+}
+
+/// See [`Registry::turn`]. Given back in this order: who waits in this process then finds the asset free.
+pub(crate) struct AssetTurn<'a> {
+    _claim: Claim,
+    _here: Turn<'a, (Profile, AssetId)>,
 }
 
 /// The default policy, with the app's own timeout for one request. The engine's time limits the whole.

@@ -179,7 +179,7 @@ pub struct Renewal {
     pub error: Option<crate::Error>,
 }
 
-/// What settling did.
+/// What settling did since it was last asked for, in the background too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Settlement {
     /// Licences that the server has confirmed as released.

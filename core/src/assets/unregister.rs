@@ -15,13 +15,13 @@ impl Registry {
         let turn = self.turn(asset_id, &Cancellation::new())?;
         let was_registered = self.store().read(|tx| tx.asset(self.profile(), asset_id))?.is_some();
         if was_registered {
-            self.abandon(asset_id)?;
+            self.abandon(asset_id, &[])?;
             tracing::info!(asset = %asset_id, "unregistered");
         }
         drop(turn);
         let pending_releases = self.view()?.pending_releases(asset_id);
         if pending_releases > 0 {
-            self.settle_soon();
+            self.settle_soon(false);
         }
         Ok(Unregistered { was_registered, pending_releases })
     }
@@ -37,6 +37,14 @@ impl Registry {
         Ok(removed)
     }
 
+    /// Settles, and tells what has been done since it was last told. A licence that went back in the background, just
+    /// before the caller asked, went back too.
+    pub(crate) fn settle_and_report(self: &Arc<Self>) -> Result<Settlement> {
+        let Settlement { pending, foreign, .. } = self.settle(true)?;
+        let done = std::mem::take(&mut *self.unreported());
+        Ok(Settlement { pending, foreign, ..done })
+    }
+
     /// Recovers what a crash left, sends queued releases, and counts what the CDMs hold that is not ours.
     pub(crate) fn settle(self: &Arc<Self>, even_if_not_due: bool) -> Result<Settlement> {
         // One after the other: a second one would find everything claimed by the first.
@@ -49,18 +57,23 @@ impl Registry {
         if released + forgotten > 0 {
             self.shared.changed();
         }
+        // Before the turn ends: the next one reports it.
+        let mut unreported = self.unreported();
+        unreported.released += released;
+        unreported.forgotten += forgotten;
+        drop(unreported);
         Ok(Settlement { released, forgotten, pending, foreign: recovered.foreign })
     }
 
     /// Settles on a thread of its own; a failure is tried again at the next occasion.
-    pub(crate) fn settle_soon(self: &Arc<Self>) {
+    pub(crate) fn settle_soon(self: &Arc<Self>, even_if_not_due: bool) {
         if self.store().is_read_only() {
             return;
         }
         let this = Arc::downgrade(self);
         self.licensing.engines.runtime().spawn_blocking(move || {
             let Some(registry) = this.upgrade() else { return };
-            if let Err(error) = registry.settle(false) {
+            if let Err(error) = registry.settle(even_if_not_due) {
                 tracing::info!(code = %error.code(), "settling waits");
             }
         });

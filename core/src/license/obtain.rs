@@ -150,14 +150,16 @@ impl Licensing {
         let mut row = row.clone();
         row.handle_digest = Some(handle.digest());
         row.next_attempt_at_ms = 0;
-        match self.vault.store(&row.license_id, handle) {
-            Ok(()) => {
-                row.state = LicenseState::Releasing;
-                self.put(&row)
-            }
-            Err(storage_error) => {
+        let queued = self.vault.store(&row.license_id, handle).and_then(|()| {
+            row.state = LicenseState::Releasing;
+            self.put(&row)
+        });
+        match queued {
+            Ok(()) => Ok(()),
+            Err(why) => {
                 // It cannot be kept for later, so it goes back now, from memory.
-                row.last_error = Some(storage_error.code().as_str().to_owned());
+                row.state = LicenseState::Intended;
+                row.last_error = Some(why.code().as_str().to_owned());
                 let held = StoredLicense {
                     license_id: row.license_id.clone(),
                     scheme: row.request.scheme,
@@ -165,7 +167,13 @@ impl Licensing {
                     request: row.request.clone(),
                 };
                 match self.release_at_the_server(&row, held) {
-                    Ok(_) => self.store.delete(|tx| tx.delete_license(&row.license_id)).map(drop),
+                    Ok(_) => {
+                        // A save that failed may have left something behind all the same.
+                        if let Err(error) = self.vault.remove(&row.license_id) {
+                            tracing::warn!(license = %row.license_id, code = %error.code(), "the storage may still hold a licence that is over");
+                        }
+                        self.store.delete(|tx| tx.delete_license(&row.license_id)).map(drop)
+                    }
                     Err(error) => {
                         // Known by its digest: found again if the CDM can list what it holds.
                         tracing::error!(license = %row.license_id, code = %error.code(), "a licence could neither be stored nor released");
@@ -176,9 +184,9 @@ impl Licensing {
         }
     }
 
-    /// Writes a row whether or not it is there.
+    /// Writes a row whether or not it is there, on a full disk too: otherwise nobody would know the licence.
     fn put(&self, row: &LicenseRow) -> Result<()> {
-        self.store.write(|tx| {
+        self.store.delete(|tx| {
             if tx.license(&row.license_id)?.is_some() { tx.update_license(row) } else { tx.insert_license(row) }
         })
     }

@@ -11,7 +11,7 @@
 //! | `Superseded`, `Releasing` | the release waits | it is tried again |
 //! | `Released`, `Forgotten` | killed before the handle was removed | handle and row go |
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::ledger::{Predecessor, activate};
@@ -19,7 +19,7 @@ use super::licensing::Licensing;
 use crate::error::{Code, Result};
 use crate::model::license::{Handle, HandleDigest};
 use crate::model::{AssetId, DrmScheme, LicenseId, LicenseState, Profile};
-use crate::store::{AssetState, LicenseRow, WriteTx};
+use crate::store::{AssetState, Claim, LicenseRow, WriteTx};
 
 /// What recovery found.
 #[derive(Clone, Copy, Debug)]
@@ -48,14 +48,24 @@ impl Licensing {
     /// Takes over what died processes were doing, and decides about their registrations and refreshes as they are
     /// found: before the intents among them are resolved, because an intent is what tells an incomplete one.
     fn recover_broken_off(&self) -> Result<bool> {
-        let abandoned = self.store.adopt_abandoned()?;
-        let mut assets: BTreeSet<(Profile, AssetId)> = abandoned.assets.into_iter().collect();
-        assets.extend(abandoned.licenses.into_iter().map(|row| (row.profile, row.asset_id)));
-        for (profile, asset_id) in &assets {
-            tracing::warn!(asset = %asset_id, "a registration or refresh was broken off");
-            self.store.write(|tx| recover_asset(tx, profile, asset_id))?;
+        let mut is_anything_changed = false;
+        for (profile, asset_id) in self.store.broken_off()? {
+            // Whoever is at work on it has done this first.
+            if let Some(claim) = self.store.try_claim(&profile, &asset_id)? {
+                is_anything_changed |= self.recover_asset(&claim)?;
+            }
         }
-        Ok(!assets.is_empty())
+        Ok(is_anything_changed)
+    }
+
+    /// The same for one asset. False if nothing was broken off.
+    pub(crate) fn recover_asset(&self, claim: &Claim) -> Result<bool> {
+        let (profile, asset_id) = (claim.profile(), claim.asset_id());
+        let is_changed = self.store.adopt(claim, |tx| recover_asset(tx, profile, asset_id))?;
+        if is_changed {
+            tracing::warn!(asset = %asset_id, "a registration or refresh was broken off");
+        }
+        Ok(is_changed)
     }
 
     /// Intents that ended with an unknown outcome, here or in a process that died.
@@ -72,7 +82,8 @@ impl Licensing {
             tracing::warn!(license = %intent.license_id, "a licence was stored but not written down; it is released");
             return self.queue_release_of(intent, &handle);
         }
-        let mut ours = self.appeared_during(intent, held)?.into_iter();
+        let Some(ours) = self.appeared_during(intent, held)? else { return Ok(()) };
+        let mut ours = ours.into_iter();
         let Some(first) = ours.next() else {
             return self.store.delete(|tx| tx.delete_license(&intent.license_id)).map(drop);
         };
@@ -86,22 +97,34 @@ impl Licensing {
         Ok(())
     }
 
-    /// What the CDM holds now, did not hold when the intent was made, and the ledger does not know.
-    fn appeared_during(&self, intent: &LicenseRow, held: &[(DrmScheme, Vec<Handle>)]) -> Result<Vec<Handle>> {
+    /// What the CDM holds now, did not hold when the intent was made, and the ledger does not know. `None` as long as
+    /// that may also be a licence which somebody is getting at this moment, and which he has not written down yet.
+    fn appeared_during(&self, intent: &LicenseRow, held: &[(DrmScheme, Vec<Handle>)]) -> Result<Option<Vec<Handle>>> {
         let (Some(before), Some((_, now))) =
             (&intent.held_before, held.iter().find(|(scheme, _)| *scheme == intent.request.scheme))
         else {
-            return Ok(Vec::new());
+            return Ok(Some(Vec::new()));
         };
-        let known = self.known_digests()?;
-        Ok(now
+        // Read after the CDM was asked: what it held then is in the ledger now, or still an intent.
+        let rows = self.store.read(|tx| tx.licenses_in(&LicenseState::ALL))?;
+        let is_under_way = |row: &LicenseRow| {
+            row.state == LicenseState::Intended
+                && row.request.scheme == intent.request.scheme
+                && (row.last_error.is_none() || self.in_flight.contains(&row.license_id))
+        };
+        if rows.iter().any(is_under_way) {
+            return Ok(None);
+        }
+        let known: HashSet<HandleDigest> = rows.into_iter().filter_map(|row| row.handle_digest).collect();
+        let ours = now
             .iter()
             .filter(|handle| {
                 let digest = handle.digest();
                 !before.contains(&digest) && (!known.contains(&digest) || intent.handle_digest == Some(digest))
             })
             .cloned()
-            .collect())
+            .collect();
+        Ok(Some(ours))
     }
 
     fn known_digests(&self) -> Result<HashSet<HandleDigest>> {
@@ -125,8 +148,12 @@ fn recover_asset(tx: &WriteTx<'_>, profile: &Profile, asset_id: &AssetId) -> Res
         let last_error = Some(Code::Cancelled.as_str().to_owned());
         tx.update_license(&LicenseRow { last_error, ..row.clone() })?;
     }
-    let mut stored = rows.iter().filter(|row| row.state == LicenseState::Stored).peekable();
-    let is_complete = stored.peek().is_some() && !rows.iter().any(|row| row.state == LicenseState::Intended);
+    let mut stored = rows.iter().filter(|row| row.state == LicenseState::Stored);
+    // Licences are got in the order of their rows; one that failed may wait for its release behind those that did not.
+    let since_the_first = rows.iter().skip_while(|row| row.state != LicenseState::Stored);
+    let is_complete = stored.clone().next().is_some()
+        && since_the_first.clone().all(|row| row.state == LicenseState::Stored)
+        && !rows.iter().any(|row| row.state == LicenseState::Intended);
     match tx.asset(profile, asset_id)? {
         Some(asset) if asset.state == AssetState::Registered => {
             stored.try_for_each(|row| activate(tx, row, Predecessor::IsReleased))

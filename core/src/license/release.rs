@@ -79,16 +79,21 @@ impl Licensing {
     fn claim_release(&self, row: &LicenseRow, even_if_not_due: bool) -> Result<Option<LicenseRow>> {
         let now_ms = self.clock.now_ms();
         let busy_ms = i64::try_from(self.engines.timeout().as_millis()).unwrap_or(i64::MAX);
-        self.store.write(|tx| {
+        // With the room that is kept for deleting: this is where that begins.
+        self.store.delete(|tx| {
             let Some(mut row) = tx.license(&row.license_id)? else { return Ok(None) };
-            let is_waiting = matches!(row.state, LicenseState::Superseded | LicenseState::Releasing);
-            // A try that began less than a call's time ago may still be under way, here or in another process.
+            if !matches!(row.state, LicenseState::Superseded | LicenseState::Releasing) {
+                return Ok(None);
+            }
             // A time further away than any pause comes from a clock that has been set back since.
             let wait_ms = row.next_attempt_at_ms.saturating_sub(now_ms);
-            let is_tried = row.state == LicenseState::Releasing && wait_ms > 0 && wait_ms <= LONGEST_PAUSE_MS;
-            let may_not = is_tried && (!even_if_not_due || row.last_error.is_none());
-            if !is_waiting || may_not {
-                return Ok(None);
+            if row.state == LicenseState::Releasing && wait_ms > 0 && wait_ms <= LONGEST_PAUSE_MS {
+                // Without an error it is a try that may be under way, here or in another process, unless that died.
+                let is_pause = row.last_error.is_some();
+                let may = if is_pause { even_if_not_due } else { self.store.is_left_behind(tx, &row.license_id)? };
+                if !may {
+                    return Ok(None);
+                }
             }
             row.state = LicenseState::Releasing;
             row.next_attempt_at_ms = now_ms.saturating_add(busy_ms);

@@ -27,7 +27,7 @@ pub(super) enum Mode {
 /// A held lock. Dropping it gives it back.
 #[derive(Debug)]
 pub(super) struct FileLock {
-    _file: File,
+    file: File,
 }
 
 impl FileLock {
@@ -41,6 +41,11 @@ impl FileLock {
         Self::on(File::open(path)?, mode)
     }
 
+    /// True if the path still names the locked file, and not another of the same name.
+    pub(super) fn is_at(&self, path: &Path) -> bool {
+        self.file.metadata().is_ok_and(|meta| Place(Some((meta.dev(), meta.ino()))).is_still(path))
+    }
+
     fn on(file: File, mode: Mode) -> io::Result<Option<Self>> {
         let operation = match mode {
             Mode::Shared => FlockOperation::NonBlockingLockShared,
@@ -48,11 +53,11 @@ impl FileLock {
         };
         loop {
             return match flock(&file, operation) {
-                Ok(()) => Ok(Some(Self { _file: file })),
+                Ok(()) => Ok(Some(Self { file })),
                 Err(Errno::WOULDBLOCK) => Ok(None),
                 Err(Errno::INTR) => continue,
                 // A file system without locks (some FUSE mounts): one process uses it then, as SQLite has to assume too.
-                Err(Errno::NOSYS | Errno::OPNOTSUPP | Errno::NOLCK) => Ok(Some(Self { _file: file })),
+                Err(Errno::NOSYS | Errno::OPNOTSUPP | Errno::NOLCK) => Ok(Some(Self { file })),
                 Err(errno) => Err(errno.into()),
             };
         }

@@ -8,7 +8,8 @@
 //! | `read`, `write` | a step that reads, a step that changes: [`ReadTx`], [`WriteTx`] |
 //! | `open` | making the file ready, alone |
 //! | `recover` | setting a damaged file aside, keeping what can be read |
-//! | `adopt`, `session` | who works on a row, and taking over what a dead process left |
+//! | `claim` | who is at work on an asset, in this process or another |
+//! | `adopt`, `session` | who wrote a row, and taking over what a dead process left |
 //! | `headroom` | room for deleting on a full disk |
 //! | `connect`, `lock` | one connection, one lock between processes |
 //! | `failure` | SQLite's errors as ours |
@@ -17,6 +18,7 @@
 //! step is one transaction, and on the disk (`synchronous=FULL`) before it is reported as done.
 
 mod adopt;
+mod claim;
 mod connect;
 mod encoding;
 mod failure;
@@ -37,7 +39,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use rusqlite::{Connection, TransactionBehavior};
 
-pub use self::adopt::Abandoned;
+pub use self::claim::Claim;
 use self::lock::{FileLock, Place};
 pub use self::read::ReadTx;
 pub use self::rows::{AssetRow, AssetState, AssetSummary, ClockMark, LicenseRow, LicenseSummary, StoredPath};
@@ -120,6 +122,7 @@ impl Store {
         if !is_read_only {
             connect::bound_log(&conn).map_err(&fail)?;
             session::sweep(&dir);
+            claim::sweep(&dir);
             session = Session::begin(&dir)
                 .inspect_err(|error| tracing::warn!(%error, "this store cannot mark what it works on"))
                 .ok();

@@ -137,13 +137,15 @@ impl<'a> ReadTx<'a> {
         let mut unfinished = Unfinished::default();
         let mut licenses = self
             .conn
-            .prepare("SELECT license_id, written_by FROM licenses WHERE state IN (?1, ?2) ORDER BY id")
+            .prepare(
+                "SELECT profile, asset_id, written_by, license_id FROM licenses WHERE state IN (?1, ?2) ORDER BY id",
+            )
             .map_err(&fail)?;
         let mut rows =
             licenses.query([LicenseState::Intended.encode(), LicenseState::Stored.encode()]).map_err(&fail)?;
         while let Some(row) = rows.next().map_err(&fail)? {
-            let id = understood("license", str(row, 0).and_then(LicenseId::parse));
-            unfinished.licenses.extend(id.map(|id| (id, get(row, 1).flatten())));
+            let license = str(row, 3).and_then(LicenseId::parse).and_then(|id| decode_work(row, id));
+            unfinished.licenses.extend(understood("license", license));
         }
         let mut assets = self
             .conn
@@ -151,11 +153,16 @@ impl<'a> ReadTx<'a> {
             .map_err(&fail)?;
         let mut rows = assets.query([AssetState::Registering.encode()]).map_err(&fail)?;
         while let Some(row) = rows.next().map_err(&fail)? {
-            let id = text(row, 0).zip(text(row, 1));
-            let id = id.and_then(|(profile, id)| Some((Profile::new(profile).ok()?, AssetId::new(id).ok()?)));
-            unfinished.assets.extend(understood("asset", id).map(|id| (id, get(row, 2).flatten())));
+            unfinished.assets.extend(understood("asset", decode_work(row, ())));
         }
         Ok(unfinished)
+    }
+
+    /// Who wrote a licence last.
+    pub(super) fn session_of(&self, license_id: &LicenseId) -> Result<Option<String>> {
+        let sql = "SELECT written_by FROM licenses WHERE license_id = ?1";
+        let session = self.conn.query_row(sql, params![license_id.as_str()], |row| Ok(get(row, 0).flatten()));
+        Ok(session.optional().map_err(failure::sqlite("did not give a licence"))?.flatten())
     }
 
     fn asset_summaries(&self, profile: &Profile) -> Result<Vec<AssetSummary>> {
@@ -203,11 +210,18 @@ impl<'a> ReadTx<'a> {
     }
 }
 
-/// Rows with work on them, each with the session that wrote it last.
+/// Rows with work on them.
 #[derive(Default)]
 pub(super) struct Unfinished {
-    pub(super) licenses: Vec<(LicenseId, Option<String>)>,
-    pub(super) assets: Vec<((Profile, AssetId), Option<String>)>,
+    pub(super) licenses: Vec<Work<LicenseId>>,
+    pub(super) assets: Vec<Work<()>>,
+}
+
+/// Work on something, the asset that it is for, and the session that wrote it last.
+pub(super) struct Work<T> {
+    pub(super) what: T,
+    pub(super) of: (Profile, AssetId),
+    pub(super) session: Option<String>,
 }
 
 /// The columns of [`decode_asset`].
@@ -277,6 +291,11 @@ pub(super) fn decode_license(row: &Row<'_>) -> Option<LicenseRow> {
         next_attempt_at_ms: get(row, 15)?,
         last_error: get(row, 16)?,
     })
+}
+
+fn decode_work<T>(row: &Row<'_>, what: T) -> Option<Work<T>> {
+    let of = (Profile::new(text(row, 0)?).ok()?, AssetId::new(text(row, 1)?).ok()?);
+    Some(Work { what, of, session: get(row, 2).flatten() })
 }
 
 fn decode_count(row: &Row<'_>) -> Option<(AssetId, u32)> {

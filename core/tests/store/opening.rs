@@ -70,7 +70,7 @@ fn a_file_of_a_newer_version_is_read_and_never_changed() {
         ] {
             assert_eq!(error.code(), Code::StoreReadOnly);
         }
-        assert!(store.adopt_abandoned().unwrap().licenses.is_empty());
+        assert!(store.broken_off().unwrap().is_empty());
         assert!(!store.changed_elsewhere().unwrap());
     }
     assert_eq!(fs::read(db(dir.path())).unwrap(), before);

@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use larder_core::model::{LicenseState, Profile};
 use larder_core::store::{AssetState, Store};
 
-use crate::samples::{clear_asset, intent};
+use crate::samples::{clear_asset, id, intent};
 
 const ROLE: &str = "LARDER_TEST_ROLE";
 const DIR: &str = "LARDER_TEST_DIR";
@@ -153,6 +153,12 @@ fn play() {
                 .unwrap();
             assert_eq!(store.read(|tx| tx.summaries(&Profile::default())).unwrap().len(), 1);
             say("begun");
+            wait_for_word();
+        }
+        "claim" => {
+            let store = Store::open(&dir).unwrap().store;
+            let _claim = store.try_claim(&Profile::default(), &id(&name)).unwrap().unwrap();
+            say("claimed");
             wait_for_word();
         }
         other => panic!("no such role: {other}"),

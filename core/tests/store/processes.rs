@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use larder_core::Code;
 use larder_core::model::{LicenseState, Profile};
-use larder_core::store::{Abandoned, Store};
+use larder_core::store::Store;
 
 use crate::other_process::Other;
-use crate::samples::{clear_asset, id, intent, license_id, open};
+use crate::samples::{clear_asset, id, license_id, open};
 
 #[expect(clippy::disallowed_methods, reason = "an arbitrary point in another process's work")]
 fn pause(time: Duration) {
@@ -130,22 +130,58 @@ fn what_a_process_left_behind_is_given_to_one_other_once() {
     let mut other = Other::start("begin", dir.path(), "a");
     assert_eq!(other.hear().as_deref(), Some("begun"));
     let first = open(dir.path());
-    assert_eq!(first.adopt_abandoned().unwrap(), Abandoned::default(), "it is being worked on");
+    assert!(first.broken_off().unwrap().is_empty(), "it is being worked on");
+    assert_eq!(adopted(&first), None);
 
     other.kill();
     let second = open(dir.path());
-    let abandoned = first.adopt_abandoned().unwrap();
-    assert_eq!(abandoned.assets, [(Profile::default(), id("a"))]);
-    assert_eq!(abandoned.licenses, [intent(1, "a")], "an active licence is nobody's work");
-    assert_eq!(first.adopt_abandoned().unwrap(), Abandoned::default());
-    assert_eq!(second.adopt_abandoned().unwrap(), Abandoned::default());
+    assert!(first.broken_off().unwrap().into_iter().eq([(Profile::default(), id("a"))]));
+    assert_eq!(second.broken_off().unwrap(), first.broken_off().unwrap());
+    assert_eq!(adopted(&first), Some(2), "a licence in intent and an active one");
+    assert!(first.broken_off().unwrap().is_empty(), "a living store has it now");
+    assert_eq!((adopted(&first), adopted(&second)), (None, None));
 
     // The first did one thing and was closed before the other.
     first.write(|tx| tx.set_license_state(&license_id(1), LicenseState::Stored)).unwrap();
     first.write(|tx| tx.delete_asset(&Profile::default(), &id("a"))).unwrap();
     drop(first);
-    let abandoned = second.adopt_abandoned().unwrap();
-    assert_eq!(abandoned.assets, []);
-    assert_eq!(abandoned.licenses.len(), 1);
-    assert_eq!(abandoned.licenses[0].state, LicenseState::Stored);
+    assert_eq!(adopted(&second), Some(2));
+    assert_eq!(adopted(&second), None);
+}
+
+/// Takes over the asset `a`, and tells how many licences there are to decide about.
+fn adopted(store: &Store) -> Option<usize> {
+    let claim = store.try_claim(&Profile::default(), &id("a")).unwrap().unwrap();
+    let mut seen = None;
+    let is_adopted = store.adopt(&claim, |tx| {
+        seen = Some(tx.licenses_of(claim.profile(), claim.asset_id())?.len());
+        Ok(())
+    });
+    assert_eq!(is_adopted.unwrap(), seen.is_some());
+    seen
+}
+
+#[test]
+fn a_step_that_puts_broken_off_work_right_may_fail_and_is_not_done_by_half() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut other = Other::start("begin", dir.path(), "a");
+    assert_eq!(other.hear().as_deref(), Some("begun"));
+    other.kill();
+    let store = open(dir.path());
+    let claim = store.try_claim(&Profile::default(), &id("a")).unwrap().unwrap();
+    let error = store.adopt(&claim, |_| Err(larder_core::Error::new(Code::Internal, "no"))).unwrap_err();
+    assert_eq!(error.code(), Code::Internal);
+    assert_eq!(store.broken_off().unwrap().len(), 1, "it is still nobody's");
+}
+
+#[test]
+fn a_claim_of_a_killed_process_is_free() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let mut other = Other::start("claim", dir.path(), "a");
+    assert_eq!(other.hear().as_deref(), Some("claimed"));
+    let claim = || store.try_claim(&Profile::default(), &id("a")).unwrap();
+    assert!(claim().is_none());
+    other.kill();
+    assert!(claim().is_some());
 }
