@@ -139,7 +139,8 @@ fn a_path_is_taken_as_people_type_it() {
     };
     // All of them the same place: the second does not find other media under the id.
     let whole = films.to_str().unwrap();
-    for path in ["../films of mine/ä\n🍎", "../films of mine//ä\n🍎/", "./../elsewhere/../films of mine/ä\n🍎/.", whole] {
+    for path in ["../films of mine/ä\n🍎", "../films of mine//ä\n🍎/", "./../elsewhere/../films of mine/ä\n🍎/.", whole]
+    {
         register(path);
     }
     let listed = home.json(["list", "--path", "films of mine/ä\n🍎/"]).1;
