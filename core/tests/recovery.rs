@@ -331,3 +331,39 @@ fn put_back(config: &Config, which: impl Fn(LicenseState) -> bool, to: LicenseSt
         })
         .unwrap();
 }
+
+#[test]
+fn a_licence_whose_registration_was_lost_to_damage_goes_back() {
+    let world = World::new();
+    let manager = world.start();
+    register(&manager, world.widevine("film", RenewalPolicy::default())).unwrap();
+    let config = crash(&world);
+    {
+        // The row that damage takes away; the damage itself is a page that holds nothing of value.
+        let store = Store::open(&config.data_dir).unwrap().store;
+        store.write(|tx| tx.delete_asset(&Profile::default(), &id("film")).map(drop)).unwrap();
+    }
+    let sound = std::fs::read(config.data_dir.join("larder.db")).unwrap();
+    let damage = |page: usize| {
+        let mut config = config.clone();
+        config.data_dir = world.folder.path().join("damaged");
+        let _ = std::fs::remove_dir_all(&config.data_dir);
+        std::fs::create_dir(&config.data_dir).unwrap();
+        let mut bytes = sound.clone();
+        bytes[page * 4096..(page + 1) * 4096].fill(0xa5);
+        std::fs::write(config.data_dir.join("larder.db"), bytes).unwrap();
+        config
+    };
+    // Not every page leaves the licence readable; look for one that does, then damage it for the app.
+    let page = (1..sound.len() / 4096).rev().find(|page| {
+        let opened = Store::open_and_read(&damage(*page).data_dir, |tx| tx.summaries(&Profile::default()));
+        opened.is_ok_and(|(opened, _)| {
+            let kept = opened.store.read(|tx| tx.licenses_in(&[LicenseState::Active]));
+            opened.notice.is_some() && kept.is_ok_and(|kept| kept.len() == 1)
+        })
+    });
+    let manager = world.try_start(damage(page.unwrap())).unwrap();
+    assert_eq!(manager.report().unwrap().notice.unwrap().0, larder_core::Code::StoreCorrupt);
+    settle_all(&manager);
+    assert_eq!((world.live(), world.storage.keys().len(), world.device.key_set_ids().len()), (0, 0, 0));
+}

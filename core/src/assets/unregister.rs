@@ -8,6 +8,7 @@ use crate::cancel::Cancellation;
 use crate::error::Result;
 use crate::license::Drained;
 use crate::model::AssetId;
+use crate::store::Notice;
 
 impl Registry {
     /// Drops a registration and queues the release of its licences.
@@ -49,8 +50,10 @@ impl Registry {
     pub(crate) fn settle(self: &Arc<Self>, even_if_not_due: bool) -> Result<Settlement> {
         // One after the other: a second one would find everything claimed by the first.
         let _turn = self.shared.settling.claim(&(), self.config.timeouts.engine, &Cancellation::new())?;
+        let was_damaged = matches!(self.shared.notice, Some(Notice::SetAside { .. }));
+        let has_ownerless = was_damaged && self.licensing.release_ownerless()?;
         let recovered = self.licensing.recover()?;
-        if recovered.is_anything_changed {
+        if has_ownerless || recovered.is_anything_changed {
             self.shared.changed();
         }
         let Drained { released, forgotten, pending } = self.licensing.drain_releases(even_if_not_due)?;

@@ -45,6 +45,22 @@ impl Licensing {
         Ok(Recovered { foreign: self.count_foreign(&held)?, is_anything_changed })
     }
 
+    /// After damage: licences whose registration could not be read any more go back. Nobody knows what they play.
+    pub(crate) fn release_ownerless(&self) -> Result<bool> {
+        let rows = self.store.read(|tx| tx.licenses_in(&[LicenseState::Stored, LicenseState::Active]))?;
+        let mut found = false;
+        for row in rows.into_iter().filter(|row| !self.in_flight.contains(&row.license_id)) {
+            found |= self.store.delete(|tx| {
+                let is_ownerless = tx.asset(&row.profile, &row.asset_id)?.is_none();
+                if is_ownerless {
+                    tx.set_license_state(&row.license_id, LicenseState::Releasing)?;
+                }
+                Ok(is_ownerless)
+            })?;
+        }
+        Ok(found)
+    }
+
     /// Takes over what died processes were doing, and decides about their registrations and refreshes as they are
     /// found: before the intents among them are resolved, because an intent is what tells an incomplete one.
     fn recover_broken_off(&self) -> Result<bool> {
