@@ -3,10 +3,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use larder_core::ports::{ExchangeMessage, LicenseExchange};
+use larder_core::ports::LicenseExchange;
 
 use crate::error::FfiError;
-use crate::records::ExchangeAnswer;
+use crate::records::{ExchangeAnswer, ExchangeMessage};
 
 /// One conversation between a CDM and its servers. See `larder.udl`.
 pub struct FfiExchange {
@@ -20,7 +20,7 @@ impl FfiExchange {
 
     /// Sends the CDM's message and returns the server's answer. The core refuses it once the call it was lent to is over.
     pub fn send(&self, message: ExchangeMessage) -> Result<ExchangeAnswer, FfiError> {
-        let sent = catch_unwind(AssertUnwindSafe(|| self.exchange.send(message)));
+        let sent = catch_unwind(AssertUnwindSafe(|| self.exchange.send(message.into())));
         Ok(sent.map_err(|_| FfiError::panicked())??.into())
     }
 }

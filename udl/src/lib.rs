@@ -36,10 +36,10 @@ pub use larder_core::assets::{SourceUrlMode, SourceUrlOrder};
 pub use larder_core::compat::PlayKitStatus;
 pub use larder_core::model::license::ReleaseOutcome;
 pub use larder_core::model::{
-    Coverage, DrmParams, DrmScheme, InitDataTrack, LicenseState, LicenseWire, MediaFormat, MediaPresence,
-    RenewalPolicy, SecurityLevel, TrackKind, Warning as AssetWarning, Why,
+    Coverage, DrmScheme, InitDataTrack, LicenseState, LicenseWire, MediaFormat, MediaPresence, RenewalPolicy,
+    SecurityLevel, TrackKind, Warning as AssetWarning, Why,
 };
-pub use larder_core::ports::{ExchangeKind, ExchangeMessage, NetworkState};
+pub use larder_core::ports::{ExchangeKind, NetworkState};
 
 pub use cancellation::FfiCancellation;
 pub use delegates::{
@@ -51,10 +51,10 @@ pub use functions::{find_init_data, library_version, play_kit_status, set_log_si
 pub use logging::{FfiLogSink, LogLevel};
 pub use manager::FfiManager;
 pub use records::{
-    AssetInfo, AssetStatus, ExchangeAnswer, Expiry, GrantedHandle, HttpHeader, InitData, KeyRequest, LarderConfig,
-    LicenseGrant, LicenseRequest, LicenseResponse, LicenseStatus, LicenseTimes, LocalLicense, LocalMediaSource,
-    MediaEntry, MediaSource, OpenReport, Registration, Remaining, Renewal, Settlement, StorageRoot, StoredLicense,
-    Unregistered,
+    AssetInfo, AssetStatus, DrmParams, ExchangeAnswer, ExchangeMessage, Expiry, GrantedHandle, HttpHeader, InitData,
+    KeyRequest, LarderConfig, LicenseGrant, LicenseRequest, LicenseResponse, LicenseStatus, LicenseTimes, LocalLicense,
+    LocalMediaSource, MediaEntry, MediaSource, OpenReport, Registration, Remaining, Renewal, Settlement, StorageRoot,
+    StoredLicense, Unregistered,
 };
 
 uniffi::include_scaffolding!("larder");

@@ -26,6 +26,19 @@ pub struct InitData {
     pub tracks: Vec<InitDataTrack>,
 }
 
+/// The core's own form: a URI may carry a token, and a PSSH belongs in no log.
+impl fmt::Debug for InitData {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InitData")
+            .field("scheme", &self.scheme)
+            .field("key_ids", &self.key_ids)
+            .field("pssh_bytes", &self.pssh.as_ref().map(Vec::len))
+            .field("has_uri", &self.uri.is_some())
+            .field("tracks", &self.tracks.len())
+            .finish()
+    }
+}
+
 impl From<model::InitData> for InitData {
     fn from(init: model::InitData) -> Self {
         let model::InitData { scheme, system_id, key_ids, pssh, uri, tracks } = init;
@@ -168,6 +181,34 @@ impl From<Remaining> for license::Remaining {
     }
 }
 
+/// What a CDM wants to say to a server. See `larder.udl`.
+#[derive(Clone)]
+pub struct ExchangeMessage {
+    /// What it is about.
+    pub kind: ExchangeKind,
+    /// The CDM's bytes.
+    pub body: Vec<u8>,
+    /// The URL that the CDM asks for.
+    pub url: Option<String>,
+}
+
+/// Without URL and bytes: they are a challenge.
+impl fmt::Debug for ExchangeMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExchangeMessage")
+            .field("kind", &self.kind)
+            .field("body_bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl From<ExchangeMessage> for ports::ExchangeMessage {
+    fn from(message: ExchangeMessage) -> Self {
+        let ExchangeMessage { kind, body, url } = message;
+        Self { kind, url, body }
+    }
+}
+
 /// A server's answer, unpacked. See `larder.udl`.
 #[derive(Clone)]
 pub struct ExchangeAnswer {
@@ -220,6 +261,18 @@ pub struct LicenseRequest {
     pub headers: Vec<HttpHeader>,
     /// What is sent.
     pub body: Vec<u8>,
+}
+
+/// Without URL and body: both may hold what opens a licence.
+impl fmt::Debug for LicenseRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LicenseRequest")
+            .field("kind", &self.kind)
+            .field("asset_id", &self.asset_id)
+            .field("headers", &self.headers)
+            .field("body_bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl From<AdaptedRequest> for LicenseRequest {

@@ -1,6 +1,6 @@
 //! Titles and their sources, remote and local.
 
-use larder_core::model::{DrmParams, MediaFormat};
+use larder_core::model::{DrmScheme, LicenseWire, MediaFormat, RenewalPolicy, SecurityLevel};
 use larder_core::{Code, Error, model};
 
 /// A title as a backend describes it. See `larder.udl`.
@@ -29,7 +29,7 @@ pub struct MediaSource {
     pub is_local: bool,
 }
 
-/// The core's own form, which leaves out the URL.
+/// Without the URL, which is often signed.
 impl std::fmt::Debug for MediaSource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("MediaSource")
@@ -53,6 +53,44 @@ impl TryFrom<MediaSource> for model::MediaSource {
                 "this is a local source: register with the remote source that the media was downloaded from",
             ));
         }
-        Ok(Self { id, url, format, drm })
+        Ok(Self { id, url, format, drm: drm.into_iter().map(model::DrmParams::from).collect() })
+    }
+}
+
+/// How to get licences of one key system. See `larder.udl`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DrmParams {
+    /// The key system.
+    pub scheme: DrmScheme,
+    /// The licence server.
+    pub license_url: String,
+    /// FairPlay: the application certificate.
+    pub certificate: Option<Vec<u8>>,
+    /// FairPlay: where to get it.
+    pub certificate_url: Option<String>,
+    /// What the licence server speaks.
+    pub wire: LicenseWire,
+    /// What a refresh does with the old licence.
+    pub renewal: RenewalPolicy,
+    /// Widevine: the security level to ask for.
+    pub security_level: SecurityLevel,
+}
+
+/// Without the URLs, which are often signed.
+impl std::fmt::Debug for DrmParams {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DrmParams")
+            .field("scheme", &self.scheme)
+            .field("wire", &self.wire)
+            .field("renewal", &self.renewal)
+            .field("security_level", &self.security_level)
+            .finish_non_exhaustive()
+    }
+}
+
+impl From<DrmParams> for model::DrmParams {
+    fn from(params: DrmParams) -> Self {
+        let DrmParams { scheme, license_url, certificate, certificate_url, wire, renewal, security_level } = params;
+        Self { scheme, license_url, certificate, certificate_url, wire, renewal, security_level }
     }
 }

@@ -1,8 +1,8 @@
 //! Records and enums of the contract that cannot be the core's own types, and their conversions.
 //!
 //! The core's own types serve where UniFFI 0.32.2 allows (`[Remote]` in the UDL, re-exported by `lib.rs`): plain enums,
-//! and records whose fields are all known to UniFFI. Mirrored here is the rest: enums with data, and records with
-//! ids, handles, paths or unsigned numbers.
+//! and records that need nothing of the below. Mirrored here is the rest: enums with data, and records with ids, handles,
+//! paths, unsigned numbers, or something that their text form must leave out.
 
 mod assets;
 mod config;
@@ -16,8 +16,8 @@ pub use assets::{
 };
 pub use config::{LarderConfig, StorageRoot};
 pub use drm::{
-    ExchangeAnswer, GrantedHandle, HttpHeader, InitData, KeyRequest, LicenseGrant, LicenseRequest, LicenseResponse,
-    LicenseTimes, Remaining, StoredLicense,
+    ExchangeAnswer, ExchangeMessage, GrantedHandle, HttpHeader, InitData, KeyRequest, LicenseGrant, LicenseRequest,
+    LicenseResponse, LicenseTimes, Remaining, StoredLicense,
 };
-pub use media::{MediaEntry, MediaSource};
+pub use media::{DrmParams, MediaEntry, MediaSource};
 pub use status::{AssetStatus, Expiry, LicenseStatus};

@@ -17,7 +17,8 @@ use std::time::Duration;
 use larder_ffi::{
     DrmParams, DrmScheme, ExchangeKind, ExchangeMessage, FfiCancellation, FfiDelegates, FfiDrmEngine, FfiDrmStorage,
     FfiError, FfiExchange, FfiManager, GrantedHandle, KeyRequest, LarderConfig, LicenseGrant, LicenseTimes,
-    MediaSource, Registration, ReleaseOutcome, Remaining, Remedy, StoredLicense,
+    LicenseWire, MediaSource, Registration, ReleaseOutcome, Remaining, Remedy, RenewalPolicy, SecurityLevel,
+    StoredLicense,
 };
 use larder_testkit::{Options, Testkit};
 use serde_json::{Value, json};
@@ -111,7 +112,15 @@ pub(crate) fn clear(asset_id: &str, path: &str) -> Registration {
 }
 
 pub(crate) fn protected(asset_id: &str, path: &str, servers: &Testkit) -> Registration {
-    let drm = vec![DrmParams::new(DrmScheme::ClearKey, servers.url("/clearkey/license"))];
+    let drm = vec![DrmParams {
+        scheme: DrmScheme::ClearKey,
+        license_url: servers.url("/clearkey/license"),
+        certificate: None,
+        certificate_url: None,
+        wire: LicenseWire::Usual,
+        renewal: RenewalPolicy::AcquireThenRelease,
+        security_level: SecurityLevel::Default,
+    }];
     let url = servers.url("/media/dash-cenc/manifest.mpd");
     let source = MediaSource { id: "dash".into(), url, drm, ..Default::default() };
     Registration { asset_id: asset_id.into(), path: path.into(), source, entry_id: None, metadata: None }

@@ -1,0 +1,42 @@
+package dev.larder
+
+import org.junit.jupiter.api.Assertions.assertFalse
+import org.junit.jupiter.api.Assertions.assertTrue
+import org.junit.jupiter.api.Test
+
+/** What ends in a log when an app logs a record of Larder's. */
+class RedactionTest {
+    @Test
+    fun `no record shows a signed URL, a header's value or bytes`() {
+        val url = "https://host.example/s3cr3t?token=s3cr3t"
+        val bytes = "s3cr3t".encodeToByteArray()
+        val params = DrmParams(DrmScheme.FAIR_PLAY, url, certificate = bytes, certificateUrl = url)
+        val source = MediaSource("source", url, MediaFormat.HLS, listOf(params))
+        val headers = listOf(HttpHeader("Authorization", "Bearer s3cr3t"))
+        val request = KeyRequest(DrmScheme.FAIR_PLAY, bytes, emptyList(), "video/mp4", bytes, SecurityLevel.DEFAULT)
+        val records = listOf(
+            params,
+            source,
+            MediaEntry("entry", "name", listOf(source)),
+            Registration("a", "/films/a", source, metadata = bytes),
+            headers.single(),
+            LicenseRequest(ExchangeKind.LICENSE, "a", url, headers, bytes),
+            LicenseResponse(ExchangeKind.LICENSE, "a", 200, headers, bytes),
+            ExchangeMessage(ExchangeKind.LICENSE, bytes, url),
+            ExchangeAnswer(bytes, 60),
+            request,
+            StoredLicense("id", DrmScheme.FAIR_PLAY, bytes, request),
+            LicenseGrant(GrantedHandle.New(bytes), LicenseTimes(Remaining.Unknown, Remaining.Unknown)),
+            GrantedHandle.Changed(bytes),
+            LocalLicense("id", DrmScheme.FAIR_PLAY, emptyList(), bytes),
+            InitData(DrmScheme.FAIR_PLAY, null, emptyList(), bytes, "skd://s3cr3t", emptyList()),
+            LarderConfig("/data", extraRootCertificates = listOf(bytes)),
+        )
+        for (record in records) {
+            val shown = "$record ${Result.success(record)}"
+            assertFalse("s3cr3t" in shown, shown)
+            assertTrue(record.javaClass.simpleName in shown, shown)
+        }
+        assertTrue("Authorization" in headers.toString() && "FairPlay" in source.toString())
+    }
+}
