@@ -29,4 +29,11 @@ public object Larder {
      */
     @JvmStatic
     public fun findInitData(path: String): List<InitData> = translating { dev.larder.findInitData(path) }
+
+    /**
+     * What PlayKit's `checkAssetStatus` reported for such an asset: seconds and a flag, sentinels and all. For apps that
+     * move from PlayKit; new code reads the status itself.
+     */
+    @JvmStatic
+    public fun playKitStatus(status: AssetStatus): PlayKitStatus = translating { dev.larder.playKitStatus(status) }
 }

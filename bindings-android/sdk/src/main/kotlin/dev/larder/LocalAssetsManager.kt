@@ -258,7 +258,7 @@ public class LocalAssetsManager private constructor(
         assetId: String,
         listener: AssetStatusListener?,
         executor: Executor? = null,
-    ): Cancellable = callbacks.start(executor, { playKitStatus(status(assetId)) }) { outcome ->
+    ): Cancellable = callbacks.start(executor, { Larder.playKitStatus(status(assetId)) }) { outcome ->
         outcome.fold(
             onSuccess = {
                 listener?.onStatus(localAssetPath, it.expiryTimeSeconds, it.availableTimeSeconds, it.isRegistered)

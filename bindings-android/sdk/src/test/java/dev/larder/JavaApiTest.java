@@ -94,6 +94,8 @@ class JavaApiTest {
             Outcome<AssetStatus> status = new Outcome<>();
             manager.status("a", status);
             assertEquals(Why.PLAYABLE, status.get().getWhy());
+            PlayKitStatus triple = Larder.playKitStatus(status.get());
+            assertTrue(triple.isRegistered() && triple.getAvailableTimeSeconds() == 172800);
             Outcome<List<AssetStatus>> all = new Outcome<>();
             manager.allStatuses(all);
             assertEquals(1, all.get().size());
