@@ -14,7 +14,7 @@ use larder_core::model::{
     MediaFormat, MediaSource, Profile, SecurityLevel, TrackKind,
 };
 use larder_core::net::{ClientSettings, ReqwestClient};
-use larder_core::ports::{Clock, DrmEngine, LicenseExchange, NetworkState};
+use larder_core::ports::{Clock, DrmEngine, HttpClient, LicenseExchange, NetworkState};
 use larder_core::store::{AssetRow, AssetState, LicenseRow, Store, StoredPath};
 use larder_testkit::ScriptedStorage;
 use tempfile::TempDir;
@@ -26,16 +26,20 @@ pub(crate) struct Catalogue {
     size: u32,
     runtime: Runtime,
     storage: Arc<ScriptedStorage>,
+    // Made once: it reads the platform's certificates, which is not what opening is about.
+    http: Arc<ReqwestClient>,
     calls_of_the_cdm: Arc<AtomicU64>,
 }
 
 impl Catalogue {
     /// Fills a store with so many assets. Their handles lie in the storage; no media is there.
     pub(crate) fn new(size: u32) -> Result<Self, Box<dyn std::error::Error>> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let catalogue = Self {
             folder: tempfile::tempdir()?,
             size,
-            runtime: tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?,
+            http: Arc::new(ReqwestClient::new(&ClientSettings::default(), runtime.handle().clone())?),
+            runtime,
             storage: Arc::default(),
             calls_of_the_cdm: Arc::default(),
         };
@@ -85,7 +89,7 @@ impl Catalogue {
         let ports = Ports {
             engines: vec![Arc::new(engine)],
             storage: self.storage.clone(),
-            http: Arc::new(ReqwestClient::new(&ClientSettings::default(), self.runtime.handle().clone())?),
+            http: Arc::clone(&self.http) as Arc<dyn HttpClient>,
             clock,
             request_adapter: None,
             token_provider: None,
