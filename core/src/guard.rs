@@ -31,6 +31,11 @@ pub fn call_bounded<T: Send + 'static>(
     let slot = Arc::new(Slot { state: Mutex::new(State::Waiting), settled: Condvar::new() });
     let theirs = Arc::clone(&slot);
     runtime.spawn_blocking(move || {
+        // A call that got no thread until its caller had given up must not be made: it would, for instance, save a
+        // handle that was given back meanwhile.
+        if theirs.is_abandoned() {
+            return;
+        }
         let outcome = catch_unwind(AssertUnwindSafe(call));
         if let Some(Ok(value)) = theirs.settle(outcome.map_err(|_| Unanswered::Panicked)) {
             // Nobody catches a panic here; what `late` does is ours.
@@ -81,6 +86,10 @@ impl<T> Slot<T> {
         None
     }
 
+    fn is_abandoned(&self) -> bool {
+        matches!(*self.state.lock().unwrap_or_else(PoisonError::into_inner), State::Abandoned)
+    }
+
     fn wait(&self, timeout: Duration) -> std::result::Result<T, Unanswered> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut state, _) = self
@@ -120,6 +129,21 @@ mod tests {
         assert!(matches!(outcome, Err(Unanswered::TimedOut)));
         go.send(()).unwrap();
         assert_eq!(got_late.recv_timeout(Duration::from_secs(10)).unwrap(), 7);
+    }
+
+    #[test]
+    fn a_call_that_gets_no_thread_in_time_is_never_made() {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).max_blocking_threads(1).build().unwrap();
+        let (go, may_go) = mpsc::channel::<()>();
+        let busy = runtime.spawn_blocking(move || may_go.recv());
+        let (made, was_made) = mpsc::channel();
+        let outcome =
+            call_bounded(runtime.handle(), Duration::from_millis(20), move || made.send(()).unwrap(), |()| ());
+        assert!(matches!(outcome, Err(Unanswered::TimedOut)));
+        go.send(()).unwrap();
+        runtime.block_on(busy).unwrap().unwrap();
+        assert_eq!(was_made.recv_timeout(Duration::from_secs(10)), Err(mpsc::RecvTimeoutError::Disconnected));
     }
 
     #[test]

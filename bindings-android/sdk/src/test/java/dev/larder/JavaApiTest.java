@@ -176,6 +176,24 @@ class JavaApiTest {
     }
 
     @Test
+    void aListenerThatThrowsStopsNoLaterOne() throws Exception {
+        CountDownLatch thrown = new CountDownLatch(1);
+        Thread.UncaughtExceptionHandler before = Thread.getDefaultUncaughtExceptionHandler();
+        Thread.setDefaultUncaughtExceptionHandler((thread, error) -> thrown.countDown());
+        try (LocalAssetsManager manager = new LocalAssetsManager(context().build())) {
+            manager.unregisterAsset(path, "a", assetPath -> {
+                throw new IllegalStateException("the app's own");
+            });
+            assertTrue(thrown.await(30, TimeUnit.SECONDS), "the app's mistake is the app's to see");
+            Outcome<OpenReport> later = new Outcome<>();
+            manager.open(later);
+            assertEquals(0, later.get().getAssets());
+        } finally {
+            Thread.setDefaultUncaughtExceptionHandler(before);
+        }
+    }
+
+    @Test
     void badArgumentsComeToTheListenerAndThrowNothing() throws Exception {
         try (LocalAssetsManager manager = new LocalAssetsManager(context().build())) {
             Outcome<AssetStatus> noId = new Outcome<>();

@@ -2,12 +2,14 @@ package dev.larder
 
 import dev.larder.support.CLEAR_TITLE
 import dev.larder.support.Device
+import dev.larder.support.KotlinClearKeyEngine
 import dev.larder.support.PROTECTED_TITLE
 import dev.larder.support.TestServers
 import dev.larder.support.clearSource
 import dev.larder.support.eventually
 import dev.larder.support.protectedSource
 import java.io.File
+import java.lang.ref.WeakReference
 import java.util.concurrent.Callable
 import java.util.concurrent.Executors
 import java.util.concurrent.TimeUnit
@@ -191,6 +193,55 @@ class LifecycleTest {
                     online.live == 32
                 }
             }
+        }
+    }
+
+    @Test
+    fun `a closed manager lets go of what the app gave it`() {
+        val storage = WeakReference(openUseAndClose())
+        eventually("the storage is collected") {
+            System.gc()
+            storage.get() == null
+        }
+    }
+
+    private fun openUseAndClose(): LocalDrmStorage = runBlocking {
+        TestServers.start().use { online ->
+            val path = device.download(PROTECTED_TITLE)
+            val storage = MemoryDrmStorage()
+            LocalAssetsManager(device.context(storage, KotlinClearKeyEngine())).use {
+                it.registerAsset(protectedSource(online), path, "a")
+                it.unregisterAsset("a")
+                eventually("the licence is given back") { online.live == 0 }
+            }
+            storage
+        }
+    }
+
+    @Test
+    fun `a manager that the app forgets lets go, too`() {
+        val storage = WeakReference(openAndForget())
+        eventually("the storage is collected") {
+            System.gc()
+            storage.get() == null
+        }
+    }
+
+    private fun openAndForget(): LocalDrmStorage {
+        val storage = MemoryDrmStorage()
+        LocalAssetsManager(device.context(storage)).assets()
+        return storage
+    }
+
+    @Test
+    fun `threads with nothing to do end, and the JVM knows`() {
+        LocalAssetsManager(device.context()).use { manager ->
+            manager.assets()
+            fun foreign() = Thread.getAllStackTraces().keys.count { it.name == "larder-foreign" }
+            eventually("no thread for foreign calls is left") { foreign() == 0 }
+            // And they come again when there is something to do.
+            manager.setSourceUrlMode(SourceUrlMode.OFF)
+            assertEquals(emptyList<AssetInfo>(), manager.assets())
         }
     }
 }
