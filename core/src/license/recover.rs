@@ -101,7 +101,11 @@ impl Licensing {
         let Some(ours) = self.appeared_during(intent, held)? else { return Ok(()) };
         let mut ours = ours.into_iter();
         let Some(first) = ours.next() else {
-            return self.store.delete(|tx| tx.delete_license(&intent.license_id)).map(drop);
+            // A grant that came late may have turned the intent into a release since it was read.
+            return self.store.delete(|tx| match tx.license(&intent.license_id)? {
+                Some(now) if now.state == LicenseState::Intended => tx.delete_license(&now.license_id).map(drop),
+                _ => Ok(()),
+            });
         };
         tracing::warn!(license = %intent.license_id, "the CDM holds a licence that was not written down; it is released");
         self.queue_release_of(intent, &first)?;
