@@ -7,7 +7,6 @@ use super::status::not_found;
 use super::types::{LocalLicense, LocalMediaSource};
 use crate::cancel::Cancellation;
 use crate::error::{Code, Error, Result};
-use crate::license::{Predecessor, activate};
 use crate::model::license::{Handle, LicenseTimes};
 use crate::model::{AssetId, Expiry, LicenseId, LicenseState, Remaining};
 use crate::store::LicenseRow;
@@ -90,10 +89,10 @@ impl Registry {
             Remaining::Unlimited => Expiry::Never,
             Remaining::Unknown => old.expires,
         };
-        let row = LicenseRow {
+        let mut row = LicenseRow {
             license_id: LicenseId::random()?,
-            state: LicenseState::Stored,
-            handle_digest: Some(handle.digest()),
+            held_before: None,
+            last_error: None,
             replaces: Some(old.license_id.clone()),
             expires,
             playback_window_s: match times.playback {
@@ -104,11 +103,10 @@ impl Registry {
             ..old.clone()
         };
         let _claim = self.shared.in_flight.claim(&row.license_id);
-        self.licensing.vault.store(&row.license_id, handle)?;
-        self.store().write(|tx| {
-            tx.insert_license(&row)?;
-            activate(tx, &row, Predecessor::LivesOn)
-        })?;
+        if let Err(error) = self.licensing.continue_under(&mut row, handle) {
+            self.store().delete(|tx| tx.delete_license(&row.license_id))?;
+            return Err(error);
+        }
         self.changed(&row.asset_id)?;
         tracing::info!(license = %row.license_id, "the CDM changed a handle");
         Ok(row.license_id)

@@ -11,7 +11,7 @@ use super::ledger::{Predecessor, activate};
 use super::licensing::Licensing;
 use crate::cancel::Cancellation;
 use crate::error::{Code, Error, Result};
-use crate::model::license::{GrantedHandle, Handle, LicenseGrant, StoredLicense};
+use crate::model::license::{GrantedHandle, Handle, HandleDigest, LicenseGrant, StoredLicense};
 use crate::model::{DrmScheme, LicenseId, LicenseState};
 use crate::store::{LicenseRow, WriteTx};
 
@@ -62,14 +62,20 @@ impl Licensing {
         let granted_handle = grant.handle.clone();
         let now_ms = self.clock.now_ms();
         let checked = check_grant(&row.request, is_renewal, grant, exchange.facts(), now_ms);
-        let (handle, continues_the_old) = match granted_handle {
+        let handle = match granted_handle {
+            GrantedHandle::New(handle) => handle,
+            // What has been renewed cannot be given back without the licence itself: if it cannot be kept nothing is
+            // released, and nobody is asked any more whether he still wants it.
             GrantedHandle::Same => {
                 let checked = checked.map_err(Failed::nothing_granted)?;
                 let renewed = self.store.write(|tx| renew_in_place(tx, &row, &checked, now_ms));
                 return renewed.map(Obtained::Renewed).map_err(Failed::nothing_granted);
             }
-            GrantedHandle::New(handle) => (handle, false),
-            GrantedHandle::Changed(handle) => (handle, true),
+            GrantedHandle::Changed(handle) => {
+                take_times(&mut row, &checked.map_err(Failed::nothing_granted)?, now_ms);
+                self.continue_under(&mut row, &handle).map_err(Failed::nothing_granted)?;
+                return Ok(Obtained::Continued(row));
+            }
         };
         row.handle_digest = Some(handle.digest());
         let checked = match checked.and_then(|checked| cancel.check().map(|()| checked)) {
@@ -81,16 +87,39 @@ impl Licensing {
             return Err(Failed::granted(error, handle));
         }
         row.state = LicenseState::Stored;
-        let written = self.store.write(|tx| {
-            tx.update_license(&row)?;
-            // From here on the old handle is void: the two change places in one step.
-            if continues_the_old { activate(tx, &row, Predecessor::LivesOn) } else { Ok(()) }
-        });
-        if let Err(error) = written {
+        if let Err(error) = self.store.write(|tx| tx.update_license(&row)) {
             return Err(Failed::granted(error, handle));
         }
         tracing::debug!(license = %row.license_id, scheme = %row.request.scheme, "licence stored");
-        Ok(if continues_the_old { Obtained::Continued(row) } else { Obtained::Stored(row) })
+        Ok(Obtained::Stored(row))
+    }
+
+    /// Lets the licence that `row` replaces go on under another handle, which makes the old one void. `row` is written
+    /// first, so that after a crash the handle in the storage is known for what it is. On failure the row is an intent
+    /// that led to nothing.
+    pub(crate) fn continue_under(&self, row: &mut LicenseRow, handle: &Handle) -> Result<()> {
+        row.state = LicenseState::Intended;
+        row.handle_digest = Some(handle.digest());
+        self.put(row)?;
+        let continued = self.vault.store(&row.license_id, handle).and_then(|()| {
+            row.state = LicenseState::Stored;
+            // With the room that is kept for deleting: the old handle is void already.
+            self.store.delete(|tx| {
+                tx.update_license(row)?;
+                activate(tx, row, Predecessor::LivesOn)
+            })
+        });
+        if continued.is_err() {
+            self.forget_handle(row);
+        }
+        continued
+    }
+
+    /// Removes what a save may have left behind, as far as the storage lets it.
+    fn forget_handle(&self, row: &LicenseRow) {
+        if let Err(error) = self.vault.remove(&row.license_id) {
+            tracing::warn!(license = %row.license_id, code = %error.code(), "the storage may still hold a licence that is over");
+        }
     }
 
     fn ask(
@@ -116,15 +145,34 @@ impl Licensing {
         })
     }
 
-    /// A grant that came after its call had timed out: nobody waits for it, so it is given back.
+    /// A grant that came after its call had timed out. Nobody waits for it, so a licence of its own is given back; one
+    /// that continues another is kept instead of that, by recovery.
     fn take_late_grant(self: &Arc<Self>, intent: LicenseRow, grant: LicenseGrant) {
-        tracing::warn!(license = %intent.license_id, "a licence was granted too late; it will be released");
+        tracing::warn!(license = %intent.license_id, "a licence was granted too late");
         match grant.handle {
-            GrantedHandle::New(handle) | GrantedHandle::Changed(handle) => {
-                self.settle_intent(&intent, Fate::GiveBack(handle));
+            GrantedHandle::New(handle) => self.settle_intent(&intent, Fate::GiveBack(handle)),
+            GrantedHandle::Changed(handle) => {
+                if let Err(error) = self.leave_continuation(&intent, &handle) {
+                    tracing::error!(license = %intent.license_id, code = %error.code(), "a renewed licence could not be kept");
+                }
             }
-            GrantedHandle::Same => self.settle_intent(&intent, Fate::Nothing),
+            GrantedHandle::Same => {}
         }
+    }
+
+    /// Leaves a licence's new handle for recovery to find, unless that has found it already.
+    fn leave_continuation(&self, intent: &LicenseRow, handle: &Handle) -> Result<()> {
+        let digest = handle.digest();
+        let rows = self.store.read(|tx| tx.licenses_in(&LicenseState::ALL))?;
+        let of_the_old = |row: &&LicenseRow| Some(&row.license_id) == intent.replaces.as_ref();
+        let Some(old) = rows.iter().find(of_the_old) else { return Ok(()) };
+        if handle.is_empty() || rows.iter().any(|row| row.handle_digest == Some(digest)) {
+            return Ok(());
+        }
+        let last_error = Some(Code::Timeout.as_str().to_owned());
+        let row = continuation(intent, old, digest);
+        self.put(&LicenseRow { last_error, ..row })?;
+        self.vault.store(&intent.license_id, handle)
     }
 
     /// Ends an intent that led to no licence for the asset.
@@ -168,10 +216,7 @@ impl Licensing {
                 };
                 match self.release_at_the_server(&row, held) {
                     Ok(_) => {
-                        // A save that failed may have left something behind all the same.
-                        if let Err(error) = self.vault.remove(&row.license_id) {
-                            tracing::warn!(license = %row.license_id, code = %error.code(), "the storage may still hold a licence that is over");
-                        }
+                        self.forget_handle(&row);
                         self.store.delete(|tx| tx.delete_license(&row.license_id)).map(drop)
                     }
                     Err(error) => {
@@ -190,6 +235,30 @@ impl Licensing {
             if tx.license(&row.license_id)?.is_some() { tx.update_license(row) } else { tx.insert_license(row) }
         })
     }
+}
+
+/// An intent by which the licence `old` goes on under another handle, as far as is known without the grant.
+pub(crate) fn continuation(intent: &LicenseRow, old: &LicenseRow, digest: HandleDigest) -> LicenseRow {
+    LicenseRow {
+        state: LicenseState::Intended,
+        handle_digest: Some(digest),
+        replaces: Some(old.license_id.clone()),
+        granted_at_ms: old.granted_at_ms,
+        expires: old.expires,
+        playback_window_s: old.playback_window_s,
+        coverage: old.coverage,
+        key_ids: old.key_ids.clone(),
+        ..intent.clone()
+    }
+}
+
+/// True for an intent whose licence was granted before and goes on under another handle: its release would be the
+/// release of the licence that it replaces. Other intents know no grant.
+pub(crate) fn is_continuation(intent: &LicenseRow) -> bool {
+    intent.state == LicenseState::Intended
+        && intent.granted_at_ms != 0
+        && intent.replaces.is_some()
+        && intent.handle_digest.is_some()
 }
 
 /// Drops an intent that led to nothing; one with an unknown outcome stays for reconciliation, as does a release.

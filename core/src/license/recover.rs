@@ -4,7 +4,9 @@
 //! |---|---|---|
 //! | `Intended`, no handle anywhere | the call was not made, or nothing was granted | the row goes |
 //! | `Intended`, handle in the vault | killed between the storage and the ledger | the handle is released |
+//! | the same, of a licence that goes on under another handle | the same | it takes the old one's place |
 //! | `Intended`, the CDM lists something new | killed between the CDM and the storage | that is released |
+//! | the same, and no longer what was renewed | killed in a renewal that changes the handle | it takes the old one's place |
 //! | `Stored`, registration incomplete | killed between two licences | all of them are released, the registration goes |
 //! | `Stored`, all of a registration | killed before the last step | the last step is done: nothing is lost |
 //! | `Stored`, asset registered | killed during a refresh | it becomes active, its predecessor is released |
@@ -16,10 +18,11 @@ use std::sync::Arc;
 
 use super::ledger::{Predecessor, activate};
 use super::licensing::Licensing;
+use super::obtain::{continuation, is_continuation};
 use crate::error::{Code, Result};
 use crate::model::license::{Handle, HandleDigest};
 use crate::model::{AssetId, DrmScheme, LicenseId, LicenseState, Profile};
-use crate::store::{AssetState, Claim, LicenseRow, WriteTx};
+use crate::store::{AssetState, Claim, LicenseRow, ReadTx, WriteTx};
 
 /// What recovery found.
 #[derive(Clone, Copy, Debug)]
@@ -94,7 +97,11 @@ impl Licensing {
     }
 
     fn recover_intent(self: &Arc<Self>, intent: &LicenseRow, held: &[(DrmScheme, Vec<Handle>)]) -> Result<()> {
-        if let Some(handle) = self.vault.load(&intent.license_id)? {
+        let stored = self.vault.load(&intent.license_id)?;
+        if is_continuation(intent) {
+            return self.recover_continuation(intent, stored);
+        }
+        if let Some(handle) = stored {
             tracing::warn!(license = %intent.license_id, "a licence was stored but not written down; it is released");
             return self.queue_release_of(intent, &handle);
         }
@@ -107,6 +114,9 @@ impl Licensing {
                 _ => Ok(()),
             });
         };
+        if ours.len() == 0 && self.recover_renewal(intent, &first, held)? {
+            return Ok(());
+        }
         tracing::warn!(license = %intent.license_id, "the CDM holds a licence that was not written down; it is released");
         self.queue_release_of(intent, &first)?;
         for handle in ours {
@@ -115,6 +125,41 @@ impl Licensing {
             self.queue_release_of(&row, &handle)?;
         }
         Ok(())
+    }
+
+    /// A licence was to go on under another handle. It does so if that handle is there.
+    fn recover_continuation(self: &Arc<Self>, intent: &LicenseRow, stored: Option<Handle>) -> Result<()> {
+        let Some(handle) = stored.filter(|handle| intent.handle_digest == Some(handle.digest())) else {
+            self.vault.remove(&intent.license_id)?;
+            return self.store.delete(|tx| tx.delete_license(&intent.license_id)).map(drop);
+        };
+        let row = LicenseRow { state: LicenseState::Stored, last_error: None, ..intent.clone() };
+        let goes_on = self.store.delete(|tx| {
+            if active_predecessor(tx, intent)?.is_none() {
+                return Ok(false);
+            }
+            tx.update_license(&row)?;
+            activate(tx, &row, Predecessor::LivesOn).map(|()| true)
+        })?;
+        // Unregistered meanwhile, or replaced: it goes the same way.
+        if goes_on { Ok(()) } else { self.queue_release_of(intent, &handle) }
+    }
+
+    /// A renewal was broken off after the CDM had put another handle in the place of the old one: the licence goes on
+    /// under the one that is there. False if it was not so.
+    fn recover_renewal(
+        self: &Arc<Self>,
+        intent: &LicenseRow,
+        appeared: &Handle,
+        held: &[(DrmScheme, Vec<Handle>)],
+    ) -> Result<bool> {
+        let Some(old) = self.store.read(|tx| active_predecessor(tx, intent))? else { return Ok(false) };
+        let is_held = |digest: HandleDigest| held.iter().flat_map(|(_, all)| all).any(|h| h.digest() == digest);
+        if old.handle_digest.is_none_or(is_held) {
+            return Ok(false);
+        }
+        tracing::warn!(license = %intent.license_id, "a renewal was broken off; the licence goes on under its new handle");
+        self.continue_under(&mut continuation(intent, &old, appeared.digest()), appeared).map(|()| true)
     }
 
     /// What the CDM holds now, did not hold when the intent was made, and the ledger does not know. `None` as long as
@@ -160,6 +205,12 @@ impl Licensing {
         let foreign = held.iter().flat_map(|(_, handles)| handles).filter(|handle| !known.contains(&handle.digest()));
         Ok(u32::try_from(foreign.count()).unwrap_or(u32::MAX))
     }
+}
+
+/// The licence that an intent was to replace, if it is still the one that players use.
+fn active_predecessor(tx: &ReadTx<'_>, intent: &LicenseRow) -> Result<Option<LicenseRow>> {
+    let old = intent.replaces.as_ref().map(|id| tx.license(id)).transpose()?.flatten();
+    Ok(old.filter(|old| old.state == LicenseState::Active))
 }
 
 fn recover_asset(tx: &WriteTx<'_>, profile: &Profile, asset_id: &AssetId) -> Result<()> {
