@@ -149,7 +149,7 @@ impl Licensing {
         let pause_ms = FIRST_PAUSE_MS.saturating_mul(1_i64 << doublings).min(LONGEST_PAUSE_MS);
         row.next_attempt_at_ms = self.clock.now_ms().saturating_add(pause_ms);
         row.last_error = Some(error.code().as_str().to_owned());
-        self.store.write(|tx| tx.update_license(&row))?;
+        self.store.delete(|tx| tx.update_license(&row))?;
         Err(error)
     }
 }

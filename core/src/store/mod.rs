@@ -63,6 +63,8 @@ pub struct Store {
     is_read_only: bool,
     /// `None` if it could not be begun (read-only, a full disk): others may then adopt what is being worked on here.
     session: Option<Session>,
+    /// After the connections, whose end gives space back.
+    _headroom: Option<headroom::Given>,
     /// Last, so that it outlives the connections.
     _lock: FileLock,
 }
@@ -110,7 +112,7 @@ impl Store {
     /// touched. [`Code::DiskFull`] if there is no room for it.
     pub fn open(dir: &Path) -> Result<Opened> {
         let dir = std::path::absolute(dir).map_err(failure::file("the store's folder cannot be found"))?;
-        let open::Ready { conn, is_read_only, notice, lock } = open::open(&dir)?;
+        let open::Ready { conn, is_read_only, notice, was_full, lock } = open::open(&dir)?;
         let fail = failure::sqlite("does not open");
         let reader = || {
             let conn = connect::connect(&dir.join(FILE), false)?;
@@ -126,11 +128,14 @@ impl Store {
             session = Session::begin(&dir)
                 .inspect_err(|error| tracing::warn!(%error, "this store cannot mark what it works on"))
                 .ok();
-            headroom::keep(&dir);
+            if !was_full {
+                headroom::keep(&dir);
+            }
         }
+        let headroom = was_full.then(|| headroom::Given::new(&dir));
         let writer = Mutex::new(Writer::new(conn).map_err(&fail)?);
         let place = Place::of(&dir.join(FILE));
-        let store = Self { writer, readers, dir, place, is_read_only, session, _lock: lock };
+        let store = Self { writer, readers, dir, place, is_read_only, session, _headroom: headroom, _lock: lock };
         Ok(Opened { store, notice })
     }
 
@@ -178,7 +183,7 @@ impl Store {
                 self.checkpoint();
                 let result = self.write(&mut step);
                 self.checkpoint();
-                headroom::keep(&self.dir);
+                headroom::keep_what_is_left(&self.dir);
                 result
             }
             result => result,

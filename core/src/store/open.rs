@@ -22,6 +22,8 @@ pub(super) struct Ready {
     pub(super) conn: Connection,
     pub(super) is_read_only: bool,
     pub(super) notice: Option<Notice>,
+    /// True if it needed the headroom.
+    pub(super) was_full: bool,
     pub(super) lock: FileLock,
 }
 
@@ -29,7 +31,9 @@ pub(super) struct Ready {
 pub(super) fn open(dir: &Path) -> Result<Ready> {
     make_folder(dir)?;
     match open_within(dir, BUSY_TIMEOUT) {
-        Err(error) if error.code() == Code::DiskFull && headroom::release(dir) => open_within(dir, BUSY_TIMEOUT),
+        Err(error) if error.code() == Code::DiskFull && headroom::release(dir) => open_within(dir, BUSY_TIMEOUT)
+            .map(|ready| Ready { was_full: true, ..ready })
+            .inspect_err(|_| headroom::keep_what_is_left(dir)),
         result => result,
     }
 }
@@ -73,7 +77,7 @@ fn ready(conn: Connection, is_read_only: bool, notice: Option<Notice>, lock: Fil
         connect::forbid_writes(&conn).map_err(failure::sqlite("does not open"))?;
     }
     let notice = notice.or(is_read_only.then_some(Notice::ReadOnly));
-    Ok(Ready { conn, is_read_only, notice, lock })
+    Ok(Ready { conn, is_read_only, notice, was_full: false, lock })
 }
 
 /// What lies in the folder.

@@ -127,6 +127,28 @@ fn a_store_opens_and_deletes_on_a_disk_that_others_have_filled() {
     assert!(has_headroom(&disk.store()), "it is made again when there is room");
 }
 
+/// The app is started again and again, and each time the rest of the disk has been filled by somebody.
+#[test]
+fn what_deleting_needs_is_not_eaten_up_by_opening() {
+    let Some(disk) = Disk::new("4m") else { return };
+    {
+        let store = open(&disk.store());
+        for number in 0..40 {
+            store.write(|tx| tx.insert_asset(&clear_asset(&format!("{number:05}")))).unwrap();
+        }
+    }
+    for round in 0..10 {
+        disk.fill();
+        let store = open(&disk.store());
+        assert_eq!(ids(&store).len(), 40 - round as usize);
+        let mut large = clear_asset("new");
+        large.metadata = Some(vec![7; 20_000]);
+        let refused = store.write(|tx| tx.insert_asset(&large)).unwrap_err();
+        assert_eq!(refused.code(), Code::DiskFull, "round {round}: what is kept for deleting is for nothing else");
+        delete(&store, round);
+    }
+}
+
 #[test]
 fn a_store_cannot_be_made_on_a_full_disk_and_says_so() {
     let Some(disk) = Disk::new("256k") else { return };
