@@ -80,6 +80,15 @@ impl Output {
         let _ = writeln!(io::stderr().lock(), "{text}");
     }
 
+    /// Says what became of the store, which stops no command.
+    pub(crate) fn notice(&self, code: Code, message: &str) {
+        let remedy = match code {
+            Code::StoreReadOnly => "to change anything, use the newer Larder",
+            _ => names::remedy_sentence(code.remedy()),
+        };
+        self.note(&format!("larder: {code}: {message}\n  remedy: {remedy}"));
+    }
+
     /// Says what failed, and what can be done.
     pub(crate) fn error(&self, error: &Error) {
         let retry = if error.is_retryable() { " (the same command may succeed later)" } else { "" };

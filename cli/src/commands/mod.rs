@@ -21,15 +21,15 @@ mod unregister;
 use larder_core::{Code, Error, Result};
 
 use crate::Answer;
-use crate::args::{Command, CommandLine};
+use crate::args::{Command, CommandLine, Global};
 use crate::host::{Host, Purpose};
 use crate::output::Output;
 
 /// Does what was asked.
 pub(crate) fn run(line: &CommandLine, output: &Output) -> Result<Answer> {
     // Opened where it is needed: `init-data` and `testkit` leave no store behind.
-    let to_ask = || Host::open(&line.global, Purpose::Ask);
-    let to_change = || Host::open(&line.global, Purpose::Change);
+    let to_ask = || open(&line.global, Purpose::Ask, output);
+    let to_change = || open(&line.global, Purpose::Change, output);
     match &line.command {
         Command::Register(args) => register::register(args, &to_change()?, output),
         Command::Status(args) => status::status(args, &to_ask()?, output),
@@ -46,6 +46,15 @@ pub(crate) fn run(line: &CommandLine, output: &Output) -> Result<Answer> {
         Command::Diagnostics => diagnostics(&to_ask()?, output),
         Command::Testkit(args) => testkit::run(args, &line.global, output),
     }
+}
+
+/// Opens the store, and says what became of it: that it was damaged is told once, by whichever command meets it.
+fn open(global: &Global, purpose: Purpose, output: &Output) -> Result<Host> {
+    let host = Host::open(global, purpose)?;
+    if let Some((code, message)) = host.manager().report()?.notice {
+        output.notice(code, &message);
+    }
+    Ok(host)
 }
 
 /// Facts for support are JSON in every form.

@@ -193,3 +193,36 @@ fn a_store_that_cannot_be_is_a_typed_error() {
     let ran = home.fails(["--store", "file/store", "list"], "STORE_UNAVAILABLE");
     ran.ends_with(2);
 }
+
+#[test]
+fn a_damaged_store_is_set_aside_and_whoever_meets_it_is_told_once() {
+    let home = Home::new();
+    home.run(["register", &clear(), "--id", "film"]).ends_with(0);
+    let database = home.store().join("larder.db");
+    for damaged in [vec![0; 40_960], Vec::new(), b"<html>".repeat(10_000)] {
+        std::fs::write(&database, damaged).unwrap();
+        let ran = home.run(["list"]).ends_with(0);
+        assert!(ran.stderr.contains("larder: STORE_CORRUPT: ") && ran.stderr.contains("larder.db.corrupt-"), "{ran:?}");
+        assert!(ran.stderr.contains("\n  remedy: ") && ran.stdout.is_empty(), "{ran:?}");
+        assert_eq!(home.run(["list"]).stderr, "");
+        home.run(["register", &clear(), "--id", "film"]).ends_with(0);
+    }
+}
+
+#[test]
+fn a_store_of_a_newer_larder_is_read_and_not_changed() {
+    let home = Home::new();
+    home.run(["register", &clear(), "--id", "film"]).ends_with(0);
+    // `user_version` in the header of an SQLite file.
+    let database = home.store().join("larder.db");
+    let mut bytes = std::fs::read(&database).unwrap();
+    bytes[60..64].copy_from_slice(&99_u32.to_be_bytes());
+    std::fs::write(&database, &bytes).unwrap();
+    for line in [&["list"][..], &["status", "film"], &["url", "film"], &["settle"]] {
+        let ran = home.run(line).ends_with(0);
+        assert!(ran.stderr.contains("larder: STORE_READ_ONLY: "), "{ran:?}");
+    }
+    home.fails(["unregister", "film"], "STORE_READ_ONLY").ends_with(2);
+    home.fails(["register", &clear(), "--id", "other"], "STORE_READ_ONLY").ends_with(2);
+    assert_eq!(std::fs::read(&database).unwrap(), bytes);
+}

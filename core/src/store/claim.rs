@@ -51,7 +51,10 @@ impl Store {
     /// [`Code::StoreReadOnly`] if the file was written by a newer Larder.
     pub fn try_claim(&self, profile: &Profile, asset_id: &AssetId) -> Result<Option<Claim>> {
         if self.is_read_only() {
-            return Err(Error::new(Code::StoreReadOnly, "the database was written by a newer Larder"));
+            return Err(Error::new(
+                Code::StoreReadOnly,
+                "the database was written by a newer Larder, which alone can change it",
+            ));
         }
         let claim = |held| Claim { profile: profile.clone(), asset_id: asset_id.clone(), held };
         let file = file_of(&self.dir, profile, asset_id);

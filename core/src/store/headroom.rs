@@ -53,6 +53,11 @@ impl Drop for Given {
     }
 }
 
+/// True if a store has been open here before, as far as that shows.
+pub(super) fn has_been_kept(dir: &Path) -> bool {
+    file_of(dir).exists()
+}
+
 /// Gives the space back. True if there was any.
 pub(super) fn release(dir: &Path) -> bool {
     fs::remove_file(file_of(dir)).is_ok()

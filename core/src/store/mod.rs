@@ -217,7 +217,10 @@ impl Store {
 
     fn try_write<T>(&self, step: impl FnOnce(&WriteTx<'_>) -> Result<T>) -> Result<T> {
         if self.is_read_only {
-            return Err(Error::new(Code::StoreReadOnly, "the database was written by a newer Larder"));
+            return Err(Error::new(
+                Code::StoreReadOnly,
+                "the database was written by a newer Larder, which alone can change it",
+            ));
         }
         let fail = failure::sqlite("cannot be written");
         let mut writer = self.writer();

@@ -20,7 +20,7 @@ use super::open::sync_folder;
 use super::read::{self, ReadTx};
 use super::schema::{self, Found};
 use super::write::WriteTx;
-use super::{FILE, Notice, connect, failure};
+use super::{FILE, Notice, connect, failure, headroom};
 use crate::error::{Code, Error, Result};
 
 const SUSPECTED: &str = "larder.damaged";
@@ -56,6 +56,11 @@ pub(super) fn is_damaged(dir: &Path) -> Result<bool> {
     let file = dir.join(FILE);
     if !file.try_exists().map_err(failure::file("the database cannot be reached"))? {
         return Ok(false);
+    }
+    // SQLite takes a file of no bytes for a new one. Ours never has none again once it has been used.
+    let is_cut = fs::metadata(&file).is_ok_and(|meta| meta.len() == 0) && headroom::has_been_kept(dir);
+    if is_cut {
+        return Ok(true);
     }
     let result = connect::connect(&file, false).and_then(|conn| {
         let found = schema::inspect(&conn)?;

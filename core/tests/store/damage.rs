@@ -62,6 +62,24 @@ fn pages(file: &Path) -> u64 {
     fs::metadata(file).unwrap().len() / PAGE
 }
 
+/// SQLite takes a file of no bytes for a new database.
+#[test]
+fn a_file_that_was_cut_to_nothing_is_not_taken_for_a_new_one() {
+    let dir = filled(3);
+    fs::File::options().write(true).open(db(dir.path())).unwrap().set_len(0).unwrap();
+    let opened = Store::open(dir.path()).unwrap();
+    let Some(Notice::SetAside { assets_kept: 0, licenses_kept: 0, .. }) = opened.notice else {
+        panic!("{:?}", opened.notice)
+    };
+    fill(&opened.store, 0..1);
+    drop(opened);
+    assert_eq!(Store::open(dir.path()).unwrap().notice, None, "told once");
+    // A process that is killed when it makes the first store leaves such a file, too: there was nothing to lose.
+    let new = tempfile::tempdir().unwrap();
+    fs::write(db(new.path()), "").unwrap();
+    assert_eq!(Store::open(new.path()).unwrap().notice, None);
+}
+
 fn open_and_list(dir: &Path) -> (larder_core::store::Opened, Vec<AssetSummary>) {
     Store::open_and_read(dir, |tx| tx.summaries(&user())).unwrap()
 }
