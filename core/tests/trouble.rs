@@ -14,7 +14,7 @@ use larder_core::model::{AssetId, RenewalPolicy, Why};
 use larder_core::ports::{
     AdaptedRequest, AdaptedResponse, NetworkState, ParsedResponse, RequestAdapter, SourceUrlProvider, TokenProvider,
 };
-use larder_core::{Cancellation, Code, Result};
+use larder_core::{Cancellation, Code, Remedy, Result};
 use larder_testkit::{Action, Mood, Rule, StorageCall};
 use world::{World, id, register, settle_all};
 
@@ -48,6 +48,35 @@ fn a_storage_that_loses_lies_fails_hangs_or_panics_gives_a_typed_error_and_no_as
         assert!(world.device.key_set_ids().is_empty(), "{call:?} {mood:?}");
         assert!(register(&manager, world.widevine("film", RenewalPolicy::default())).unwrap().is_playable);
     }
+}
+
+/// What the remedy says.
+#[test]
+fn registering_again_brings_back_what_storage_or_cdm_have_lost() {
+    let world = World::new();
+    let manager = world.start();
+    let registration = || world.widevine("film", RenewalPolicy::default());
+    let all = Verify { media: true, licenses: true };
+    let lose: [&dyn Fn(); 3] = [
+        &|| world.storage.tamper(&world.storage.keys().remove(0), None),
+        &|| world.storage.tamper(&world.storage.keys().remove(0), Some(b"something else".to_vec())),
+        &|| assert!(world.device.key_set_ids().iter().all(|id| world.device.vanish(id).unwrap())),
+    ];
+    for (round, lose) in lose.into_iter().enumerate() {
+        register(&manager, registration()).unwrap();
+        lose();
+        let status = manager.verify(&id("film"), all).unwrap();
+        assert_eq!((status.is_playable, status.remedy), (false, Remedy::Reregister), "{round}");
+        register(&manager, registration()).unwrap();
+        assert!(manager.verify(&id("film"), all).unwrap().is_playable, "{round}");
+        settle_all(&manager);
+        assert_eq!(world.device.key_set_ids().len(), 1, "{round}: the CDM still knew what the storage had lost");
+    }
+    // What cannot be looked at is not taken for lost.
+    let issued = world.servers.book().licenses.len();
+    world.storage.set(StorageCall::Load, Mood::Failing);
+    assert!(register(&manager, registration()).unwrap().is_playable);
+    assert_eq!(world.servers.book().licenses.len(), issued);
 }
 
 #[test]

@@ -161,11 +161,18 @@ impl Registry {
         self.changed(&asset.asset_id)
     }
 
-    /// True if the asset's licences are those that the media needs, and nothing in the ledger speaks against them.
+    /// True if the asset's licences are those that the media needs, and neither ledger nor storage nor CDM speaks against
+    /// them: registering again is what a user is told to do about a licence that one of them has lost.
     fn licenses_are_good(&self, asset: &AssetRow, protection: &Protection) -> Result<bool> {
         let now_ms = self.clock.now_ms();
         if !self.fresh_view()?.registered(&asset.asset_id).is_some_and(|entry| entry.is_playable(now_ms)) {
             return Ok(false);
+        }
+        match self.verify_licenses(&asset.asset_id) {
+            Ok(None) => {}
+            Ok(Some(_)) => return Ok(false),
+            // A storage that is locked at the moment says nothing about what it holds.
+            Err(error) => tracing::info!(code = %error.code(), "the licences were not looked at"),
         }
         let wanted = plan(protection, &asset.source.drm, &self.licensing.engines.schemes())?.requests;
         let active = self.active_rows(&asset.asset_id)?;

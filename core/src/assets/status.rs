@@ -56,7 +56,7 @@ impl Registry {
     }
 
     /// Reads every active licence back and asks its CDM; what the CDM says about its life goes into the ledger.
-    fn verify_licenses(&self, asset_id: &AssetId) -> Result<Option<Why>> {
+    pub(crate) fn verify_licenses(&self, asset_id: &AssetId) -> Result<Option<Why>> {
         let rows = self.store().read(|tx| tx.licenses_of(self.profile(), asset_id))?;
         let mut found = None;
         for row in rows.into_iter().filter(|row| row.state == LicenseState::Active) {

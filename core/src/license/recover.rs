@@ -131,18 +131,23 @@ impl Licensing {
     fn recover_continuation(self: &Arc<Self>, intent: &LicenseRow, stored: Option<Handle>) -> Result<()> {
         let Some(handle) = stored.filter(|handle| intent.handle_digest == Some(handle.digest())) else {
             self.vault.remove(&intent.license_id)?;
-            return self.store.delete(|tx| tx.delete_license(&intent.license_id)).map(drop);
+            return self.store.delete(|tx| match tx.license(&intent.license_id)? {
+                Some(now) if is_continuation(&now) => tx.delete_license(&now.license_id).map(drop),
+                _ => Ok(()),
+            });
         };
-        let row = LicenseRow { state: LicenseState::Stored, last_error: None, ..intent.clone() };
-        let goes_on = self.store.delete(|tx| {
-            if active_predecessor(tx, intent)?.is_none() {
-                return Ok(false);
+        let is_over = self.store.delete(|tx| {
+            // Another process may have done this since it was read.
+            let Some(now) = tx.license(&intent.license_id)?.filter(is_continuation) else { return Ok(false) };
+            if active_predecessor(tx, &now)?.is_none() {
+                return Ok(true);
             }
+            let row = LicenseRow { state: LicenseState::Stored, last_error: None, ..now };
             tx.update_license(&row)?;
-            activate(tx, &row, Predecessor::LivesOn).map(|()| true)
+            activate(tx, &row, Predecessor::LivesOn).map(|()| false)
         })?;
         // Unregistered meanwhile, or replaced: it goes the same way.
-        if goes_on { Ok(()) } else { self.queue_release_of(intent, &handle) }
+        if is_over { self.queue_release_of(intent, &handle) } else { Ok(()) }
     }
 
     /// A renewal was broken off after the CDM had put another handle in the place of the old one: the licence goes on

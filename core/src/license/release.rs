@@ -65,8 +65,11 @@ impl Licensing {
         let Some(row) = self.claim_release(row, even_if_not_due)? else { return Ok(None) };
         let outcome = match self.stored(&row) {
             Ok(held) => self.release_at_the_server(&row, held),
-            // Without its handle a CDM cannot release it.
-            Err(error) if error.code() == Code::LicenseUnreadable => Ok(ReleaseOutcome::Forgotten),
+            Err(error) if error.code() == Code::LicenseUnreadable => match self.listed(&row) {
+                Some(held) => self.release_at_the_server(&row, held),
+                // Without its handle a CDM cannot release it.
+                None => Ok(ReleaseOutcome::Forgotten),
+            },
             Err(error) => Err(error),
         };
         match outcome {
@@ -101,6 +104,14 @@ impl Licensing {
             tx.update_license(&row)?;
             Ok(Some(row))
         })
+    }
+
+    /// A licence whose handle the storage has lost, if the CDM still lists it.
+    fn listed(&self, row: &LicenseRow) -> Option<StoredLicense> {
+        let digest = row.handle_digest?;
+        let handle = self.engines.held_by(row.request.scheme)?.into_iter().find(|handle| handle.digest() == digest)?;
+        let (license_id, scheme, request) = (row.license_id.clone(), row.request.scheme, row.request.clone());
+        Some(StoredLicense { license_id, scheme, handle, request })
     }
 
     /// Asks the engine to release. Nothing is written.
