@@ -5,7 +5,8 @@ import dev.larder.support.PROTECTED_TITLE
 import dev.larder.support.TestServers
 import dev.larder.support.eventually
 import dev.larder.support.protectedSource
-import java.util.Collections
+import java.util.concurrent.CopyOnWriteArrayList
+import java.util.concurrent.CopyOnWriteArraySet
 import java.util.concurrent.atomic.AtomicInteger
 import java.util.concurrent.atomic.AtomicReference
 import kotlinx.coroutines.runBlocking
@@ -29,8 +30,8 @@ class LogSinkTest {
 
     @Test
     fun `a sink gets the log from one thread, and nothing secret`(): Unit = runBlocking {
-        val lines = Collections.synchronizedList(mutableListOf<String>())
-        val threads = Collections.synchronizedSet(mutableSetOf<Thread>())
+        val lines = CopyOnWriteArrayList<String>()
+        val threads = CopyOnWriteArraySet<Thread>()
         Larder.setLogSink({ level, target, message ->
             threads += Thread.currentThread()
             lines += "$level $target $message"
@@ -78,7 +79,7 @@ class LogSinkTest {
     @Test
     fun `a sink gets no lines below its level, and none after it was taken away`(): Unit = runBlocking {
         val path = device.download(PROTECTED_TITLE)
-        val levels = Collections.synchronizedList(mutableListOf<LogLevel>())
+        val levels = CopyOnWriteArrayList<LogLevel>()
         Larder.setLogSink({ level, _, _ -> levels += level }, LogLevel.WARN)
         LocalAssetsManager(device.context()).use { manager ->
             manager.registerAsset(protectedSource(online), path, "a")
