@@ -200,7 +200,9 @@ fn single_flipped_bytes_never_make_it_panic_or_invent_rows() {
         assert!(listed.len() as u64 <= COUNT);
         if opened.store.check().is_err() {
             drop(opened);
-            Store::open(dir.path()).unwrap().store.check().unwrap();
+            // Another test that starts a process holds a copy of this one's locks until that runs; the repair waits.
+            let is_repaired = |_| Store::open(dir.path()).unwrap().store.check().is_ok();
+            assert!((0..200).any(is_repaired), "{offset}");
         }
     }
 }
