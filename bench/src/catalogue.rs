@@ -28,7 +28,7 @@ pub(crate) struct Catalogue {
     storage: Arc<ScriptedStorage>,
     // Made once: it reads the platform's certificates, which is not what opening is about.
     http: Arc<ReqwestClient>,
-    calls_of_the_cdm: Arc<AtomicU64>,
+    cdm_sessions: Arc<AtomicU64>,
 }
 
 impl Catalogue {
@@ -41,7 +41,7 @@ impl Catalogue {
             http: Arc::new(ReqwestClient::new(&ClientSettings::default(), runtime.handle().clone())?),
             runtime,
             storage: Arc::default(),
-            calls_of_the_cdm: Arc::default(),
+            cdm_sessions: Arc::default(),
         };
         std::fs::create_dir_all(catalogue.data_dir())?;
         let store = Store::open(&catalogue.data_dir())?.store;
@@ -76,16 +76,16 @@ impl Catalogue {
         self.data_dir().join("larder.db")
     }
 
-    /// How often the CDM was asked for something.
-    pub(crate) fn calls_of_the_cdm(&self) -> u64 {
-        self.calls_of_the_cdm.load(Ordering::SeqCst)
+    /// How often the CDM had to open a session.
+    pub(crate) fn cdm_sessions(&self) -> u64 {
+        self.cdm_sessions.load(Ordering::SeqCst)
     }
 
     /// Opens a manager, offline.
     pub(crate) fn open(&self) -> Result<LocalAssetsManager> {
         let clock: Arc<dyn Clock> = Arc::new(WallClock);
         let engine =
-            Counted { engine: ClearKeyEngine::new(Arc::clone(&clock)), calls: Arc::clone(&self.calls_of_the_cdm) };
+            Counted { engine: ClearKeyEngine::new(Arc::clone(&clock)), sessions: Arc::clone(&self.cdm_sessions) };
         let ports = Ports {
             engines: vec![Arc::new(engine)],
             storage: self.storage.clone(),
@@ -214,15 +214,15 @@ impl Clock for WallClock {
     }
 }
 
-/// An engine whose calls are counted: a status asks none.
+/// An engine that counts the calls for which a CDM opens a session. A listing is none.
 struct Counted {
     engine: ClearKeyEngine,
-    calls: Arc<AtomicU64>,
+    sessions: Arc<AtomicU64>,
 }
 
 impl Counted {
-    fn engine(&self) -> &ClearKeyEngine {
-        self.calls.fetch_add(1, Ordering::SeqCst);
+    fn session(&self) -> &ClearKeyEngine {
+        self.sessions.fetch_add(1, Ordering::SeqCst);
         &self.engine
     }
 }
@@ -233,7 +233,7 @@ impl DrmEngine for Counted {
     }
 
     fn acquire(&self, request: &KeyRequest, exchange: Arc<dyn LicenseExchange>) -> Result<LicenseGrant> {
-        self.engine().acquire(request, exchange)
+        self.session().acquire(request, exchange)
     }
 
     fn renew(
@@ -242,18 +242,18 @@ impl DrmEngine for Counted {
         request: &KeyRequest,
         exchange: Arc<dyn LicenseExchange>,
     ) -> Result<LicenseGrant> {
-        self.engine().renew(held, request, exchange)
+        self.session().renew(held, request, exchange)
     }
 
     fn inspect(&self, held: &StoredLicense) -> Result<LicenseTimes> {
-        self.engine().inspect(held)
+        self.session().inspect(held)
     }
 
     fn release(&self, held: &StoredLicense, exchange: Arc<dyn LicenseExchange>) -> Result<ReleaseOutcome> {
-        self.engine().release(held, exchange)
+        self.session().release(held, exchange)
     }
 
     fn held(&self) -> Result<Option<Vec<Handle>>> {
-        self.engine().held()
+        self.engine.held()
     }
 }
