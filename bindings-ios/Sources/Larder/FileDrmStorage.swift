@@ -71,22 +71,14 @@ public struct FileDrmStorage: LocalDrmStorage {
   private func makeFolder() throws {
     try FileManager.default.createDirectory(
       at: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-    #if canImport(Darwin)
-      var values = URLResourceValues()
-      values.isExcludedFromBackup = true
-      var marked = folder
-      try marked.setResourceValues(values)
-    #endif
+    try FileMarks.current.excludeFromBackup(folder)
   }
 
   private func write(_ value: Data, to scratch: URL) throws {
     let descriptor = open(scratch.path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else { throw systemError("open") }
     let handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
-    #if os(iOS) || targetEnvironment(macCatalyst)
-      try FileManager.default.setAttributes(
-        [.protectionKey: FileProtectionType.completeUntilFirstUserAuthentication], ofItemAtPath: scratch.path)
-    #endif
+    try FileMarks.current.protectUntilFirstUnlock(scratch)
     try handle.write(contentsOf: value)
     try handle.synchronize()
     try handle.close()

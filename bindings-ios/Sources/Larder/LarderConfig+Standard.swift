@@ -1,18 +1,19 @@
 import Foundation
+import LarderBindings
 
 extension LarderConfig {
-  /// Where an app usually keeps things: the database in Application Support, media anywhere below the home folder, which
-  /// on iOS is the app's container and moves with each update.
+  /// Where an app usually keeps things: the database in Application Support, media below the folders of
+  /// ``StorageRoot/standard``.
   ///
   /// - Parameter profile: a namespace for one of the app's users.
   public static func standard(profile: String = "") -> LarderConfig {
-    let home = URL(fileURLWithPath: NSHomeDirectory(), isDirectory: true)
-    let support =
-      FileManager.default.urls(for: .applicationSupportDirectory, in: .userDomainMask).first
-      ?? home.appendingPathComponent("Library/Application Support")
-    return LarderConfig(
-      dataDir: support.appendingPathComponent("dev.larder").path,
-      roots: [StorageRoot(name: "home", path: home.path)],
+    standard(profile: profile, in: AppContainer.current)
+  }
+
+  package static func standard(profile: String = "", in container: AppContainer) -> LarderConfig {
+    LarderConfig(
+      dataDir: container.applicationSupport.appendingPathComponent("dev.larder").path,
+      roots: container.roots,
       profile: profile)
   }
 
@@ -20,15 +21,28 @@ extension LarderConfig {
     FileDrmStorage(folder: URL(fileURLWithPath: dataDir, isDirectory: true).appendingPathComponent("licenses"))
   }
 
-  // A restored backup must not bring licences of another device. If this fails, opening will say why.
-  func keepOutOfBackups() {
-    #if canImport(Darwin)
-      guard dataDir.hasPrefix("/") else { return }
-      var folder = URL(fileURLWithPath: dataDir, isDirectory: true)
-      try? FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-      var values = URLResourceValues()
-      values.isExcludedFromBackup = true
-      try? folder.setResourceValues(values)
-    #endif
+  /// Refuses a folder in which iOS would end the app: a process that is suspended while it holds a lock of a file in an
+  /// app group's container is killed (`0xdead10cc`), and SQLite holds such locks.
+  func checkDataDir() throws {
+    let path = URL(fileURLWithPath: dataDir).standardizedFileURL.path
+    guard path.contains("/Containers/Shared/AppGroup/") || path.contains("/Library/Group Containers/") else { return }
+    throw LarderError(
+      .invalidArgument,
+      "dataDir lies in an app group's container, where iOS ends an app that is suspended in a transaction: "
+        + "use the app's own container",
+      remedy: .fixInput)
+  }
+
+  /// Makes the database's folder and marks it: no backup may bring licences of another device, and the app may need it
+  /// while the device is locked (a download that ends in the background). What fails here, opening will say.
+  func prepareDataDir() {
+    guard dataDir.hasPrefix("/") else { return }
+    let folder = URL(fileURLWithPath: dataDir, isDirectory: true)
+    try? FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    try? FileMarks.current.excludeFromBackup(folder)
+    try? FileMarks.current.protectUntilFirstUnlock(folder)
+    // A folder passes its class on to new files only: those of an app whose default was stricter have theirs still.
+    let files = (try? FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)) ?? []
+    for file in files { try? FileMarks.current.protectUntilFirstUnlock(file) }
   }
 }

@@ -112,11 +112,9 @@ extension URL {
       throw LarderError(.invalidArgument, "the location is not a file URL", remedy: .fixInput)
     }
     let path = standardizedFileURL.path
-    #if canImport(Darwin)
-      // Apple's systems name a container with and without /private. Foundation drops it only while the file is there, and
-      // an asset can be unregistered when it no longer is.
-      if path.hasPrefix("/private/var/") { return String(path.dropFirst("/private".count)) }
-    #endif
+    // Apple's systems name a container with and without /private. Foundation drops it only while the file is there, and an
+    // asset can be unregistered when it no longer is.
+    if path.hasPrefix("/private/var/") { return String(path.dropFirst("/private".count)) }
     return path
   }
 }

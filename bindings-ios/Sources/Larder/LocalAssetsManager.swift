@@ -50,7 +50,8 @@ public final class LocalAssetsManager: Sendable {
     tokenProvider: (any TokenProvider)? = nil,
     sourceURLProvider: (any SourceURLProvider)? = nil
   ) throws {
-    config.keepOutOfBackups()
+    try config.checkDataDir()
+    config.prepareDataDir()
     let delegates = FfiDelegates(
       storage: DrmStorageAdapter(storage ?? config.defaultStorage()),
       engines: engines.map(DrmEngineAdapter.init),

@@ -33,7 +33,12 @@ package final class Scene: Sendable {
 
   /// Downloads a title, as an app would. The answer is its manifest.
   package func download(_ title: Title, as name: String = "film") throws -> URL {
-    let place = downloads.appendingPathComponent(name)
+    try copy(title, to: downloads.appendingPathComponent(name))
+  }
+
+  /// Puts a title where the test says. The answer is its manifest.
+  package func copy(_ title: Title, to place: URL) throws -> URL {
+    try FileManager.default.createDirectory(at: place.deletingLastPathComponent(), withIntermediateDirectories: true)
     try FileManager.default.copyItem(at: Repository.media.appendingPathComponent(title.folder), to: place)
     return place.appendingPathComponent(title.manifest)
   }
