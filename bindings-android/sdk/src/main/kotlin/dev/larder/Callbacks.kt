@@ -1,12 +1,15 @@
 package dev.larder
 
 import java.util.concurrent.CancellationException
+import java.util.concurrent.ConcurrentHashMap
 import java.util.concurrent.Executor
-import java.util.concurrent.RejectedExecutionException
 import java.util.concurrent.LinkedBlockingQueue
+import java.util.concurrent.RejectedExecutionException
 import java.util.concurrent.ThreadPoolExecutor
 import java.util.concurrent.TimeUnit
+import java.util.concurrent.atomic.AtomicReference
 import kotlinx.coroutines.CoroutineScope
+import kotlinx.coroutines.Deferred
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.ExperimentalCoroutinesApi
 import kotlinx.coroutines.SupervisorJob
@@ -34,13 +37,33 @@ public fun interface Cancellable {
 internal class Callbacks(executor: Executor?) {
     private val executor = executor ?: ownThread()
     private val scope = CoroutineScope(SupervisorJob() + Dispatchers.Default)
+    private val waiting: MutableSet<Waiting<*>> = ConcurrentHashMap.newKeySet()
 
-    fun <T> start(on: Executor?, work: suspend () -> T, deliver: (Result<T>) -> Unit): Cancellable {
+    /** A listener until it is told or taken away, whichever is first. */
+    private class Waiting<L : Any>(listener: L?) {
+        private val listener = AtomicReference(listener)
+
+        fun isFor(other: Any): Boolean = listener.get() === other
+
+        fun take(): L? = listener.getAndSet(null)
+    }
+
+    fun <L : Any, T> start(
+        on: Executor?,
+        listener: L?,
+        work: suspend () -> T,
+        deliver: (L, Result<T>) -> Unit,
+    ): Cancellable {
+        val told = Waiting(listener)
+        waiting += told
         val call = scope.async { work() }
         // Also called for one that is cancelled before it begins.
         call.invokeOnCompletion { cause ->
             val outcome = if (cause == null) Result.success(completed(call)) else Result.failure(asError(cause))
-            val delivery = Runnable { deliver(outcome) }
+            val delivery = Runnable {
+                waiting -= told
+                told.take()?.let { deliver(it, outcome) }
+            }
             try {
                 (on ?: executor).execute(delivery)
             } catch (_: RejectedExecutionException) {
@@ -51,8 +74,18 @@ internal class Callbacks(executor: Executor?) {
         return Cancellable { call.cancel() }
     }
 
+    /** Forgets a listener: no call that it waits for will reach it, unless one just does on another thread. */
+    fun forget(listener: Any) {
+        for (told in waiting) {
+            if (told.isFor(listener)) {
+                told.take()
+                waiting -= told
+            }
+        }
+    }
+
     @OptIn(ExperimentalCoroutinesApi::class)
-    private fun <T> completed(call: kotlinx.coroutines.Deferred<T>): T = call.getCompleted()
+    private fun <T> completed(call: Deferred<T>): T = call.getCompleted()
 
     private fun asError(cause: Throwable): LarderException = when (cause) {
         is LarderException -> cause

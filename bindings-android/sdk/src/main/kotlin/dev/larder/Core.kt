@@ -1,31 +1,93 @@
 package dev.larder
 
 import java.util.concurrent.atomic.AtomicBoolean
+import kotlinx.coroutines.CoroutineScope
+import kotlinx.coroutines.Deferred
+import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.SupervisorJob
+import kotlinx.coroutines.async
+import kotlinx.coroutines.runBlocking
 
-/** The generated manager behind the hand-written API: one place where its calls are made and its errors translated. */
-internal class Core(private val manager: FfiManager) {
+/**
+ * The generated manager behind the hand-written API: one place where it is made, where its calls are made and where its
+ * errors are translated.
+ *
+ * It is made in the background, because that loads the native library and asks the platform for folders, and whoever
+ * constructs a manager may be on the main thread.
+ */
+internal class Core(make: () -> FfiManager) {
     private val isClosed = AtomicBoolean()
+    private val isEnded = AtomicBoolean()
 
-    /** A call that answers from memory, on the caller's thread. */
-    inline fun <T> call(call: (FfiManager) -> T): T = translating { call(manager) }
+    /** Set once it is there: what every call but the first few looks at. */
+    @Volatile
+    private var made: FfiManager? = null
+
+    /** Last, for it begins at once and sets what is above. */
+    private val making: Deferred<Result<FfiManager>> = scope.async { runCatching { translating(make) }.onSuccess(::isMade) }
+
+    /** A call that answers from memory, on the caller's thread. Only while the manager is being made does it wait. */
+    inline fun <T> call(call: (FfiManager) -> T): T = translating { call(manager()) }
 
     /** An operation. Cancelling the coroutine stops it between two steps; it undoes what it began. */
-    suspend inline fun <T> await(crossinline call: suspend (FfiManager) -> T): T = translating { call(manager) }
+    suspend inline fun <T> await(crossinline call: suspend (FfiManager) -> T): T = translating { call(awaitManager()) }
 
     /** An operation that the contract gives a cancellation of its own: dropping its future raises that, too. */
     suspend inline fun <T> awaitCancellable(crossinline call: suspend (FfiManager, FfiCancellation) -> T): T =
-        translating { FfiCancellation().use { call(manager, it) } }
+        translating {
+            val manager = awaitManager()
+            FfiCancellation().use { call(manager, it) }
+        }
 
     /** Closing twice is closing once. */
     fun close() {
         if (isClosed.getAndSet(true)) return
+        made?.let(::end)
+    }
+
+    fun manager(): FfiManager = made ?: blocking { making.await() }.unwrap()
+
+    suspend fun awaitManager(): FfiManager = made ?: making.await().unwrap()
+
+    private fun isMade(manager: FfiManager) {
+        made = manager
+        // Whoever closes either sees it here, or is seen here.
+        if (isClosed.get()) end(manager)
+    }
+
+    private fun end(manager: FfiManager) {
+        if (isEnded.getAndSet(true)) return
         // First the end, which the manager's other holders see, then the handle, for calls under way until they return.
         translating { manager.shutDown() }
         manager.close()
     }
 
+    private fun Result<FfiManager>.unwrap(): FfiManager = getOrElse { failure ->
+        // One of its own for each caller: an exception is no value to share between threads.
+        throw if (failure is LarderException) failure.again() else failure
+    }
+
+    private fun LarderException.again() =
+        LarderException(code, message, remedy, isRetryable, httpStatus).also { it.initCause(this) }
+
+    private fun <T> blocking(wait: suspend () -> T): T =
+        try {
+            runBlocking { wait() }
+        } catch (_: InterruptedException) {
+            Thread.currentThread().interrupt()
+            throw LarderException(
+                LarderException.Code.CANCELLED, "the thread was interrupted while the manager was being made",
+                isRetryable = true,
+            )
+        }
+
     companion object {
-        fun open(context: LarderContext): Core =
-            translating { Core(FfiManager(context.config, context.delegates())) }
+        private val scope = CoroutineScope(SupervisorJob() + Dispatchers.IO)
+
+        /** Begins to make a manager. What makes no sense in the setup is told by the first call. */
+        fun open(setup: LarderSetup): Core = Core {
+            NativeLibrary.load()
+            FfiManager(setup.config, setup.delegates())
+        }
     }
 }

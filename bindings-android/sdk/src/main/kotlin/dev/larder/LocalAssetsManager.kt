@@ -24,8 +24,8 @@ import kotlin.time.Duration
  * **Cancellation.** A cancelled coroutine, or [Cancellable.cancel], stops a registration, a refresh or a renewal between
  * two of its steps. What it began is undone: a licence that was granted already is given back, or its release is queued.
  *
- * **Listeners** are for Java. They are called exactly once, on [LarderContext.callbackExecutor] or on the executor that
- * the call is given.
+ * **Listeners** are for Java. They are called exactly once, on [LarderSetup.callbackExecutor] or on the executor that
+ * the call is given, unless [removeListener] takes them away before.
  */
 public class LocalAssetsManager private constructor(
     private val core: Core,
@@ -33,14 +33,10 @@ public class LocalAssetsManager private constructor(
 ) : AssetCatalog by CoreCatalog(core), LocalPlayback by CorePlayback(core), AutoCloseable {
 
     /**
-     * A manager in this context. It starts to open in the background.
-     *
-     * @throws LarderException `INVALID_ARGUMENT` or `RELATIVE_PATH` if the configuration makes no sense.
+     * A manager with this setup. It starts to open in the background and returns at once; a configuration that makes no
+     * sense is told by the first call, with `INVALID_ARGUMENT` or `RELATIVE_PATH`.
      */
-    public constructor(context: LarderContext) : this(Core.open(context), Callbacks(context.callbackExecutor))
-
-    /** The same with a secret storage of the app's own. */
-    public constructor(context: LarderContext, storage: LocalDrmStorage) : this(context.withStorage(storage))
+    public constructor(setup: LarderSetup) : this(Core.open(setup), Callbacks(setup.callbackExecutor))
 
     /** What [registerAsset] and [refreshAsset] tell a Java app. */
     public interface AssetRegistrationListener {
@@ -197,10 +193,10 @@ public class LocalAssetsManager private constructor(
         assetId: String,
         listener: AssetRemovalListener?,
         executor: Executor? = null,
-    ): Cancellable = callbacks.start(executor, { unregisterAsset(assetId) }) { outcome ->
+    ): Cancellable = callbacks.start(executor, listener, { unregisterAsset(assetId) }) { told, outcome ->
         outcome.fold(
-            onSuccess = { listener?.onRemoved(localAssetPath) },
-            onFailure = { listener?.onFailed(localAssetPath, it as LarderException) },
+            onSuccess = { told.onRemoved(localAssetPath) },
+            onFailure = { told.onFailed(localAssetPath, it as LarderException) },
         )
     }
 
@@ -258,12 +254,12 @@ public class LocalAssetsManager private constructor(
         assetId: String,
         listener: AssetStatusListener?,
         executor: Executor? = null,
-    ): Cancellable = callbacks.start(executor, { Larder.playKitStatus(status(assetId)) }) { outcome ->
+    ): Cancellable = callbacks.start(executor, listener, { Larder.playKitStatus(status(assetId)) }) { told, outcome ->
         outcome.fold(
             onSuccess = {
-                listener?.onStatus(localAssetPath, it.expiryTimeSeconds, it.availableTimeSeconds, it.isRegistered)
+                told.onStatus(localAssetPath, it.expiryTimeSeconds, it.availableTimeSeconds, it.isRegistered)
             },
-            onFailure = { listener?.onFailed(localAssetPath, it as LarderException) },
+            onFailure = { told.onFailed(localAssetPath, it as LarderException) },
         )
     }
 
@@ -313,12 +309,19 @@ public class LocalAssetsManager private constructor(
     /** Facts for support, as JSON: versions, counts, states, codes. No key, handle, token or URL. */
     public fun diagnostics(): String = core.call { it.diagnostics() }
 
+    /**
+     * Takes a listener away from every call that it still waits for, for a screen that goes: the calls go on, but it is
+     * neither called nor held any more. Called on the thread on which the listener would be (the main one, mostly), it is
+     * certain that it is not called afterwards.
+     */
+    public fun removeListener(listener: Any): Unit = callbacks.forget(listener)
+
     /** Ends this manager: later calls fail with `CLOSED`, running ones end as they would. */
     override fun close(): Unit = core.close()
 
     private fun <T> start(listener: ResultListener<T>, executor: Executor?, work: suspend () -> T): Cancellable =
-        callbacks.start(executor, work) { outcome ->
-            outcome.fold(onSuccess = listener::onSuccess, onFailure = { listener.onFailed(it as LarderException) })
+        callbacks.start(executor, listener, work) { told, outcome ->
+            outcome.fold(onSuccess = told::onSuccess, onFailure = { told.onFailed(it as LarderException) })
         }
 
     private fun start(
@@ -326,10 +329,10 @@ public class LocalAssetsManager private constructor(
         listener: AssetRegistrationListener,
         executor: Executor?,
         work: suspend () -> AssetStatus,
-    ): Cancellable = callbacks.start(executor, work) { outcome ->
+    ): Cancellable = callbacks.start(executor, listener, work) { told, outcome ->
         outcome.fold(
-            onSuccess = { listener.onRegistered(path) },
-            onFailure = { listener.onFailed(path, it as LarderException) },
+            onSuccess = { told.onRegistered(path) },
+            onFailure = { told.onFailed(path, it as LarderException) },
         )
     }
 }

@@ -20,13 +20,13 @@ import org.junit.jupiter.api.Test;
 
 /**
  * The code of PlayKit's offline guide for Android, as its users have it: only the imports, the `PK` prefix and the guide's
- * misprints are changed, and `context` is a LarderContext while there is no Android.
+ * misprints are changed, and `context` is a LarderSetup while there is no Android.
  */
 class GuideSnippetsTest {
     private final TestServers servers = TestServers.start();
     private final Device device = new Device();
-    private final LarderContext context =
-            new LarderContext.Builder(device.getFolder().getPath() + "/larder").softwareClearKey().build();
+    private final LarderSetup context =
+            new LarderSetup.Builder(device.getFolder().getPath() + "/larder").softwareClearKey().build();
     private final BlockingQueue<String> told = new ArrayBlockingQueue<>(10);
 
     private final MediaSource mediaSource = new MediaSource(
@@ -127,7 +127,8 @@ class GuideSnippetsTest {
     @Test
     void aStorageOfTheAppsOwn() throws Exception {
         YourLocalDrmStorage YourLocalDrmStorage = new YourLocalDrmStorage();
-        LocalAssetsManager localAssetsManager = new LocalAssetsManager(context, YourLocalDrmStorage);
+        LocalAssetsManager localAssetsManager = new LocalAssetsManager(
+                new LarderSetup.Builder(device.getFolder().getPath() + "/larder").softwareClearKey().storage(YourLocalDrmStorage).build());
         localAssetsManager.registerAsset(mediaSource, yourAssetAbsolutePath, yourAssetID, new LocalAssetsManager.AssetRegistrationListener() {
             @Override
             public void onRegistered(String assetPath) {
@@ -187,7 +188,7 @@ class GuideSnippetsTest {
                 return downloads.get(entryId);
             }
         };
-        LarderContext withProvider = new LarderContext.Builder(device.getFolder().getPath() + "/other")
+        LarderSetup withProvider = new LarderSetup.Builder(device.getFolder().getPath() + "/other")
                 .sourceURLProvider(provider)
                 .build();
         try (LocalAssetsManager manager = new LocalAssetsManager(withProvider)) {

@@ -34,8 +34,8 @@ class JavaApiTest {
         servers.close();
     }
 
-    private LarderContext.Builder context() {
-        return new LarderContext.Builder(device.getFolder().getPath() + "/larder").storage(new MemoryDrmStorage());
+    private LarderSetup.Builder setup() {
+        return new LarderSetup.Builder(device.getFolder().getPath() + "/larder").storage(new MemoryDrmStorage());
     }
 
     private MediaSource source() {
@@ -75,9 +75,21 @@ class JavaApiTest {
         }
     }
 
+    private interface Question {
+        boolean isSo() throws Exception;
+    }
+
+    private static void until(String what, Question question) throws Exception {
+        long end = System.nanoTime() + 30_000_000_000L;
+        while (!question.isSo()) {
+            assertTrue(System.nanoTime() < end, "never: " + what);
+            Thread.sleep(10);
+        }
+    }
+
     @Test
     void everyOperationHasAFormForJava() throws Exception {
-        try (LocalAssetsManager manager = new LocalAssetsManager(context().softwareClearKey().build())) {
+        try (LocalAssetsManager manager = new LocalAssetsManager(setup().softwareClearKey().build())) {
             Outcome<OpenReport> opened = new Outcome<>();
             manager.open(opened);
             assertEquals(0, opened.get().getAssets());
@@ -139,14 +151,14 @@ class JavaApiTest {
     }
 
     @Test
-    void aListenerIsCalledOnTheExecutorOfTheContextOfTheCallOrOfTheManager() throws Exception {
+    void aListenerIsCalledOnTheExecutorOfTheSetupOfTheCallOrOfTheManager() throws Exception {
         ExecutorService main = Executors.newSingleThreadExecutor(work -> new Thread(work, "fake-main"));
         ExecutorService other = Executors.newSingleThreadExecutor(work -> new Thread(work, "other"));
-        try (LocalAssetsManager manager = new LocalAssetsManager(context().callbackExecutor(main).build())) {
-            Outcome<OpenReport> byContext = new Outcome<>();
-            manager.open(byContext);
-            byContext.get();
-            assertEquals("fake-main", byContext.thread.getName());
+        try (LocalAssetsManager manager = new LocalAssetsManager(setup().callbackExecutor(main).build())) {
+            Outcome<OpenReport> bySetup = new Outcome<>();
+            manager.open(bySetup);
+            bySetup.get();
+            assertEquals("fake-main", bySetup.thread.getName());
             Outcome<OpenReport> byCall = new Outcome<>();
             manager.open(byCall, other);
             byCall.get();
@@ -155,7 +167,7 @@ class JavaApiTest {
             main.shutdown();
             other.shutdown();
         }
-        try (LocalAssetsManager manager = new LocalAssetsManager(context().build())) {
+        try (LocalAssetsManager manager = new LocalAssetsManager(setup().build())) {
             Outcome<OpenReport> own = new Outcome<>();
             manager.open(own);
             own.get();
@@ -168,7 +180,7 @@ class JavaApiTest {
     void aCallSettlesEvenIfTheAppsExecutorIsShutDown() throws Exception {
         ExecutorService gone = Executors.newSingleThreadExecutor();
         gone.shutdown();
-        try (LocalAssetsManager manager = new LocalAssetsManager(context().callbackExecutor(gone).build())) {
+        try (LocalAssetsManager manager = new LocalAssetsManager(setup().callbackExecutor(gone).build())) {
             Outcome<OpenReport> opened = new Outcome<>();
             manager.open(opened);
             assertEquals(0, opened.get().getAssets());
@@ -180,7 +192,7 @@ class JavaApiTest {
         CountDownLatch thrown = new CountDownLatch(1);
         Thread.UncaughtExceptionHandler before = Thread.getDefaultUncaughtExceptionHandler();
         Thread.setDefaultUncaughtExceptionHandler((thread, error) -> thrown.countDown());
-        try (LocalAssetsManager manager = new LocalAssetsManager(context().build())) {
+        try (LocalAssetsManager manager = new LocalAssetsManager(setup().build())) {
             manager.unregisterAsset(path, "a", assetPath -> {
                 throw new IllegalStateException("the app's own");
             });
@@ -194,8 +206,44 @@ class JavaApiTest {
     }
 
     @Test
+    void aListenerThatIsRemovedIsNotCalledWhileTheCallGoesOn() throws Exception {
+        CountDownLatch arrived = new CountDownLatch(1);
+        CountDownLatch go = new CountDownLatch(1);
+        DrmEngine engine = new JavaEngine(() -> {
+            arrived.countDown();
+            assertTrue(go.await(30, TimeUnit.SECONDS));
+        });
+        try (LocalAssetsManager manager = new LocalAssetsManager(setup().engine(engine).build())) {
+            Outcome<AssetStatus> removed = new Outcome<>();
+            manager.registerAsset(Records.registration("a", path, source()), removed);
+            assertTrue(arrived.await(30, TimeUnit.SECONDS));
+            manager.removeListener(removed);
+            go.countDown();
+            AssetStatus[] status = new AssetStatus[1];
+            until("the registration goes on", () -> {
+                Outcome<AssetStatus> asked = new Outcome<>();
+                manager.status("a", asked);
+                status[0] = asked.get();
+                return status[0].isPlayable();
+            });
+            // What was delivered before this one, in order, has been delivered.
+            Outcome<OpenReport> last = new Outcome<>();
+            manager.open(last);
+            last.get();
+            assertEquals(0, removed.calls.get());
+        }
+    }
+
+    @Test
+    void theLibraryIsLoadedInTheBackground() throws Exception {
+        Outcome<String> opened = new Outcome<>();
+        Larder.open(opened, Runnable::run);
+        assertEquals(Larder.version(), opened.get());
+    }
+
+    @Test
     void badArgumentsComeToTheListenerAndThrowNothing() throws Exception {
-        try (LocalAssetsManager manager = new LocalAssetsManager(context().build())) {
+        try (LocalAssetsManager manager = new LocalAssetsManager(setup().build())) {
             Outcome<AssetStatus> noId = new Outcome<>();
             manager.registerAsset(Records.registration("", path, source()), noId);
             assertEquals(LarderException.Code.INVALID_ARGUMENT, noId.error().getCode());
@@ -214,7 +262,7 @@ class JavaApiTest {
             arrived.countDown();
             assertTrue(go.await(30, TimeUnit.SECONDS));
         });
-        try (LocalAssetsManager manager = new LocalAssetsManager(context().engine(engine).build())) {
+        try (LocalAssetsManager manager = new LocalAssetsManager(setup().engine(engine).build())) {
             Outcome<AssetStatus> outcome = new Outcome<>();
             Cancellable call = manager.registerAsset(Records.registration("a", path, source()), outcome);
             assertTrue(arrived.await(30, TimeUnit.SECONDS));
@@ -275,7 +323,7 @@ class JavaApiTest {
 
     @Test
     void anEngineWrittenInJavaWorks() throws Exception {
-        try (LocalAssetsManager manager = new LocalAssetsManager(context().engine(new JavaEngine(() -> {})).build())) {
+        try (LocalAssetsManager manager = new LocalAssetsManager(setup().engine(new JavaEngine(() -> {})).build())) {
             Outcome<AssetStatus> registered = new Outcome<>();
             manager.registerAsset(Records.registration("a", path, source()), registered);
             assertTrue(registered.get().isPlayable());

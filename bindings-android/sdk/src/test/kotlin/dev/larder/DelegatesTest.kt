@@ -31,7 +31,7 @@ class DelegatesTest {
         adapter: RequestAdapter? = null,
         tokens: TokenProvider? = null,
         urls: SourceURLProvider? = null,
-    ) = LarderContext(
+    ) = LarderSetup(
         device.config.copy(softwareClearKey = true),
         MemoryDrmStorage(),
         requestAdapter = adapter,
@@ -39,7 +39,7 @@ class DelegatesTest {
         sourceURLProvider = urls,
     )
 
-    private fun register(context: LarderContext, source: MediaSource = protectedSource(online)): AssetStatus = runBlocking {
+    private fun register(context: LarderSetup, source: MediaSource = protectedSource(online)): AssetStatus = runBlocking {
         val path = device.download(PROTECTED_TITLE)
         LocalAssetsManager(context).use { it.registerAsset(source, path, "a") }
     }

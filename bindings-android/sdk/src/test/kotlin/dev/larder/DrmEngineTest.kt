@@ -184,8 +184,10 @@ class DrmEngineTest {
             override val scheme: DrmScheme
                 get() = throw LarderException(LarderException.Code.DRM_UNSUPPORTED, "no CDM on this device")
         }
-        val refused = assertThrows<LarderException> { LocalAssetsManager(device.context(engine = engine)) }
-        assertEquals(LarderException.Code.DRM_UNSUPPORTED, refused.code)
+        LocalAssetsManager(device.context(engine = engine)).use { manager ->
+            val refused = assertThrows<LarderException> { manager.assets() }
+            assertEquals(LarderException.Code.DRM_UNSUPPORTED, refused.code)
+        }
     }
 
     @Test

@@ -16,7 +16,7 @@ import org.junit.jupiter.api.Test
 
 /**
  * The code of PlayKit's offline guide for Android, as Kotlin apps have it: listeners as objects, PlayKit's own type names.
- * `context` is a LarderContext while there is no Android.
+ * `context` is a LarderSetup while there is no Android.
  */
 class GuideSnippetsInKotlinTest {
     private val servers = TestServers.start()
@@ -91,7 +91,7 @@ class GuideSnippetsInKotlinTest {
         }
 
         val storage = YourLocalDrmStorage()
-        LocalAssetsManager(context, storage).use { localAssetsManager ->
+        LocalAssetsManager(device.context(storage)).use { localAssetsManager ->
             localAssetsManager.registerAsset(
                 mediaSource, yourAssetAbsolutePath, yourAssetID,
                 object : LocalAssetsManager.AssetRegistrationListener {

@@ -108,7 +108,7 @@ class LifecycleTest {
     }
 
     @Test
-    fun `a bad configuration is refused by the constructor`() {
+    fun `a bad configuration is refused by every call, and the constructor does not wait for that`() {
         val bad = listOf<(LarderConfig) -> LarderConfig>(
             { it.copy(dataDir = "") },
             { it.copy(dataDir = "relative") },
@@ -120,7 +120,10 @@ class LifecycleTest {
             { it.copy(roots = listOf(StorageRoot("", "/a"))) },
         )
         for ((number, change) in bad.withIndex()) {
-            val refused = assertThrows<LarderException> { LocalAssetsManager(device.context(change = change)) }
+            val manager = LocalAssetsManager(device.context(change = change))
+            val refused = assertThrows<LarderException> { runBlocking { manager.open() } }
+            assertEquals(refused.code, assertThrows<LarderException> { manager.assets() }.code)
+            manager.close()
             val expected = setOf(LarderException.Code.INVALID_ARGUMENT, LarderException.Code.RELATIVE_PATH)
             assertTrue(refused.code in expected, "$number: $refused")
             assertEquals(Remedy.FIX_INPUT, refused.remedy)

@@ -37,7 +37,7 @@ class WholeFlowTest {
     @Test
     fun `the same with an engine written in Kotlin`() = theMainJob(device.context(engine = KotlinClearKeyEngine()))
 
-    private fun theMainJob(context: LarderContext): Unit = runBlocking {
+    private fun theMainJob(context: LarderSetup): Unit = runBlocking {
         val source = protectedSource(online)
         val path = device.download(PROTECTED_TITLE)
         LocalAssetsManager(context).use { manager ->

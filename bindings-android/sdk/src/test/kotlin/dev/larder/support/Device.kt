@@ -4,7 +4,7 @@ import dev.larder.DrmEngine
 import dev.larder.DrmParams
 import dev.larder.DrmScheme
 import dev.larder.LarderConfig
-import dev.larder.LarderContext
+import dev.larder.LarderSetup
 import dev.larder.LocalDrmStorage
 import dev.larder.MediaSource
 import dev.larder.MemoryDrmStorage
@@ -32,7 +32,7 @@ class Device : AutoCloseable {
         storage: LocalDrmStorage = MemoryDrmStorage(),
         engine: DrmEngine? = null,
         change: (LarderConfig) -> LarderConfig = { it },
-    ) = LarderContext(
+    ) = LarderSetup(
         change(config.copy(softwareClearKey = engine == null)),
         storage,
         engines = listOfNotNull(engine),

@@ -4,19 +4,18 @@ import java.io.File
 import java.util.concurrent.Executor
 
 /**
- * Where a [LocalAssetsManager] works, for whom, and with what of the app's: everything that differs between apps and
- * systems, in one place.
+ * What a [LocalAssetsManager] works with: its folders, whom it works for, and what of the app's it asks. Everything that
+ * differs between apps and systems, in one place.
  *
  * Kotlin:
  * ```
- * val context = LarderContext(LarderConfig(dataDir), MemoryDrmStorage(), engines = listOf(myEngine))
+ * val setup = LarderSetup(LarderConfig(dataDir), MemoryDrmStorage(), engines = listOf(myEngine))
  * ```
  * Java:
  * ```
- * LarderContext context = new LarderContext.Builder(dataDir).root("downloads", path).engine(myEngine).build();
+ * LarderSetup setup = new LarderSetup.Builder(dataDir).root("downloads", path).engine(myEngine).build();
  * ```
  *
- * @property config folders, profile, timeouts.
  * @property storage the secret storage.
  * @property engines one per scheme; the first of a scheme counts.
  * @property requestAdapter the app's hand on requests to licence servers.
@@ -25,20 +24,32 @@ import java.util.concurrent.Executor
  * @property callbackExecutor where listeners are called if the call does not say otherwise; `null` for a thread of the
  *   manager's own.
  */
-public class LarderContext(
-    public val config: LarderConfig,
+public class LarderSetup internal constructor(
+    config: Lazy<LarderConfig>,
     public val storage: LocalDrmStorage,
-    public val engines: List<DrmEngine> = emptyList(),
-    public val requestAdapter: RequestAdapter? = null,
-    public val tokenProvider: TokenProvider? = null,
-    public val sourceURLProvider: SourceURLProvider? = null,
-    public val callbackExecutor: Executor? = null,
+    public val engines: List<DrmEngine>,
+    public val requestAdapter: RequestAdapter?,
+    public val tokenProvider: TokenProvider?,
+    public val sourceURLProvider: SourceURLProvider?,
+    public val callbackExecutor: Executor?,
+    internal val platform: Platform,
 ) {
-    /** The same with another secret storage. */
-    public fun withStorage(storage: LocalDrmStorage): LarderContext =
-        LarderContext(
-            config, storage, engines, requestAdapter, tokenProvider, sourceURLProvider, callbackExecutor,
-        )
+    /** Everything said, for a desktop or a test; nothing is asked of the platform. */
+    public constructor(
+        config: LarderConfig,
+        storage: LocalDrmStorage,
+        engines: List<DrmEngine> = emptyList(),
+        requestAdapter: RequestAdapter? = null,
+        tokenProvider: TokenProvider? = null,
+        sourceURLProvider: SourceURLProvider? = null,
+        callbackExecutor: Executor? = null,
+    ) : this(
+        lazyOf(config), storage, engines, requestAdapter, tokenProvider, sourceURLProvider, callbackExecutor,
+        Platform.Desktop,
+    )
+
+    /** Folders, profile, timeouts. */
+    public val config: LarderConfig by config
 
     internal fun delegates() = FfiDelegates(
         storage = DrmStorageAdapter(storage),
@@ -49,7 +60,7 @@ public class LarderContext(
     )
 
     /**
-     * A context, piece by piece. What is not said keeps the default of [LarderConfig]; the storage is a
+     * A setup, piece by piece. What is not said keeps the default of [LarderConfig]; the storage is a
      * [FileDrmStorage] beside the database.
      *
      * @param dataDir absolute path of the folder for Larder's database, made when missing.
@@ -105,8 +116,8 @@ public class LarderContext(
         /** Where listeners are called if the call does not say otherwise. */
         public fun callbackExecutor(executor: Executor): Builder = changed { callbackExecutor = executor }
 
-        /** The context. Whether the configuration makes sense is checked by the manager. */
-        public fun build(): LarderContext = LarderContext(
+        /** The setup. Whether the configuration makes sense is checked when the manager opens. */
+        public fun build(): LarderSetup = LarderSetup(
             config,
             storage ?: FileDrmStorage(File(dataDir, "licenses")),
             engines.toList(),

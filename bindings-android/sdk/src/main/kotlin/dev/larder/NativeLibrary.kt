@@ -1,0 +1,49 @@
+package dev.larder
+
+/**
+ * The native library, loaded once in a process. It takes a tenth of a second or more and reads files, so every way to it
+ * that may begin on the main thread goes over another one ([Core], [Larder.open]).
+ */
+internal object NativeLibrary {
+    @Volatile
+    private var isLoaded = false
+
+    /**
+     * Loads it, unless that is done.
+     *
+     * @throws LarderException `INTERNAL` if it is not there for this device, or was built from another contract.
+     */
+    fun load() {
+        if (!isLoaded) loadOnce()
+    }
+
+    @Synchronized
+    private fun loadOnce() {
+        if (isLoaded) return
+        try {
+            // The system's own way first: only that one tells the library of the JVM (JNI_OnLoad), which Android below
+            // API 31 has no other way to find, and it finds a library that lies in the app's package unextracted.
+            System.loadLibrary(NAME)
+        } catch (_: UnsatisfiedLinkError) {
+            // On a desktop JNA knows where it is (jna.library.path); if it does not, it says so next.
+        }
+        try {
+            uniffiEnsureInitialized()
+        } catch (e: LinkageError) {
+            throw unavailable(e)
+        } catch (e: RuntimeException) {
+            // UniFFI's: the library was built from another contract than this code.
+            throw unavailable(e)
+        }
+        isLoaded = true
+    }
+
+    private fun unavailable(cause: Throwable) = LarderException(
+        LarderException.Code.INTERNAL,
+        "the native library $NAME cannot be loaded (${cause.javaClass.name}): the app's package lacks it for this " +
+            "device, or has one of another version",
+        Remedy.CONTACT_SUPPORT,
+    ).apply { initCause(cause) }
+
+    private const val NAME = "larder_ffi"
+}
