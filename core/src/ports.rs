@@ -192,6 +192,16 @@ impl fmt::Debug for HttpResponse {
     }
 }
 
+/// Whether a server may be trusted, for platforms where only the app's process can ask (Android).
+pub trait ServerTrust: Send + Sync {
+    /// Judges a chain of certificates in DER, the server's own first. Any error refuses the server.
+    ///
+    /// `host` is a DNS name or an IP address, and that the certificate is for it has been checked; a platform wants it
+    /// because its trust may differ from host to host. It is called during a handshake, on the runtime's thread, and
+    /// must not use the network through Larder.
+    fn verify(&self, chain: Vec<Vec<u8>>, host: &str) -> Result<()>;
+}
+
 /// Time.
 pub trait Clock: Send + Sync {
     /// Milliseconds since 1970-01-01 UTC. May jump.
@@ -273,4 +283,21 @@ pub enum NetworkState {
     Online,
     /// There is none, or the app wants none: Larder makes no network call at all.
     Offline,
+}
+
+/// What the device is like now, as the platform reports it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DeviceConditions {
+    /// What is known of the network.
+    pub network: NetworkState,
+    /// True if the network costs the user by volume.
+    pub is_metered: bool,
+    /// True if the network is another operator's than the user's.
+    pub is_roaming: bool,
+    /// True while a charger is connected.
+    pub is_charging: bool,
+    /// How full the battery is, 0 to 100. `None` if unknown.
+    pub battery_percent: Option<u8>,
+    /// True if the platform says that storage runs low.
+    pub is_storage_low: bool,
 }

@@ -16,12 +16,13 @@ use std::time::{Duration, Instant};
 
 use larder_core::cancel::Cancellation;
 use larder_core::net::{
-    ClientSettings, Network, Outbound, Outcome, ReqwestClient, RetryPolicy, ServerTime, TlsRoots, Unwatched, Watch,
+    ClientSettings, Network, Outbound, Outcome, ReqwestClient, RetryPolicy, ServerTime, Trust, Unwatched, Watch,
 };
-use larder_core::ports::{HttpClient, HttpRequest, HttpResponse};
-use larder_core::{Code, Result};
+use larder_core::ports::{HttpClient, HttpRequest, HttpResponse, ServerTrust};
+use larder_core::{Code, Error, Result};
 use larder_testkit::{Action, Options, Policy, Rule, Testkit};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use servers::{client, policy, runtime, whole_text};
 
@@ -29,12 +30,12 @@ const CA: &[u8] = include_bytes!("tls/ca.der");
 const LOCALHOST: (&[u8], &[u8]) = (include_bytes!("tls/localhost.der"), include_bytes!("tls/localhost.key.der"));
 const OTHER: (&[u8], &[u8]) = (include_bytes!("tls/other.der"), include_bytes!("tls/other.key.der"));
 
-fn bundled() -> ClientSettings {
-    ClientSettings { tls_roots: TlsRoots::Bundled, ..ClientSettings::default() }
+fn trusting_nobody() -> ClientSettings {
+    ClientSettings { trust: Trust::ExtraRootsOnly, ..ClientSettings::default() }
 }
 
 fn trusting() -> ClientSettings {
-    ClientSettings { extra_roots: vec![CA.to_vec()], ..bundled() }
+    ClientSettings { extra_roots: vec![CA.to_vec()], ..trusting_nobody() }
 }
 
 fn get(url: impl Into<String>) -> HttpRequest {
@@ -74,12 +75,14 @@ fn answering_securely((certificate, key): (&'static [u8], &'static [u8]), bytes:
     let bytes = bytes.into();
     let key = PrivateKeyDer::try_from(key.to_vec()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
+    // Not with_single_cert: that refuses a key that is not the certificate's, and one test wants such a server.
+    let key = provider.key_provider.load_private_key(key).unwrap();
+    let certified = CertifiedKey::new(vec![CertificateDer::from(certificate.to_vec())], key);
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
-        .with_single_cert(vec![CertificateDer::from(certificate.to_vec())], key)
-        .unwrap();
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
     let config = Arc::new(config);
     serve(move |stream| {
         let mut stream = StreamOwned::new(ServerConnection::new(Arc::clone(&config)).unwrap(), stream);
@@ -117,16 +120,67 @@ fn ok(body: &str) -> Vec<u8> {
 
 // --- TLS -----------------------------------------------------------------------------------------------------------
 
+/// A platform that trusts what an authority has signed, as far as a test needs one.
+struct PlatformTrust {
+    refuses: bool,
+    asked: Mutex<Vec<(usize, String)>>,
+}
+
+impl PlatformTrust {
+    fn new(refuses: bool) -> Arc<Self> {
+        Arc::new(Self { refuses, asked: Mutex::default() })
+    }
+}
+
+impl ServerTrust for PlatformTrust {
+    fn verify(&self, chain: Vec<Vec<u8>>, host: &str) -> larder_core::Result<()> {
+        self.asked.lock().unwrap().push((chain.len(), host.to_owned()));
+        if self.refuses { Err(Error::new(Code::DelegateFailed, "not today")) } else { Ok(()) }
+    }
+}
+
 #[test]
 fn a_private_authority_is_trusted_if_the_app_says_so() {
     let port = answering_securely(LOCALHOST, ok("hello"));
-    for tls_roots in [TlsRoots::Bundled, TlsRoots::Platform] {
-        let client = client(ClientSettings { tls_roots, ..trusting() });
+    for trust in [Trust::ExtraRootsOnly, Trust::Platform, Trust::Asking(PlatformTrust::new(true))] {
+        let client = client(ClientSettings { trust: trust.clone(), ..trusting() });
         for host in ["localhost", "127.0.0.1"] {
             let response = client.send(get(format!("https://{host}:{port}/"))).unwrap();
-            assert_eq!(response.body, b"hello", "{tls_roots:?} {host}");
+            assert_eq!(response.body, b"hello", "{trust:?} {host}");
         }
     }
+}
+
+#[test]
+fn a_platform_that_is_asked_decides_and_is_told_the_host() {
+    let port = answering_securely(LOCALHOST, ok("hello"));
+    let friendly = PlatformTrust::new(false);
+    let trust = Trust::Asking(Arc::clone(&friendly) as _);
+    let response = client(ClientSettings { trust, ..trusting_nobody() });
+    assert_eq!(response.send(get(format!("https://localhost:{port}/"))).unwrap().body, b"hello");
+    assert_eq!(*friendly.asked.lock().unwrap(), [(1, "localhost".to_owned())]);
+
+    let trust = Trust::Asking(PlatformTrust::new(true));
+    let error = client(ClientSettings { trust, ..trusting_nobody() });
+    let error = error.send(get(format!("https://localhost:{port}/"))).unwrap_err();
+    assert_eq!(error.code(), Code::Tls, "{}", whole_text(&error));
+}
+
+#[test]
+fn a_name_that_is_not_the_servers_is_refused_before_the_platform_is_asked() {
+    let port = answering_securely(OTHER, ok("hello"));
+    let friendly = PlatformTrust::new(false);
+    let client = client(ClientSettings { trust: Trust::Asking(Arc::clone(&friendly) as _), ..trusting_nobody() });
+    let error = client.send(get(format!("https://localhost:{port}/"))).unwrap_err();
+    assert_eq!(error.code(), Code::Tls, "{}", whole_text(&error));
+    assert!(friendly.asked.lock().unwrap().is_empty());
+}
+
+#[test]
+fn a_server_without_the_key_of_its_certificate_is_refused_whoever_trusts_the_chain() {
+    let port = answering_securely((LOCALHOST.0, OTHER.1), ok("hello"));
+    let client = client(ClientSettings { trust: Trust::Asking(PlatformTrust::new(false)), ..trusting_nobody() });
+    assert!(client.send(get(format!("https://localhost:{port}/"))).is_err());
 }
 
 #[test]
@@ -134,10 +188,10 @@ fn a_certificate_that_is_not_trusted_is_a_tls_error() {
     let unknown = answering_securely(LOCALHOST, ok("hello"));
     let wrong_host = answering_securely(OTHER, ok("hello"));
     for (settings, port) in [
-        (bundled(), unknown),
+        (trusting_nobody(), unknown),
         (ClientSettings::default(), unknown),
         (trusting(), wrong_host),
-        (ClientSettings { tls_roots: TlsRoots::Platform, ..trusting() }, wrong_host),
+        (ClientSettings { trust: Trust::Platform, ..trusting() }, wrong_host),
     ] {
         let error = client(settings).send(get(format!("https://localhost:{port}/marker?marker"))).unwrap_err();
         assert_eq!(error.code(), Code::Tls, "{}", whole_text(&error));
@@ -151,22 +205,23 @@ fn a_server_that_speaks_no_tls_is_a_tls_error() {
         let _ = stream.write_all(&ok("hello"));
         read_head(&mut stream);
     });
-    let error = client(bundled()).send(get(format!("https://localhost:{port}/"))).unwrap_err();
+    let error = client(trusting_nobody()).send(get(format!("https://localhost:{port}/"))).unwrap_err();
     assert_eq!(error.code(), Code::Tls, "{}", whole_text(&error));
 }
 
 #[test]
 fn a_server_that_hangs_up_during_the_handshake_is_a_network_error() {
     let port = serve(drop);
-    let error = client(bundled()).send(get(format!("https://localhost:{port}/"))).unwrap_err();
+    let error = client(trusting_nobody()).send(get(format!("https://localhost:{port}/"))).unwrap_err();
     assert_eq!(error.code(), Code::Network, "{}", whole_text(&error));
 }
 
 #[test]
 fn an_extra_root_that_is_no_certificate_is_refused() {
-    for tls_roots in [TlsRoots::Bundled, TlsRoots::Platform] {
-        let settings = ClientSettings { tls_roots, extra_roots: vec![b"not a certificate".to_vec()], ..bundled() };
-        assert!(ReqwestClient::new(&settings, runtime()).is_err(), "{tls_roots:?}");
+    for trust in [Trust::ExtraRootsOnly, Trust::Platform] {
+        let extra_roots = vec![b"not a certificate".to_vec()];
+        let settings = ClientSettings { trust, extra_roots, ..trusting_nobody() };
+        assert!(ReqwestClient::new(&settings, runtime()).is_err(), "{:?}", settings.trust);
     }
 }
 
@@ -191,7 +246,7 @@ fn another_origin_gets_the_challenge_and_no_credentials() {
     let kit = Testkit::start(Options::default()).unwrap();
     let target = kit.url("/elsewhere");
     let port = answering(format!("HTTP/1.1 307 x\r\nLocation: {target}\r\nContent-Length: 0\r\n\r\n"));
-    let network = Network::new(Arc::new(client(bundled())), policy());
+    let network = Network::new(Arc::new(client(trusting_nobody())), policy());
     let request = outbound(format!("http://127.0.0.1:{port}/license"));
     network.send(&request, &Cancellation::new(), &Unwatched).unwrap();
     let seen = &kit.requests()[0];
@@ -209,11 +264,11 @@ fn a_long_answer_is_cut_off_whether_it_says_so_or_not() {
     let endless = format!("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{long}");
     for answer in [ok(&long), chunked.into_bytes(), endless.into_bytes()] {
         let port = answering(answer);
-        let error = client(bundled()).send(get(format!("http://127.0.0.1:{port}/"))).unwrap_err();
+        let error = client(trusting_nobody()).send(get(format!("http://127.0.0.1:{port}/"))).unwrap_err();
         assert_eq!(error.code(), Code::ResponseTooLarge, "{}", whole_text(&error));
     }
     let port = answering(ok(&"x".repeat(100_000)));
-    assert!(client(bundled()).send(get(format!("http://127.0.0.1:{port}/"))).is_ok());
+    assert!(client(trusting_nobody()).send(get(format!("http://127.0.0.1:{port}/"))).is_ok());
 }
 
 fn gzipped(body: &[u8]) -> Vec<u8> {
@@ -231,7 +286,7 @@ fn ok_gzipped(packed: &[u8]) -> Vec<u8> {
 fn a_compressed_answer_is_unpacked_within_the_same_limit() {
     let send = |packed: &[u8]| {
         let port = answering(ok_gzipped(packed));
-        client(bundled()).send(get(format!("http://127.0.0.1:{port}/")))
+        client(trusting_nobody()).send(get(format!("http://127.0.0.1:{port}/")))
     };
     assert_eq!(send(&gzipped(b"licence")).unwrap().body, b"licence");
     let bomb = gzipped(&vec![0; 64 * 1024 * 1024]);
@@ -246,14 +301,14 @@ fn a_compressed_answer_is_unpacked_within_the_same_limit() {
 fn endless_headers_are_no_answer() {
     let endless = format!("HTTP/1.1 200 OK\r\n{}\r\n", "X-Header: value\r\n".repeat(100_000));
     let port = answering(endless);
-    let error = client(bundled()).send(get(format!("http://127.0.0.1:{port}/"))).unwrap_err();
+    let error = client(trusting_nobody()).send(get(format!("http://127.0.0.1:{port}/"))).unwrap_err();
     assert_eq!(error.code(), Code::Network, "{}", whole_text(&error));
 }
 
 #[test]
 fn a_connection_that_is_accepted_and_closed_is_a_network_error() {
     let port = serve(drop);
-    let error = client(bundled()).send(get(format!("http://127.0.0.1:{port}/"))).unwrap_err();
+    let error = client(trusting_nobody()).send(get(format!("http://127.0.0.1:{port}/"))).unwrap_err();
     assert_eq!(error.code(), Code::Network, "{}", whole_text(&error));
 }
 
@@ -262,7 +317,7 @@ fn a_malformed_request_is_refused_and_not_quoted() {
     let marked = |change: fn(&mut HttpRequest)| {
         let mut request = get("http://127.0.0.1:9/");
         change(&mut request);
-        client(bundled()).send(request).unwrap_err()
+        client(trusting_nobody()).send(request).unwrap_err()
     };
     for error in [
         marked(|request| request.url = "marker".to_owned()),
@@ -280,7 +335,7 @@ fn a_malformed_request_is_refused_and_not_quoted() {
 #[test]
 fn a_client_may_be_called_from_a_worker_of_the_runtime() {
     let port = answering(ok("hello"));
-    let client = client(bundled());
+    let client = client(trusting_nobody());
     let call = runtime().spawn(async move { client.send(get(format!("http://127.0.0.1:{port}/"))) });
     assert_eq!(runtime().block_on(call).unwrap().unwrap().body, b"hello");
 }
@@ -288,7 +343,7 @@ fn a_client_may_be_called_from_a_worker_of_the_runtime() {
 #[test]
 fn a_client_called_from_the_only_worker_ends_and_does_not_hang_or_panic() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let client = ReqwestClient::new(&bundled(), runtime.handle().clone()).unwrap();
+    let client = ReqwestClient::new(&trusting_nobody(), runtime.handle().clone()).unwrap();
     let started = Instant::now();
     let request = HttpRequest { timeout_ms: 200, ..get("http://127.0.0.1:9/") };
     let error = runtime.block_on(async move { client.send(request) }).unwrap_err();
@@ -299,7 +354,7 @@ fn a_client_called_from_the_only_worker_ends_and_does_not_hang_or_panic() {
 #[test]
 fn a_runtime_that_has_ended_is_an_error() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let client = ReqwestClient::new(&bundled(), runtime.handle().clone()).unwrap();
+    let client = ReqwestClient::new(&trusting_nobody(), runtime.handle().clone()).unwrap();
     runtime.shutdown_background();
     let error = client.send(HttpRequest { timeout_ms: 500, ..get("http://127.0.0.1:9/") }).unwrap_err();
     assert!(matches!(error.code(), Code::Network | Code::Timeout), "{error}");
@@ -314,7 +369,7 @@ fn every_answer_tells_the_servers_clock_failures_too() {
     kit.set_policy(Policy { clock_ahead_ms: ahead_ms, ..Policy::default() });
     let heard = Arc::new(Mutex::new(Vec::<ServerTime>::new()));
     let theirs = Arc::clone(&heard);
-    let network = Network::new(Arc::new(client(bundled())), policy())
+    let network = Network::new(Arc::new(client(trusting_nobody())), policy())
         .with_server_time(Arc::new(move |time| theirs.lock().unwrap().push(time)));
     for path in ["/nowhere", "/widevine/license"] {
         network.send(&outbound(kit.url(path)), &Cancellation::new(), &Unwatched).unwrap();
@@ -343,7 +398,7 @@ fn a_watcher_sees_every_request_and_may_stop() {
     let kit = Testkit::start(Options::default()).unwrap();
     kit.add_fault(Rule::on("/", Action::Status { status: 503, retry_after_s: None }).times(1)).unwrap();
     kit.add_fault(Rule::on("/", Action::Reset).from_nth(2).times(1)).unwrap();
-    let network = Network::new(Arc::new(client(bundled())), RetryPolicy { attempts: 9, ..policy() });
+    let network = Network::new(Arc::new(client(trusting_nobody())), RetryPolicy { attempts: 9, ..policy() });
     let watch = Stops(Mutex::default(), 2);
     let error = network.send(&outbound(kit.url("/x")), &Cancellation::new(), &watch).unwrap_err();
     assert_eq!(error.code(), Code::Closed);
@@ -365,7 +420,7 @@ fn debug_output_has_no_url_header_or_body() {
         headers: vec![("set-cookie".to_owned(), "marker".to_owned())],
         body: b"marker".to_vec(),
     };
-    let network = Network::new(Arc::new(client(bundled())), policy());
+    let network = Network::new(Arc::new(client(trusting_nobody())), policy());
     let shown = format!("{request:?} {response:?} {:?} {network:?}", outbound("https://host/marker".to_owned()));
     assert!(!shown.contains("marker") && !shown.contains(&format!("{:?}", b"marker")), "{shown}");
 }

@@ -43,7 +43,8 @@ pub use larder_core::ports::{ExchangeKind, NetworkState};
 
 pub use cancellation::FfiCancellation;
 pub use delegates::{
-    FfiDelegates, FfiDrmEngine, FfiDrmStorage, FfiRequestAdapter, FfiSourceUrlProvider, FfiTokenProvider,
+    FfiDelegates, FfiDrmEngine, FfiDrmStorage, FfiHttpClient, FfiRequestAdapter, FfiServerTrust, FfiSourceUrlProvider,
+    FfiTokenProvider,
 };
 pub use error::FfiError;
 pub use exchange::FfiExchange;
@@ -51,10 +52,10 @@ pub use functions::{find_init_data, library_version, play_kit_status, set_log_si
 pub use logging::{FfiLogSink, LogLevel};
 pub use manager::FfiManager;
 pub use records::{
-    AssetInfo, AssetStatus, DrmParams, ExchangeAnswer, ExchangeMessage, Expiry, GrantedHandle, HttpHeader, InitData,
-    KeyRequest, LarderConfig, LicenseGrant, LicenseRequest, LicenseResponse, LicenseStatus, LicenseTimes, LocalLicense,
-    LocalMediaSource, MediaEntry, MediaSource, OpenReport, Registration, Remaining, Renewal, Settlement, StorageRoot,
-    StoredLicense, Unregistered,
+    AssetInfo, AssetStatus, DeviceConditions, DrmParams, ExchangeAnswer, ExchangeMessage, Expiry, GrantedHandle,
+    HttpAnswer, HttpHeader, HttpRequest, InitData, KeyRequest, LarderConfig, LicenseGrant, LicenseRequest,
+    LicenseResponse, LicenseStatus, LicenseTimes, LocalLicense, LocalMediaSource, MediaEntry, MediaSource, OpenReport,
+    Registration, Remaining, Renewal, Settlement, StorageRoot, StoredLicense, Unregistered,
 };
 
 uniffi::include_scaffolding!("larder");

@@ -18,8 +18,8 @@ use crate::error::{FfiError, catching};
 use crate::logging;
 use crate::opening::{Opening, closed};
 use crate::records::{
-    AssetInfo, AssetStatus, LarderConfig, LicenseTimes, LocalMediaSource, MediaSource, OpenReport, Registration,
-    Renewal, Settlement, Unregistered,
+    AssetInfo, AssetStatus, DeviceConditions, LarderConfig, LicenseTimes, LocalMediaSource, MediaSource, OpenReport,
+    Registration, Renewal, Settlement, Unregistered,
 };
 use crate::runtime;
 
@@ -186,6 +186,11 @@ impl FfiManager {
     /// What the app knows of the network.
     pub fn set_network_state(&self, state: NetworkState) -> Result<(), FfiError> {
         self.call(|core| core.set_network_state(state))
+    }
+
+    /// What the device is like now.
+    pub fn set_conditions(&self, conditions: DeviceConditions) -> Result<(), FfiError> {
+        self.call(|core| core.set_conditions(conditions.into()))
     }
 
     /// Facts for support.

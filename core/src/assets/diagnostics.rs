@@ -36,6 +36,7 @@ impl Registry {
                 })
             })
             .collect();
+        let conditions = self.conditions();
         let schemes: Vec<_> = self.licensing.engines.schemes().iter().map(|scheme| scheme.as_str()).collect();
         Ok(serde_json::json!({
             "version": env!("CARGO_PKG_VERSION"),
@@ -44,8 +45,15 @@ impl Registry {
                 "notice": self.shared.notice.as_ref().map(Notice::code).map(|code| code.as_str()),
             },
             "network": {
-                "state": format!("{:?}", self.licensing.network().state()),
+                "state": format!("{:?}", conditions.network),
+                "is_metered": conditions.is_metered,
+                "is_roaming": conditions.is_roaming,
                 "requests_made": self.licensing.network().requests_made(),
+            },
+            "device": {
+                "is_charging": conditions.is_charging,
+                "battery_percent": conditions.battery_percent,
+                "is_storage_low": conditions.is_storage_low,
             },
             "engines": schemes,
             "registered": statuses.len(),

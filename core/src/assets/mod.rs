@@ -12,6 +12,7 @@
 //! | `diagnostics` | facts for support, redacted |
 
 mod clock_guard;
+mod conditions;
 mod diagnostics;
 mod local_source;
 mod paths;
@@ -36,7 +37,7 @@ use crate::cancel::Cancellation;
 use crate::error::{Code, Error, Result};
 use crate::model::license::{Handle, LicenseTimes};
 use crate::model::{AssetId, AssetStatus, LicenseId, Registration};
-use crate::ports::NetworkState;
+use crate::ports::{DeviceConditions, NetworkState};
 use crate::store::{AssetState, Notice};
 
 /// The registry of what lies on this device: registration, status, licences and local URLs.
@@ -186,14 +187,13 @@ impl LocalAssetsManager {
 
     /// What the app knows of the network. `Offline` means no network call at all; `Online` sends what was queued.
     pub fn set_network_state(&self, state: NetworkState) -> Result<()> {
-        let registry = self.open_registry()?;
-        let before = registry.licensing.network().state();
-        registry.licensing.network().set_state(state);
-        if state == NetworkState::Online {
-            // A pause that a lost network has caused is over; one that a server has caused is not shortened by an app
-            // that says every minute that it is online.
-            registry.settle_soon(before != NetworkState::Online);
-        }
+        self.open_registry()?.set_network_state(state);
+        Ok(())
+    }
+
+    /// What the device is like now. Its network counts as [`set_network_state`](Self::set_network_state) has it.
+    pub fn set_conditions(&self, conditions: DeviceConditions) -> Result<()> {
+        self.open_registry()?.set_conditions(conditions);
         Ok(())
     }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockRea
 use std::time::{Duration, Instant};
 
 use super::clock_guard::ClockGuard;
+use super::conditions::Conditions;
 use super::paths;
 use super::shared::{Shared, Turn};
 use super::snapshot::Snapshot;
@@ -28,6 +29,7 @@ pub(crate) struct Registry {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) clock_guard: ClockGuard,
     pub(crate) source_urls: SourceUrls,
+    pub(super) conditions: Conditions,
     // Protects the snapshot; held for a look-up, or while one asset or the whole is read again from the store. No
     // foreign code runs under it.
     snapshot: RwLock<Snapshot>,
@@ -80,6 +82,7 @@ impl Registry {
             clock: ports.clock,
             clock_guard,
             source_urls,
+            conditions: Conditions::default(),
             snapshot: RwLock::new(snapshot),
             // A store that others have changed already is read again at the first look.
             seen_generation: AtomicU64::new(0),

@@ -9,7 +9,7 @@ use rustls::pki_types::CertificateDer;
 use tokio::runtime::Handle;
 
 use super::failure::request_failed;
-use super::tls::{TlsRoots, configure};
+use super::tls::{Trust, configure};
 use crate::error::{Code, Error, Result};
 use crate::ports::{HttpClient, HttpRequest, HttpResponse};
 
@@ -17,7 +17,7 @@ use crate::ports::{HttpClient, HttpRequest, HttpResponse};
 #[derive(Clone, Debug)]
 pub struct ClientSettings {
     /// Where trust comes from. Default: the platform.
-    pub tls_roots: TlsRoots,
+    pub trust: Trust,
     /// Root certificates in DER that are trusted besides: a company's own. Default: none.
     pub extra_roots: Vec<Vec<u8>>,
     /// The `User-Agent`, unless a request has its own.
@@ -32,7 +32,7 @@ pub struct ClientSettings {
 impl Default for ClientSettings {
     fn default() -> Self {
         Self {
-            tls_roots: TlsRoots::default(),
+            trust: Trust::default(),
             extra_roots: Vec::new(),
             user_agent: concat!("Larder/", env!("CARGO_PKG_VERSION")).to_owned(),
             connect_timeout_ms: 10_000,
@@ -54,15 +54,15 @@ pub struct ReqwestClient {
 impl ReqwestClient {
     /// Makes a client that is driven by `runtime`, which needs its I/O and time drivers.
     ///
-    /// Fails with `InvalidArgument` if a setting is malformed, and with `Tls` if the trust settings cannot be had on
-    /// this platform (extra roots beside the platform's verifier on Android).
+    /// Fails with `InvalidArgument` if a setting is malformed, and with `Tls` if the extra roots cannot be had beside the
+    /// platform's. A platform without any roots is no error here: each https request then is.
     pub fn new(settings: &ClientSettings, runtime: Handle) -> Result<Self> {
         let extra_roots: Vec<_> = settings.extra_roots.iter().cloned().map(CertificateDer::from).collect();
-        let client = match build(settings, settings.tls_roots, &extra_roots) {
-            // A machine without a certificate store (a bare container). Mozilla's list is what it would have had.
+        let client = match build(settings, &settings.trust, &extra_roots) {
+            // A machine without a certificate store (a bare container). What needs no https goes on.
             Err(error) if error.code() == Code::Tls && extra_roots.is_empty() => {
-                tracing::warn!("the platform's root certificates cannot be read; using the bundled ones");
-                build(settings, TlsRoots::Bundled, &extra_roots)?
+                tracing::warn!("this system has no readable root certificates: no https server will be trusted");
+                build(settings, &Trust::ExtraRootsOnly, &extra_roots)?
             }
             result => result?,
         };
@@ -70,7 +70,7 @@ impl ReqwestClient {
     }
 }
 
-fn build(settings: &ClientSettings, roots: TlsRoots, extra_roots: &[CertificateDer<'static>]) -> Result<Client> {
+fn build(settings: &ClientSettings, trust: &Trust, extra_roots: &[CertificateDer<'static>]) -> Result<Client> {
     let user_agent = HeaderValue::from_str(&settings.user_agent)
         .map_err(|cause| Error::new(Code::InvalidArgument, "the user agent is not a header value").caused_by(cause))?;
     let mut builder = Client::builder()
@@ -86,7 +86,7 @@ fn build(settings: &ClientSettings, roots: TlsRoots, extra_roots: &[CertificateD
     if !settings.uses_environment_proxies {
         builder = builder.no_proxy();
     }
-    configure(builder, roots, extra_roots)?
+    configure(builder, trust, extra_roots)?
         .build()
         .map_err(|cause| Error::new(Code::Tls, "the trusted root certificates cannot be used").caused_by(cause))
 }

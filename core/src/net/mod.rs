@@ -30,5 +30,5 @@ pub use network::{Network, Outbound, Outcome, Unwatched, Watch};
 pub use redact::shown;
 pub use retry::RetryPolicy;
 pub use time::ServerTime;
-pub use tls::TlsRoots;
+pub use tls::Trust;
 pub use url::check_url;

@@ -14,7 +14,7 @@ use std::time::Duration;
 use larder_core::cancel::Cancellation;
 use larder_core::license::exchange::{Exchange, ExchangeContext};
 use larder_core::model::{AssetId, DrmParams, DrmScheme, KeyRequest, SecurityLevel};
-use larder_core::net::{ClientSettings, Network, ReqwestClient, RetryPolicy, TlsRoots};
+use larder_core::net::{ClientSettings, Network, ReqwestClient, RetryPolicy, Trust};
 use larder_core::ports::{ExchangeAnswer, ExchangeKind, ExchangeMessage, LicenseExchange as _};
 use larder_core::{Error, Result};
 use larder_testkit::{Options, Testkit};
@@ -43,7 +43,7 @@ pub(crate) fn client(settings: ClientSettings) -> ReqwestClient {
 }
 
 pub(crate) fn network(policy: RetryPolicy) -> Arc<Network> {
-    let settings = ClientSettings { tls_roots: TlsRoots::Bundled, ..ClientSettings::default() };
+    let settings = ClientSettings { trust: Trust::ExtraRootsOnly, ..ClientSettings::default() };
     Arc::new(Network::new(Arc::new(client(settings)), policy))
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use larder_core::assets::{Config, Root, Timeouts};
 use larder_core::model::Profile;
-use larder_core::ports::NetworkState;
+use larder_core::ports::{self, NetworkState};
 use larder_core::{Code, Error, Result};
 
 const MAX_TIMEOUT_S: u64 = 3600;
@@ -31,6 +31,8 @@ pub struct LarderConfig {
     pub software_clear_key: bool,
     /// Further certificate authorities, each in DER.
     pub extra_root_certificates: Vec<Vec<u8>>,
+    /// What is known of the network when opening begins.
+    pub network: NetworkState,
 }
 
 /// A folder with a name. See `larder.udl`.
@@ -58,7 +60,7 @@ impl LarderConfig {
                 engine: timeout("engine_timeout_s", self.engine_timeout_s)?,
                 delegate: timeout("delegate_timeout_s", self.delegate_timeout_s)?,
             },
-            network: NetworkState::Unknown,
+            network: self.network,
         };
         config.check()?;
         Ok(config)
@@ -71,4 +73,32 @@ fn timeout(name: &str, seconds: i32) -> Result<Duration> {
     valid.map(Duration::from_secs).ok_or_else(|| {
         Error::new(Code::InvalidArgument, format!("{name} is {seconds}; it must be from 1 to {MAX_TIMEOUT_S}"))
     })
+}
+
+/// What the device is like now. See `larder.udl`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeviceConditions {
+    /// What is known of the network.
+    pub network: NetworkState,
+    /// Costs the user by volume.
+    pub is_metered: bool,
+    /// Another operator's.
+    pub is_roaming: bool,
+    /// A charger is connected.
+    pub is_charging: bool,
+    /// 0 to 100.
+    pub battery_percent: Option<i32>,
+    /// The platform says that storage runs low.
+    pub is_storage_low: bool,
+}
+
+impl From<DeviceConditions> for ports::DeviceConditions {
+    fn from(conditions: DeviceConditions) -> Self {
+        let DeviceConditions { network, is_metered, is_roaming, is_charging, battery_percent, is_storage_low } =
+            conditions;
+        // Android answers with the lowest number there is when it does not know.
+        let battery_percent =
+            battery_percent.and_then(|percent| u8::try_from(percent).ok()).filter(|percent| *percent <= 100);
+        Self { network, is_metered, is_roaming, is_charging, battery_percent, is_storage_low }
+    }
 }

@@ -1,10 +1,10 @@
-//! Init data, key requests, licences and grants, as engines and adapters meet them.
+//! Init data, key requests, licences and grants, as engines meet them.
 
 use std::fmt;
 
 use larder_core::model::license::{self, Handle};
 use larder_core::model::{self, DrmScheme, InitDataTrack, KeyId, SecurityLevel};
-use larder_core::ports::{self, AdaptedRequest, AdaptedResponse, ExchangeKind, ParsedResponse};
+use larder_core::ports::{self, ExchangeKind, ParsedResponse};
 use larder_core::{Code, Error};
 
 use super::numbers::{signed_64, unsigned_64};
@@ -230,88 +230,6 @@ impl From<ExchangeAnswer> for ParsedResponse {
         let ExchangeAnswer { body, persistence_duration_s } = answer;
         Self { body, persistence_duration_s: persistence_duration_s.map(unsigned_64) }
     }
-}
-
-/// One header of a request or an answer. See `larder.udl`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct HttpHeader {
-    /// The name.
-    pub name: String,
-    /// The value.
-    pub value: String,
-}
-
-/// The name alone: a value may be a token.
-impl fmt::Debug for HttpHeader {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpHeader").field("name", &self.name).finish_non_exhaustive()
-    }
-}
-
-/// A request to a licence server, as an adapter sees it. See `larder.udl`.
-#[derive(Clone)]
-pub struct LicenseRequest {
-    /// What it is about.
-    pub kind: ExchangeKind,
-    /// The asset it is for.
-    pub asset_id: String,
-    /// Where it goes.
-    pub url: String,
-    /// Its headers.
-    pub headers: Vec<HttpHeader>,
-    /// What is sent.
-    pub body: Vec<u8>,
-}
-
-/// Without URL and body: both may hold what opens a licence.
-impl fmt::Debug for LicenseRequest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LicenseRequest")
-            .field("kind", &self.kind)
-            .field("asset_id", &self.asset_id)
-            .field("headers", &self.headers)
-            .field("body_bytes", &self.body.len())
-            .finish_non_exhaustive()
-    }
-}
-
-impl From<AdaptedRequest> for LicenseRequest {
-    fn from(request: AdaptedRequest) -> Self {
-        let AdaptedRequest { kind, asset_id, url, headers, body } = request;
-        Self { kind, asset_id: asset_id.as_str().to_owned(), url, headers: records(headers), body }
-    }
-}
-
-/// A successful answer of a licence server, as an adapter sees it. See `larder.udl`.
-#[derive(Clone)]
-pub struct LicenseResponse {
-    /// What it is about.
-    pub kind: ExchangeKind,
-    /// The asset it is for.
-    pub asset_id: String,
-    /// The HTTP status.
-    pub status: i32,
-    /// Its headers.
-    pub headers: Vec<HttpHeader>,
-    /// What was received.
-    pub body: Vec<u8>,
-}
-
-impl From<AdaptedResponse> for LicenseResponse {
-    fn from(response: AdaptedResponse) -> Self {
-        let AdaptedResponse { kind, asset_id, status, headers, body } = response;
-        Self {
-            kind,
-            asset_id: asset_id.as_str().to_owned(),
-            status: i32::from(status),
-            headers: records(headers),
-            body,
-        }
-    }
-}
-
-fn records(headers: Vec<(String, String)>) -> Vec<HttpHeader> {
-    headers.into_iter().map(|(name, value)| HttpHeader { name, value }).collect()
 }
 
 fn hex_ids(ids: Vec<KeyId>) -> Vec<String> {

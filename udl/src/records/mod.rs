@@ -7,6 +7,7 @@
 mod assets;
 mod config;
 mod drm;
+mod http;
 mod media;
 mod numbers;
 mod status;
@@ -14,10 +15,11 @@ mod status;
 pub use assets::{
     AssetInfo, LocalLicense, LocalMediaSource, OpenReport, Registration, Renewal, Settlement, Unregistered,
 };
-pub use config::{LarderConfig, StorageRoot};
+pub use config::{DeviceConditions, LarderConfig, StorageRoot};
 pub use drm::{
-    ExchangeAnswer, ExchangeMessage, GrantedHandle, HttpHeader, InitData, KeyRequest, LicenseGrant, LicenseRequest,
-    LicenseResponse, LicenseTimes, Remaining, StoredLicense,
+    ExchangeAnswer, ExchangeMessage, GrantedHandle, InitData, KeyRequest, LicenseGrant, LicenseTimes, Remaining,
+    StoredLicense,
 };
+pub use http::{HttpAnswer, HttpHeader, HttpRequest, LicenseRequest, LicenseResponse};
 pub use media::{DrmParams, MediaEntry, MediaSource};
 pub use status::{AssetStatus, Expiry, LicenseStatus};

@@ -17,8 +17,8 @@ use std::time::Duration;
 use larder_ffi::{
     DrmParams, DrmScheme, ExchangeKind, ExchangeMessage, FfiCancellation, FfiDelegates, FfiDrmEngine, FfiDrmStorage,
     FfiError, FfiExchange, FfiManager, GrantedHandle, KeyRequest, LarderConfig, LicenseGrant, LicenseTimes,
-    LicenseWire, MediaSource, Registration, ReleaseOutcome, Remaining, Remedy, RenewalPolicy, SecurityLevel,
-    StoredLicense,
+    LicenseWire, MediaSource, NetworkState, Registration, ReleaseOutcome, Remaining, Remedy, RenewalPolicy,
+    SecurityLevel, StoredLicense,
 };
 use larder_testkit::{Options, Testkit};
 use serde_json::{Value, json};
@@ -73,6 +73,7 @@ impl Device {
             user_agent: String::new(),
             software_clear_key: false,
             extra_root_certificates: Vec::new(),
+            network: NetworkState::Unknown,
         }
     }
 
@@ -83,6 +84,8 @@ impl Device {
             request_adapter: None,
             token_provider: None,
             source_url_provider: None,
+            http_client: None,
+            server_trust: None,
         }
     }
 
