@@ -53,9 +53,10 @@ pub use logging::{FfiLogSink, LogLevel};
 pub use manager::FfiManager;
 pub use records::{
     AssetInfo, AssetStatus, DeviceConditions, DrmParams, ExchangeAnswer, ExchangeMessage, Expiry, GrantedHandle,
-    HttpAnswer, HttpHeader, HttpRequest, InitData, KeyRequest, LarderConfig, LicenseGrant, LicenseRequest,
-    LicenseResponse, LicenseStatus, LicenseTimes, LocalLicense, LocalMediaSource, MediaEntry, MediaSource, OpenReport,
-    Registration, Remaining, Renewal, Settlement, StorageRoot, StoredLicense, Unregistered,
+    HttpAnswer, HttpHeader, HttpRequest, Imported, ImportedAsset, ImportedLicense, InitData, KeyRequest, LarderConfig,
+    LicenseGrant, LicenseRequest, LicenseResponse, LicenseStatus, LicenseTimes, LocalLicense, LocalMediaSource,
+    MediaEntry, MediaSource, OpenReport, Registration, Remaining, Renewal, Settlement, StorageRoot, StoredLicense,
+    Unregistered,
 };
 
 uniffi::include_scaffolding!("larder");

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use larder_core::assets::{LocalAssetsManager, Refresh, SourceUrlMode, SourceUrlOrder, Verify, parse_license_id};
-use larder_core::model::{AssetId, Handle};
+use larder_core::model::{AssetId, DrmScheme, Handle};
 use larder_core::ports::NetworkState;
 use larder_core::{Cancellation, Code, Result as CoreResult};
 
@@ -18,8 +18,8 @@ use crate::error::{FfiError, catching};
 use crate::logging;
 use crate::opening::{Opening, closed};
 use crate::records::{
-    AssetInfo, AssetStatus, DeviceConditions, LarderConfig, LicenseTimes, LocalMediaSource, MediaSource, OpenReport,
-    Registration, Renewal, Settlement, Unregistered,
+    AssetInfo, AssetStatus, DeviceConditions, ExchangeAnswer, ExchangeMessage, Imported, ImportedAsset, LarderConfig,
+    LicenseTimes, LocalMediaSource, MediaSource, OpenReport, Registration, Renewal, Settlement, Unregistered,
 };
 use crate::runtime;
 
@@ -112,6 +112,42 @@ impl FfiManager {
             Ok(core.renew_all(expiring_within_s, cancel)?.into_iter().map(Renewal::from).collect())
         };
         self.job(cancellation.flag(), renew).await
+    }
+
+    /// Takes over titles whose licences another library has stored.
+    pub async fn import_assets(
+        &self,
+        assets: Vec<ImportedAsset>,
+        cancellation: Arc<FfiCancellation>,
+    ) -> Result<Vec<Imported>, FfiError> {
+        // One that is malformed does not stop the others, so it is told apart here and keeps its place.
+        let names: Vec<String> = assets.iter().map(|asset| asset.registration.asset_id.clone()).collect();
+        let checked: Vec<CoreResult<_>> = assets.into_iter().map(TryInto::try_into).collect();
+        let import = move |core: &LocalAssetsManager, cancel: &Cancellation| {
+            let mut imported = Vec::with_capacity(names.len());
+            for (name, asset) in names.into_iter().zip(checked) {
+                let error = match asset {
+                    Ok(asset) => core.import(vec![asset], cancel)?.pop().and_then(|import| import.error),
+                    Err(error) => Some(error),
+                };
+                imported.push(Imported::new(name, error.as_ref()));
+            }
+            Ok(imported)
+        };
+        self.job(cancellation.flag(), import).await
+    }
+
+    /// Sends a CDM's message to the servers of media that is not registered yet.
+    pub fn exchange(
+        &self,
+        asset_id: String,
+        source: MediaSource,
+        scheme: DrmScheme,
+        message: ExchangeMessage,
+    ) -> Result<ExchangeAnswer, FfiError> {
+        let asset_id = AssetId::new(asset_id)?;
+        let source = source.try_into()?;
+        self.call(|core| Ok(core.exchange(&asset_id, &source, scheme, message.into())?.into()))
     }
 
     /// Sends queued releases and reconciles the ledger with the CDM.

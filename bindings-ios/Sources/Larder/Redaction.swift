@@ -85,6 +85,23 @@ extension LocalLicense: CustomReflectable {
   }
 }
 
+extension HttpRequest: CustomReflectable {
+  /// Shown without URL and body.
+  public var customMirror: Mirror {
+    mirror(self, ["method": method, "headers": headers, "bodyBytes": body.count])
+  }
+}
+
+extension HttpAnswer: CustomReflectable {
+  /// Shown without the body.
+  public var customMirror: Mirror { mirror(self, ["status": status, "headers": headers, "bodyBytes": body.count]) }
+}
+
+extension ImportedLicense: CustomReflectable {
+  /// Shown without handle and init data.
+  public var customMirror: Mirror { mirror(self, ["scheme": scheme, "expires": expires]) }
+}
+
 private func mirror<T>(_ subject: T, _ children: KeyValuePairs<String, Any>) -> Mirror {
   Mirror(subject, children: children.map { ($0.key, $0.value) }, displayStyle: .struct)
 }

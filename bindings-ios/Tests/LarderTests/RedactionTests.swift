@@ -59,8 +59,17 @@ struct RedactionTests {
         Record(value: GrantedHandle.new(handle: secret), visible: "new"),
         Record(value: LicenseGrant(handle: .changed(handle: secret), times: times, keyIds: ["k"]), visible: "changed"),
         Record(
-          value: LocalLicense(licenseId: "license-1", scheme: .fairPlay, keyIds: ["k"], initData: secret),
+          value: LocalLicense(
+            licenseId: "license-1", scheme: .fairPlay, keyIds: ["k"], initData: secret, securityLevel: .default,
+            expires: .unknown),
           visible: "license-1"),
+        Record(
+          value: HttpRequest(
+            method: "POST", url: "https://drm.example/?t=hunter2", headers: [header], body: secret, timeoutMs: 7,
+            maxBodyBytes: 7),
+          visible: "POST"),
+        Record(value: HttpAnswer(status: 200, headers: [header], body: secret), visible: "200"),
+        Record(value: ImportedLicense(scheme: .fairPlay, handle: secret, expires: .never), visible: "never"),
       ]
     }()
   }

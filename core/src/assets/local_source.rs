@@ -45,6 +45,8 @@ impl Registry {
                 scheme: row.request.scheme,
                 key_ids: row.request.key_ids,
                 init_data: row.request.init_data,
+                security_level: row.request.security_level,
+                expires: row.expires,
             })
             .collect())
     }

@@ -14,6 +14,8 @@
 mod clock_guard;
 mod conditions;
 mod diagnostics;
+mod exchange;
+mod import;
 mod local_source;
 mod paths;
 mod refresh;
@@ -36,8 +38,8 @@ use self::registry::Registry;
 use crate::cancel::Cancellation;
 use crate::error::{Code, Error, Result};
 use crate::model::license::{Handle, LicenseTimes};
-use crate::model::{AssetId, AssetStatus, LicenseId, Registration};
-use crate::ports::{DeviceConditions, NetworkState};
+use crate::model::{AssetId, AssetStatus, DrmScheme, LicenseId, MediaSource, Registration};
+use crate::ports::{DeviceConditions, ExchangeAnswer, ExchangeMessage, NetworkState};
 use crate::store::{AssetState, Notice};
 
 /// The registry of what lies on this device: registration, status, licences and local URLs.
@@ -119,6 +121,24 @@ impl LocalAssetsManager {
     /// Puts right what a crash left, sends queued releases, and reconciles the ledger with the CDMs.
     pub fn settle(&self) -> Result<Settlement> {
         self.open_registry()?.settle_and_report()
+    }
+
+    /// Takes over titles whose licences another library of the app has stored: no network, nothing is released, and
+    /// importing twice is importing once. Two titles may have the same licence: neither's removal releases the other's.
+    pub fn import(&self, assets: Vec<ImportedAsset>, cancel: &Cancellation) -> Result<Vec<Import>> {
+        self.open_registry()?.import(assets, cancel)
+    }
+
+    /// Sends a CDM's message to the servers of media that is not registered yet: for a platform that gets licences
+    /// while it downloads. Kind `Certificate` gives the application certificate.
+    pub fn exchange(
+        &self,
+        asset_id: &AssetId,
+        source: &MediaSource,
+        scheme: DrmScheme,
+        message: ExchangeMessage,
+    ) -> Result<ExchangeAnswer> {
+        self.open_registry()?.exchange_unregistered(asset_id, source, scheme, message)
     }
 
     /// Every registered asset, sorted by id.

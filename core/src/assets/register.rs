@@ -183,13 +183,13 @@ impl Registry {
     }
 
     /// Where the media lies, as it is stored.
-    fn locate(&self, path: &Path, media: &LocalMedia) -> Result<StoredPath> {
+    pub(crate) fn locate(&self, path: &Path, media: &LocalMedia) -> Result<StoredPath> {
         let manifest = media.manifest.strip_prefix(path).map(Path::to_owned).unwrap_or_default();
         let manifest: Option<PathBuf> = (!manifest.as_os_str().is_empty()).then_some(manifest);
         paths::to_stored(path, manifest.as_deref(), self.roots())
     }
 
-    fn asset_row(
+    pub(crate) fn asset_row(
         &self,
         registration: Registration,
         path: StoredPath,
@@ -239,7 +239,7 @@ fn has_keys(licenses: &[LicenseRow], request: &KeyRequest) -> bool {
 }
 
 /// Checks everything that the app said, before anything is read or asked.
-fn check_registration(registration: &Registration) -> Result<()> {
+pub(crate) fn check_registration(registration: &Registration) -> Result<()> {
     paths::check(&registration.path)?;
     if let Some(entry_id) = &registration.entry_id {
         check_text("entry id", entry_id, MAX_ENTRY_ID_BYTES)?;

@@ -8,7 +8,10 @@ use tokio::runtime::Handle;
 
 use super::paths;
 use crate::error::{Code, Result};
-use crate::model::{AssetId, DrmScheme, KeyId, LicenseId, MediaFormat, MediaSource, Profile};
+use crate::model::{
+    AssetId, DrmScheme, Expiry, KeyId, LicenseId, MediaFormat, MediaSource, Profile, Registration, SecurityLevel,
+    license,
+};
 use crate::ports::{
     Clock, DrmEngine, HttpClient, LocalDrmStorage, NetworkState, RequestAdapter, SourceUrlProvider, TokenProvider,
 };
@@ -140,6 +143,10 @@ pub struct LocalLicense {
     pub key_ids: Vec<KeyId>,
     /// What it was asked for with, as the CDM takes it.
     pub init_data: Vec<u8>,
+    /// The security level it was asked for with; a player opens its session with the same.
+    pub security_level: SecurityLevel,
+    /// When it ends.
+    pub expires: Expiry,
 }
 
 impl std::fmt::Debug for LocalLicense {
@@ -176,6 +183,46 @@ pub struct Renewal {
     /// The asset.
     pub asset_id: AssetId,
     /// Why it was not renewed.
+    pub error: Option<crate::Error>,
+}
+
+/// A title that another library of the app has stored licences for.
+#[derive(Clone, Debug)]
+pub struct ImportedAsset {
+    /// As for a registration. Its source may lack DRM parameters: then a refresh needs a fresh source.
+    pub registration: Registration,
+    /// Its licences. Empty for clear media.
+    pub licenses: Vec<ImportedLicense>,
+}
+
+/// A licence that the CDM has already.
+#[derive(Clone)]
+pub struct ImportedLicense {
+    /// The key system.
+    pub scheme: DrmScheme,
+    /// The CDM's handle.
+    pub handle: license::Handle,
+    /// What it was asked for with; `None` for what the media says.
+    pub init_data: Option<Vec<u8>>,
+    /// When it ends. If `Unknown`, the engine is asked.
+    pub expires: Expiry,
+}
+
+impl std::fmt::Debug for ImportedLicense {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ImportedLicense")
+            .field("scheme", &self.scheme)
+            .field("expires", &self.expires)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What an import did with one asset.
+#[derive(Debug)]
+pub struct Import {
+    /// The asset.
+    pub asset_id: AssetId,
+    /// Why it was not imported.
     pub error: Option<crate::Error>,
 }
 

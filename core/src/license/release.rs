@@ -59,6 +59,10 @@ impl Licensing {
             LicenseState::Forgotten => return self.finish(row, ReleaseOutcome::Forgotten).map(Some),
             _ => {}
         }
+        if self.store.read(|tx| tx.is_handle_in_use_elsewhere(row))? {
+            // Imported twice, for two assets: the other one still plays with it.
+            return self.finish(row, ReleaseOutcome::Forgotten).map(Some);
+        }
         if self.network().state() == NetworkState::Offline || !self.engines.schemes().contains(&row.request.scheme) {
             return Ok(None);
         }

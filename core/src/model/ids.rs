@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use sha2::{Digest, Sha256};
+
 use crate::error::{Code, Error, Quoted, Result};
 
 /// One title on this device, by the app's own id: any string of 1 to 1024 bytes of UTF-8 without NUL.
@@ -77,6 +79,18 @@ impl LicenseId {
         getrandom::fill(&mut bytes)
             .map_err(|e| Error::new(Code::Internal, "the system gives no random numbers").caused_by(e.to_string()))?;
         Ok(Self(hex(&bytes)))
+    }
+
+    /// The id that belongs to these facts, always the same: for a licence that must be found again by what it is.
+    pub fn of(facts: &[&[u8]]) -> Self {
+        let mut hash = Sha256::new();
+        for fact in facts {
+            // With its length, so that what is at a border belongs to one side of it.
+            hash.update((fact.len() as u64).to_be_bytes());
+            hash.update(fact);
+        }
+        let digest: [u8; 32] = hash.finalize().into();
+        Self(hex(&digest[..16]))
     }
 
     /// An id that was stored earlier: 32 hexadecimal digits.

@@ -103,6 +103,20 @@ impl<'a> ReadTx<'a> {
         self.licenses(&format!("WHERE l.state IN ({marks})"), &numbers)
     }
 
+    /// True if another licence, of whatever asset and profile, is in use under the same handle: two that were imported
+    /// may share one.
+    pub fn is_handle_in_use_elsewhere(&self, license: &LicenseRow) -> Result<bool> {
+        let Some(digest) = license.handle_digest else { return Ok(false) };
+        self.conn
+            .query_row(
+                "SELECT EXISTS (SELECT 1 FROM license_details d JOIN licenses l USING (id)
+                 WHERE d.handle_digest = ?1 AND l.license_id <> ?2 AND l.state IN (?3, ?4))",
+                (digest.0, license.license_id.as_str(), LicenseState::Stored.encode(), LicenseState::Active.encode()),
+                |row| row.get(0),
+            )
+            .map_err(failure::sqlite("did not say who uses a licence"))
+    }
+
     /// Every profile that has an asset or a licence.
     pub fn profiles(&self) -> Result<BTreeSet<Profile>> {
         let fail = failure::sqlite("did not give the profiles");

@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use larder_core::model::{AssetId, DrmScheme, KeyId, MediaFormat};
+use larder_core::model::license::Handle;
+use larder_core::model::{AssetId, DrmScheme, KeyId, MediaFormat, SecurityLevel};
 use larder_core::{Error, assets, model};
 
 use super::media::MediaSource;
 use super::numbers::signed;
+use super::status::Expiry;
 
 /// What an app registers. See `larder.udl`.
 #[derive(Clone)]
@@ -101,6 +103,10 @@ pub struct LocalLicense {
     pub key_ids: Vec<String>,
     /// What it was asked for with.
     pub init_data: Vec<u8>,
+    /// The security level it was asked for with.
+    pub security_level: SecurityLevel,
+    /// When it ends.
+    pub expires: Expiry,
 }
 
 /// Without the bytes: init data may carry account data.
@@ -116,9 +122,10 @@ impl std::fmt::Debug for LocalLicense {
 
 impl From<assets::LocalLicense> for LocalLicense {
     fn from(license: assets::LocalLicense) -> Self {
-        let assets::LocalLicense { license_id, scheme, key_ids, init_data } = license;
+        let assets::LocalLicense { license_id, scheme, key_ids, init_data, security_level, expires } = license;
         let key_ids = key_ids.into_iter().map(KeyId::to_hex).collect();
-        Self { license_id: license_id.as_str().to_owned(), scheme, key_ids, init_data }
+        let license_id = license_id.as_str().to_owned();
+        Self { license_id, scheme, key_ids, init_data, security_level, expires: expires.into() }
     }
 }
 
@@ -202,6 +209,78 @@ impl From<assets::Renewal> for Renewal {
             asset_id: asset_id.as_str().to_owned(),
             is_renewed: error.is_none(),
             error_code: error.as_ref().map(|error| error.code().as_str().to_owned()),
+            error_message: error.map(|error| error.message().to_owned()),
+        }
+    }
+}
+
+/// A title that another library has stored licences for. See `larder.udl`.
+#[derive(Clone)]
+pub struct ImportedAsset {
+    /// As for a registration.
+    pub registration: Registration,
+    /// Its licences.
+    pub licenses: Vec<ImportedLicense>,
+}
+
+impl TryFrom<ImportedAsset> for assets::ImportedAsset {
+    type Error = Error;
+
+    fn try_from(import: ImportedAsset) -> Result<Self, Error> {
+        let licenses = import.licenses.into_iter().map(assets::ImportedLicense::from).collect();
+        Ok(Self { registration: import.registration.try_into()?, licenses })
+    }
+}
+
+/// A licence that the CDM has already. See `larder.udl`.
+#[derive(Clone)]
+pub struct ImportedLicense {
+    /// The key system.
+    pub scheme: DrmScheme,
+    /// The CDM's handle.
+    pub handle: Vec<u8>,
+    /// What it was asked for with.
+    pub init_data: Option<Vec<u8>>,
+    /// When it ends.
+    pub expires: Expiry,
+}
+
+/// Without the bytes: the handle may be a key.
+impl std::fmt::Debug for ImportedLicense {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ImportedLicense")
+            .field("scheme", &self.scheme)
+            .field("expires", &self.expires)
+            .finish_non_exhaustive()
+    }
+}
+
+impl From<ImportedLicense> for assets::ImportedLicense {
+    fn from(license: ImportedLicense) -> Self {
+        let ImportedLicense { scheme, handle, init_data, expires } = license;
+        Self { scheme, handle: Handle::new(handle), init_data, expires: expires.into() }
+    }
+}
+
+/// What an import did with one asset. See `larder.udl`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Imported {
+    /// The asset.
+    pub asset_id: String,
+    /// True if it is registered now.
+    pub is_imported: bool,
+    /// The error's code if not.
+    pub error_code: Option<String>,
+    /// The error's message if not.
+    pub error_message: Option<String>,
+}
+
+impl Imported {
+    pub(crate) fn new(asset_id: String, error: Option<&Error>) -> Self {
+        Self {
+            asset_id,
+            is_imported: error.is_none(),
+            error_code: error.map(|error| error.code().as_str().to_owned()),
             error_message: error.map(|error| error.message().to_owned()),
         }
     }

@@ -137,6 +137,17 @@ pub struct HttpAnswer {
     pub body: Vec<u8>,
 }
 
+/// Without the body: it may be a licence.
+impl fmt::Debug for HttpAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpAnswer")
+            .field("status", &self.status)
+            .field("headers", &self.headers)
+            .field("body_bytes", &self.body.len())
+            .finish()
+    }
+}
+
 fn records(headers: Vec<(String, String)>) -> Vec<HttpHeader> {
     headers.into_iter().map(|(name, value)| HttpHeader { name, value }).collect()
 }

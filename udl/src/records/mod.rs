@@ -13,7 +13,8 @@ mod numbers;
 mod status;
 
 pub use assets::{
-    AssetInfo, LocalLicense, LocalMediaSource, OpenReport, Registration, Renewal, Settlement, Unregistered,
+    AssetInfo, Imported, ImportedAsset, ImportedLicense, LocalLicense, LocalMediaSource, OpenReport, Registration,
+    Renewal, Settlement, Unregistered,
 };
 pub use config::{DeviceConditions, LarderConfig, StorageRoot};
 pub use drm::{

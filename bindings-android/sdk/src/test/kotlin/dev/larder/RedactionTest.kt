@@ -28,7 +28,10 @@ class RedactionTest {
             StoredLicense("id", DrmScheme.FAIR_PLAY, bytes, request),
             LicenseGrant(GrantedHandle.New(bytes), LicenseTimes(Remaining.Unknown, Remaining.Unknown)),
             GrantedHandle.Changed(bytes),
-            LocalLicense("id", DrmScheme.FAIR_PLAY, emptyList(), bytes),
+            LocalLicense("id", DrmScheme.FAIR_PLAY, emptyList(), bytes, SecurityLevel.DEFAULT, Expiry.Unknown),
+            HttpRequest("POST", url, headers, bytes, 1_000, 1_000),
+            HttpAnswer(200, headers, bytes),
+            ImportedLicense(DrmScheme.FAIR_PLAY, bytes, bytes, Expiry.Unknown),
             InitData(DrmScheme.FAIR_PLAY, null, emptyList(), bytes, "skd://s3cr3t", emptyList()),
             LarderConfig("/data", extraRootCertificates = listOf(bytes)),
         )
