@@ -36,6 +36,19 @@ let nativeLinking: [LinkerSetting] =
   // Apple's own SQLite and trust evaluation, which the static library leaves undefined.
   : [.linkedLibrary("sqlite3"), .linkedFramework("Security"), .linkedFramework("CoreFoundation")]
 
+// On Linux, stand-ins for the Apple frameworks that Larder imports, so that its Apple code runs here too: see
+// bindings-ios/Stubs/README.md. The manifest runs on the machine that builds.
+#if os(Linux)
+  let stubs = ["AVFoundation", "Security"]
+  let stubTests: [Target] = [
+    .testTarget(name: "StubTests", dependencies: stubs.map { .byName(name: $0) }, path: "bindings-ios/Tests/StubTests")
+  ]
+#else
+  let stubs: [String] = []
+  let stubTests: [Target] = []
+#endif
+let frameworks: [Target.Dependency] = stubs.map { .byName(name: $0) }
+
 let package = Package(
   name: "Larder",
   platforms: [.iOS(.v15), .macCatalyst(.v15), .macOS(.v12)],
@@ -53,7 +66,7 @@ let package = Package(
       swiftSettings: [.swiftLanguageMode(.v5)],
       linkerSettings: nativeLinking
     ),
-    .target(name: "Larder", dependencies: ["LarderBindings"], path: "bindings-ios/Sources/Larder"),
+    .target(name: "Larder", dependencies: ["LarderBindings"] + frameworks, path: "bindings-ios/Sources/Larder"),
     .target(
       name: "LarderCompat",
       dependencies: ["Larder", "LarderBindings"],
@@ -71,6 +84,6 @@ let package = Package(
       dependencies: ["LarderCompat", "TestSupport"],
       path: "bindings-ios/Tests/LarderCompatTests"
     ),
-  ],
+  ] + stubTests + stubs.map { .target(name: $0, path: "bindings-ios/Stubs/\($0)") },
   swiftLanguageModes: [.v6]
 )

@@ -1,0 +1,22 @@
+import Foundation
+
+/// Where this runs. The only place that asks the compiler: whatever differs by platform is compiled everywhere, against
+/// stubs on Linux, and chosen at run time.
+enum Platform: Sendable {
+  /// iOS and iPadOS, also as Mac Catalyst: a sandboxed app with a keychain of its own.
+  case iOS
+  /// macOS: a desktop. Its data protection keychain is there for signed apps with an entitlement only.
+  case macOS
+  /// Linux and other desktops.
+  case desktop
+
+  static var current: Platform {
+    #if os(iOS) || targetEnvironment(macCatalyst) || os(visionOS)
+      .iOS
+    #elseif os(macOS)
+      .macOS
+    #else
+      .desktop
+    #endif
+  }
+}

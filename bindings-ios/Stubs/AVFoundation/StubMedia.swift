@@ -1,0 +1,73 @@
+import Foundation
+
+/// What lies at a URL, for assets made of it. Nothing is read: a test says what is there.
+@_spi(Stub) public final class StubMedia: @unchecked Sendable {
+  /// What an `AVAssetDownloadTask` left.
+  public struct Stored: Sendable {
+    public var isComplete: Bool
+    public var options: Set<AVMediaSelectionOption>
+
+    public init(isComplete: Bool = true, options: Set<AVMediaSelectionOption> = []) {
+      self.isComplete = isComplete
+      self.options = options
+    }
+  }
+
+  /// Its media selection groups.
+  public let groups: [AVMediaCharacteristic: AVMediaSelectionGroup]
+  /// The identifiers of its keys.
+  public let keys: [String]
+  /// What is stored of it, `nil` for what AVFoundation did not download.
+  public let stored: Stored?
+  let durationS: Double
+  /// Whether its keys are asked for on AirPlay's behalf, which cannot persist.
+  public let isOnAirPlay: Bool
+  // Protects `failures`.
+  private let lock = NSLock()
+  private var failures: [NSError]
+
+  /// - Parameter failures: what the first attempts to load something fail with.
+  public init(
+    groups: [AVMediaCharacteristic: AVMediaSelectionGroup] = [:], keys: [String] = [], stored: Stored? = nil,
+    durationS: Double = 60, isOnAirPlay: Bool = false, failures: [NSError] = []
+  ) {
+    self.groups = groups
+    self.keys = keys
+    self.stored = stored
+    self.durationS = durationS
+    self.isOnAirPlay = isOnAirPlay
+    self.failures = failures
+  }
+
+  /// From now on, this lies there.
+  public static func put(_ media: StubMedia, at url: URL) {
+    table.lock.withLock { table.media[url.standardizedFileURL.path] = media }
+  }
+
+  static func at(_ url: URL) -> StubMedia {
+    table.lock.withLock { table.media[url.standardizedFileURL.path] } ?? StubMedia()
+  }
+
+  static let unknown = NSError(domain: AVFoundationErrorDomain, code: -11829)
+
+  func nextFailure() -> NSError? {
+    lock.withLock { failures.isEmpty ? nil : failures.removeFirst() }
+  }
+
+  /// Gets one key for an asset, as a player does. Fails if nobody answers for it.
+  public func key(_ identifier: String, for asset: AVURLAsset) async throws {
+    guard let session = asset.stubSession, session.isLive else {
+      throw NSError(domain: AVFoundationErrorDomain, code: -11835)
+    }
+    try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
+      session.ask(identifier, canPersist: !isOnAirPlay) { continuation.resume(with: $0) }
+    }
+  }
+
+  private final class Table: @unchecked Sendable {
+    let lock = NSLock()
+    var media: [String: StubMedia] = [:]
+  }
+
+  private static let table = Table()
+}
