@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `larder.udl` | the contract, with its documentation |
 //! | `manager.rs` | `FfiManager`: every operation, hopped onto the runtime and back |
+//! | `lookup.rs` | managers by number, for a call that does not go through UniFFI |
 //! | `opening.rs` | opening in the background, waited for once, tried again after a failure |
 //! | `cancellation.rs` | `FfiCancellation`, and cancelling by dropping a future |
 //! | `functions.rs` | the contract's free functions |
@@ -25,6 +26,7 @@ mod error;
 mod exchange;
 mod functions;
 mod logging;
+mod lookup;
 mod manager;
 mod opening;
 mod platform;

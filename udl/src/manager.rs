@@ -16,6 +16,7 @@ use crate::cancellation::{CancelOnDrop, FfiCancellation};
 use crate::delegates::FfiDelegates;
 use crate::error::{FfiError, catching};
 use crate::logging;
+use crate::lookup::Lookup;
 use crate::opening::{Opening, closed};
 use crate::records::{
     AssetInfo, AssetStatus, DeviceConditions, ExchangeAnswer, ExchangeMessage, Imported, ImportedAsset, LarderConfig,
@@ -26,6 +27,7 @@ use crate::runtime;
 /// The registry of what lies on this device. See `larder.udl`.
 pub struct FfiManager {
     opening: Arc<Opening<LocalAssetsManager>>,
+    lookup: Lookup,
 }
 
 impl FfiManager {
@@ -37,7 +39,13 @@ impl FfiManager {
         let opening = Arc::new(Opening::new(move || Ok(LocalAssetsManager::open(core_config.clone(), ports.clone())?)));
         let begun = Arc::clone(&opening);
         runtime::operations()?.spawn_blocking(move || drop(begun.get()));
-        Ok(Self { opening })
+        let lookup = Lookup::of(&opening);
+        Ok(Self { opening, lookup })
+    }
+
+    /// The number by which `lookup.rs` finds it.
+    pub fn lookup_id(&self) -> i64 {
+        self.lookup.id()
     }
 
     /// Waits until it is open.

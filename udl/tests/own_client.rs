@@ -1,6 +1,11 @@
 //! An HTTP client of the app's own, in place of the built-in one.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests; clippy only knows so inside #[test]")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests; clippy only knows so inside #[test]"
+)]
 
 mod support;
 

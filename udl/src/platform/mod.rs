@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `apple.rs` | the boot id |
 //! | `jvm.rs` | attaching threads to the JVM, where there is one |
+//! | `jvm_lookup.rs` | the one call that Kotlin makes by JNI, because it must be quick |
 //! | `log.rs` | logcat, Apple's unified log, stderr |
 //! | `ports.rs` | the ports of a real system: network, clock, engines, delegates |
 
@@ -11,6 +12,8 @@
 mod apple;
 #[cfg(not(target_vendor = "apple"))]
 mod jvm;
+#[cfg(not(target_vendor = "apple"))]
+mod jvm_lookup;
 pub(crate) mod log;
 pub(crate) mod ports;
 

@@ -50,6 +50,8 @@ public interface LocalPlayback {
 }
 
 internal class CorePlayback(private val core: Core) : LocalPlayback {
+    private val lookup = NativeLookup(core)
+
     override fun getLocalMediaSource(assetId: String, localAssetPath: String): MediaSource {
         val source = localMediaSource(assetId, localAssetPath)
         return MediaSource(id = source.assetId, url = source.url, format = source.format, isLocal = true)
@@ -65,8 +67,7 @@ internal class CorePlayback(private val core: Core) : LocalPlayback {
 
     override fun playbackStarted(assetId: String, atMs: Long): Unit = core.call { it.playbackStarted(assetId, atMs) }
 
-    override fun sourceUrl(entryId: String, currentUrl: String?): String? =
-        core.call { it.sourceUrl(entryId, currentUrl) }
+    override fun sourceUrl(entryId: String, currentUrl: String?): String? = lookup.sourceUrl(entryId, currentUrl)
 
     override fun setSourceUrlMode(mode: SourceUrlMode, order: SourceUrlOrder): Unit =
         core.call { it.setSourceUrlMode(mode, order) }

@@ -9,6 +9,14 @@ internal object NativeLibrary {
     private var isLoaded = false
 
     /**
+     * True if the virtual machine itself has loaded it, too, so that [NativeLookup] finds its function. It loads a library
+     * for one class loader only: where there are several, as in tests, the others go without.
+     */
+    @Volatile
+    var isLinked = false
+        private set
+
+    /**
      * Loads it, unless that is done.
      *
      * @throws LarderException `INTERNAL` if it is not there for this device, or was built from another contract.
@@ -24,11 +32,13 @@ internal object NativeLibrary {
             // The system's own way first: only that one tells the library of the JVM (JNI_OnLoad), which Android below
             // API 31 has no other way to find, and it finds a library that lies in the app's package unextracted.
             System.loadLibrary(NAME)
+            isLinked = true
         } catch (_: UnsatisfiedLinkError) {
             // On a desktop JNA knows where it is (jna.library.path); if it does not, it says so next.
         }
         try {
             uniffiEnsureInitialized()
+            if (!isLinked) isLinked = link()
         } catch (e: LinkageError) {
             throw unavailable(e)
         } catch (e: RuntimeException) {
@@ -37,6 +47,15 @@ internal object NativeLibrary {
         }
         isLoaded = true
     }
+
+    /** From where JNA has found it. */
+    private fun link(): Boolean =
+        try {
+            System.load(com.sun.jna.NativeLibrary.getInstance(NAME).file.absolutePath)
+            true
+        } catch (_: UnsatisfiedLinkError) {
+            false
+        }
 
     private fun unavailable(cause: Throwable) = LarderException(
         LarderException.Code.INTERNAL,
