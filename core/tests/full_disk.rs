@@ -7,6 +7,7 @@
 mod world;
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -47,10 +48,8 @@ impl Drop for Disk {
 }
 
 fn fill(disk: &Path) {
-    let mut content = Vec::new();
-    while fs::write(disk.join("filler"), &content).is_ok() {
-        content.extend([1; 4096]);
-    }
+    let mut filler = fs::File::create(disk.join("filler")).unwrap();
+    while filler.write_all(&[1; 4096]).is_ok() {}
 }
 
 /// A storage elsewhere; the disk is full once it has been asked to save.
