@@ -77,6 +77,30 @@ fn every_scheme_registers_refreshes_and_gives_its_licences_back() {
 }
 
 #[test]
+fn widevine_is_asked_for_what_hls_and_a_single_file_name_too() {
+    let world = World::new();
+    let manager = world.start();
+    // As a progressive download lies there: one file, its boxes in a row.
+    let parts = ["init.mp4", "1.m4s", "2.m4s", "3.m4s"].map(|part| world.path("dash-cenc/video-234").join(part));
+    let file: Vec<u8> = parts.iter().flat_map(|part| std::fs::read(part).unwrap()).collect();
+    std::fs::write(world.path("film.mp4"), file).unwrap();
+
+    for (title, format, keys) in [("hls-cbcs", MediaFormat::Hls, 1), ("film.mp4", MediaFormat::Mp4, 2)] {
+        let params = DrmParams::new(DrmScheme::Widevine, world.servers.url("/widevine/license"));
+        let status = register(&manager, world.registration(title, title, vec![params])).unwrap();
+        assert!(status.is_playable, "{title}: {}", status.message);
+        assert_eq!((status.format, status.licenses.len()), (Some(format), 1), "{title}");
+        assert_eq!(status.licenses[0].key_ids.len(), keys, "{title}");
+        let source = manager.local_source(&id(title), None).unwrap();
+        let handle = manager.license_handle(&source.licenses[0].license_id).unwrap();
+        assert_eq!(world.device.play(&handle).unwrap().len(), keys, "the CDM has the keys of {title}");
+        manager.unregister(&id(title)).unwrap();
+    }
+    settle_all(&manager);
+    assert_eq!(world.live(), 0);
+}
+
+#[test]
 fn a_protected_asset_offline_fails_at_once_and_leaves_no_trace() {
     let world = World::new();
     world.servers.stop().unwrap();
