@@ -39,7 +39,7 @@ let nativeLinking: [LinkerSetting] =
 // On Linux, stand-ins for the Apple frameworks that Larder imports, so that its Apple code runs here too: see
 // bindings-ios/Stubs/README.md. The manifest runs on the machine that builds.
 #if os(Linux)
-  let stubs = ["AVFoundation", "Security"]
+  let stubs = ["AVFoundation", "CryptoKit", "Security"]
   let stubTests: [Target] = [
     .testTarget(name: "StubTests", dependencies: stubs.map { .byName(name: $0) }, path: "bindings-ios/Tests/StubTests")
   ]
@@ -69,7 +69,7 @@ let package = Package(
     .target(name: "Larder", dependencies: ["LarderBindings"] + frameworks, path: "bindings-ios/Sources/Larder"),
     .target(
       name: "LarderCompat",
-      dependencies: ["Larder", "LarderBindings"],
+      dependencies: ["Larder", "LarderBindings"] + frameworks,
       path: "bindings-ios/Sources/LarderCompat"
     ),
     .target(name: "TestSupport", dependencies: ["Larder"], path: "bindings-ios/Tests/TestSupport"),

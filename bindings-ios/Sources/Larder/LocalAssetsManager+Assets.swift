@@ -52,6 +52,17 @@ extension LocalAssetsManager {
     return try await cancellable { try await $0.renewAll(expiringWithinS: seconds, cancellation: $1) }
   }
 
+  /// Takes over titles whose licences another library of the app has stored, one after the other. No network is used and
+  /// nothing is released.
+  ///
+  /// Importing twice is importing once. Two titles may come with the same licence; removing one of them does not release
+  /// the other's. For PlayKit's own records see `importFromPlayKit` in `LarderCompat`.
+  ///
+  /// - Returns: one answer per title, in order; a failure does not stop the rest.
+  public func importAssets(_ assets: [ImportedAsset]) async throws -> [Imported] {
+    try await cancellable { try await $0.importAssets(assets: assets, cancellation: $1) }
+  }
+
   /// Sends queued releases and reconciles the ledger with the CDM.
   ///
   /// Also runs by itself after opening and whenever the app reports a network. A cancelled task stops waiting for it.

@@ -75,6 +75,13 @@ extension LocalAssetsManager {
     run({ try await $0.renewAll(expiringWithin: seconds) }, completion)
   }
 
+  /// Takes over titles whose licences another library of the app has stored.
+  public func importAssets(
+    _ assets: [ImportedAsset], completion: @escaping @MainActor (Result<[Imported], Error>) -> Void
+  ) {
+    run({ try await $0.importAssets(assets) }, completion)
+  }
+
   /// Sends queued releases and reconciles the ledger with the CDM.
   public func settle(completion: @escaping @MainActor (Result<Settlement, Error>) -> Void) {
     run({ try await $0.settle() }, completion)

@@ -41,6 +41,7 @@ public final class LocalAssetsManager: Sendable {
   ///   - requestAdapter: changes requests to licence servers.
   ///   - tokenProvider: gives tokens for them.
   ///   - sourceURLProvider: chooses what a player plays.
+  ///   - httpClient: sends requests in place of the built-in client: ``URLSessionHttpClient``, for instance.
   /// - Throws: ``LarderError/Code/invalidArgument`` for a configuration that cannot work.
   public convenience init(
     config: LarderConfig,
@@ -48,7 +49,8 @@ public final class LocalAssetsManager: Sendable {
     engines: [any DrmEngine] = [],
     requestAdapter: (any RequestAdapter)? = nil,
     tokenProvider: (any TokenProvider)? = nil,
-    sourceURLProvider: (any SourceURLProvider)? = nil
+    sourceURLProvider: (any SourceURLProvider)? = nil,
+    httpClient: (any HttpClient)? = nil
   ) throws {
     try config.checkDataDir()
     config.prepareDataDir()
@@ -57,7 +59,8 @@ public final class LocalAssetsManager: Sendable {
       engines: engines.map(DrmEngineAdapter.init),
       requestAdapter: requestAdapter.map(RequestAdapterAdapter.init),
       tokenProvider: tokenProvider.map(TokenProviderAdapter.init),
-      sourceUrlProvider: sourceURLProvider.map(SourceURLProviderAdapter.init))
+      sourceUrlProvider: sourceURLProvider.map(SourceURLProviderAdapter.init),
+      httpClient: httpClient.map(HttpClientAdapter.init))
     let core = try translatingErrors { try FfiManager(config: config, delegates: delegates) }
     self.init(core: .success(core), config: config, schemes: engines.map(\.scheme))
   }
@@ -118,5 +121,11 @@ public final class LocalAssetsManager: Sendable {
   /// `offline` means that no network call is made at all. `online` sends what is queued.
   public func setNetworkState(_ state: NetworkState) throws {
     try direct { try $0.setNetworkState(state: state) }
+  }
+
+  /// Tells the manager what the device is like now: its network, charger, battery, storage. Its network counts as
+  /// ``setNetworkState(_:)`` has it.
+  public func setConditions(_ conditions: DeviceConditions) throws {
+    try direct { try $0.setConditions(conditions: conditions) }
   }
 }

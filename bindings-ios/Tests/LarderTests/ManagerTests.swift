@@ -78,6 +78,7 @@ struct ManagerTests {
       { _ = try manager.sourceURL(for: "film") },
       { try manager.setSourceURLMode(.localAlways) },
       { try manager.setNetworkState(.online) },
+      { try manager.setConditions(DeviceConditions(network: .online)) },
       { _ = try manager.diagnostics() },
     ]
     for (number, call) in calls.enumerated() {

@@ -1,3 +1,4 @@
+import Foundation
 import Larder
 
 /// The error that a call throws. Throws itself, so that a test fails, if it throws none, or another than ours.
@@ -9,4 +10,11 @@ package func thrown<T>(_ call: () async throws -> T) async throws -> LarderError
     return error
   }
   throw Failure(what: "it should have thrown, but gave \(result)")
+}
+
+/// Runs what blocks on a thread of its own: Swift's pool has few.
+package func onThread<T: Sendable>(_ call: @escaping @Sendable () throws -> T) async throws -> T {
+  try await withCheckedThrowingContinuation { continuation in
+    Thread.detachNewThread { continuation.resume(with: Result { try call() }) }
+  }
 }
