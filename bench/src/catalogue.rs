@@ -1,6 +1,6 @@
 //! A store of many assets, each protected and with its licence, and managers over it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -43,16 +43,7 @@ impl Catalogue {
             storage: Arc::default(),
             cdm_sessions: Arc::default(),
         };
-        std::fs::create_dir_all(catalogue.data_dir())?;
-        let store = Store::open(&catalogue.data_dir())?.store;
-        store.write(|tx| {
-            for number in 0..size {
-                let license = license(number)?;
-                tx.insert_asset(&asset(number)?)?;
-                tx.insert_license(&license)?;
-            }
-            Ok(())
-        })?;
+        write_store(&catalogue.data_dir(), size)?;
         for number in 0..size {
             larder_core::ports::LocalDrmStorage::save(
                 &*catalogue.storage,
@@ -105,6 +96,21 @@ impl Catalogue {
         };
         LocalAssetsManager::open(config, ports)
     }
+}
+
+/// Writes a database with so many assets into a folder, which is made when missing.
+pub(crate) fn write_store(folder: &Path, size: u32) -> Result<(), Box<dyn std::error::Error>> {
+    std::fs::create_dir_all(folder)?;
+    let store = Store::open(folder)?.store;
+    store.write(|tx| {
+        for number in 0..size {
+            let license = license(number)?;
+            tx.insert_asset(&asset(number)?)?;
+            tx.insert_license(&license)?;
+        }
+        Ok(())
+    })?;
+    Ok(())
 }
 
 /// The id that an app has for asset number so and so.

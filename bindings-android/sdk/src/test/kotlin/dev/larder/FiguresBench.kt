@@ -55,6 +55,30 @@ class FiguresBench {
         }
     }
 
+    /** A list of everything, over the FFI. */
+    @Test
+    fun statuses(): Unit = runBlocking {
+        val catalogue = checkNotNull(System.getProperty("larder.catalogue")) { "scripts/bench says where it is" }
+        val config = LarderConfig(
+            "$catalogue/store",
+            roots = listOf(StorageRoot("downloads", "$catalogue/downloads")),
+            softwareClearKey = true,
+            network = NetworkState.OFFLINE,
+        )
+        val begun = System.nanoTime()
+        LocalAssetsManager(LarderSetup(config, MemoryDrmStorage())).use { manager ->
+            manager.open()
+            val opened = System.nanoTime()
+            check(manager.allStatuses().size == 10_000)
+            val asked = (1..20).minOf {
+                val since = System.nanoTime()
+                manager.allStatuses()
+                System.nanoTime() - since
+            }
+            row("10,000 statuses in Kotlin", ms(asked), "${ms(opened - begun)} (opening that store from Kotlin)", "", "")
+        }
+    }
+
     /** Nanoseconds per call of both, in short turns; the best turn of each. */
     private fun inTurns(subject: () -> Any, peer: () -> Any): Pair<Double, Double> {
         var (ours, theirs) = Double.MAX_VALUE to Double.MAX_VALUE
