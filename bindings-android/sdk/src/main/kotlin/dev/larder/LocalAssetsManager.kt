@@ -292,6 +292,23 @@ public class LocalAssetsManager private constructor(
     }
 
     /**
+     * Takes over titles whose licences another library of the app has stored (PlayKit, Media3), one after the other; a
+     * failure does not stop the rest, and there is one answer per title, in order. No network is used and nothing is
+     * released. Importing twice is importing once.
+     */
+    @JvmSynthetic
+    public suspend fun importAssets(assets: List<ImportedAsset>): List<Imported> =
+        core.awaitCancellable { manager, cancellation -> manager.importAssets(assets, cancellation) }
+
+    /** [importAssets] for Java. */
+    @JvmOverloads
+    public fun importAssets(
+        assets: List<ImportedAsset>,
+        listener: ResultListener<List<Imported>>,
+        executor: Executor? = null,
+    ): Cancellable = start(listener, executor) { importAssets(assets) }
+
+    /**
      * Sends queued releases and reconciles the registry with the CDM. Also runs by itself, after opening and whenever the
      * app reports a network.
      */

@@ -1,0 +1,97 @@
+package dev.larder.media3
+
+import android.content.Context
+import androidx.annotation.OptIn
+import androidx.media3.common.MediaItem
+import androidx.media3.common.util.UnstableApi
+import androidx.media3.exoplayer.drm.DrmSessionManagerProvider
+import androidx.media3.exoplayer.source.DefaultMediaSourceFactory
+import androidx.media3.exoplayer.source.MediaSource
+import androidx.media3.exoplayer.upstream.CmcdConfiguration
+import androidx.media3.exoplayer.upstream.LoadErrorHandlingPolicy
+import dev.larder.AssetCatalog
+import dev.larder.LocalAssetsManager
+import dev.larder.LocalPlayback
+import dev.larder.SourceURLProvider
+import java.util.concurrent.Executor
+
+/**
+ * Makes a player play what is registered. A [SourceURLProvider] chooses for each item; it is asked at every preparation,
+ * replays after a stop too, on a background thread, and its answer is never kept.
+ *
+ * ```
+ * val player = ExoPlayer.Builder(context)
+ *     .setMediaSourceFactory(LarderMediaSourceFactory(context, manager))
+ *     .build()
+ * player.setMediaItem(MediaItem.Builder().setMediaId(entryId).setUri(remoteUrl).build())
+ * ```
+ * The provider is asked with the media id. A registered asset is played with its own licences and without a network ([LarderDrmSessionManagerProvider]); an item
+ * made by [toMediaItem] is played as it is; for another URL the item keeps its own DRM configuration. When the provider
+ * fails, the playback fails with its [dev.larder.LarderException] (see [toLarderException]).
+ *
+ * @param delegate makes the media sources. Its DRM session manager provider is replaced.
+ * @param drm gets registered assets their licences.
+ * @param provider chooses the URL; the manager's own by default, which the app may switch.
+ */
+@OptIn(UnstableApi::class)
+public class LarderMediaSourceFactory internal constructor(
+    private val delegate: MediaSource.Factory,
+    private val playback: LocalPlayback,
+    private val catalog: AssetCatalog,
+    private val drm: LarderDrmSessionManagerProvider,
+    private val provider: SourceURLProvider,
+    private val executor: Executor,
+) : MediaSource.Factory {
+
+    init {
+        delegate.setDrmSessionManagerProvider(drm)
+    }
+
+    @JvmOverloads
+    public constructor(
+        delegate: MediaSource.Factory,
+        manager: LocalAssetsManager,
+        drm: LarderDrmSessionManagerProvider = LarderDrmSessionManagerProvider(manager),
+        provider: SourceURLProvider = manager.sourceURLProvider,
+    ) : this(delegate, manager, manager, drm, provider, SourceQuestions)
+
+    /** With Media3's own sources, for whatever of DASH, HLS and the rest the app has on its class path. */
+    public constructor(context: Context, manager: LocalAssetsManager) : this(DefaultMediaSourceFactory(context), manager)
+
+    override fun createMediaSource(mediaItem: MediaItem): MediaSource =
+        if (mediaItem.larderAssetId != null) {
+            delegate.createMediaSource(mediaItem)
+        } else {
+            ChosenMediaSource(mediaItem, delegate, executor) { choose(mediaItem) }
+        }
+
+    private fun choose(item: MediaItem): MediaItem {
+        val current = item.localConfiguration?.uri?.toString()
+        val url = provider.getURL(item.mediaId, current)
+        if (url == null || url == current) return item
+        val local = catalog.assetsOfEntry(item.mediaId)
+            .asSequence()
+            .map { playback.localMediaSource(it.assetId) }
+            .firstOrNull { it.url == url }
+            ?: return item.buildUpon().setUri(url).build()
+        return item.buildUpon().setLocalSource(local, item.requestMetadata).build()
+    }
+
+    override fun getSupportedTypes(): IntArray = delegate.supportedTypes
+
+    /** Gets the items that are none of Larder's; registered assets keep Larder's. */
+    override fun setDrmSessionManagerProvider(drmSessionManagerProvider: DrmSessionManagerProvider): MediaSource.Factory {
+        delegate.setDrmSessionManagerProvider(drm.withOnline(drmSessionManagerProvider))
+        return this
+    }
+
+    override fun setLoadErrorHandlingPolicy(policy: LoadErrorHandlingPolicy): MediaSource.Factory {
+        delegate.setLoadErrorHandlingPolicy(policy)
+        return this
+    }
+
+    override fun setCmcdConfigurationFactory(factory: CmcdConfiguration.Factory): MediaSource.Factory {
+        delegate.setCmcdConfigurationFactory(factory)
+        return this
+    }
+}

@@ -1,0 +1,213 @@
+package dev.larder.media3
+
+import android.net.Uri
+import androidx.media3.common.MimeTypes
+import androidx.media3.database.StandaloneDatabaseProvider
+import androidx.media3.datasource.ByteArrayDataSource
+import androidx.media3.datasource.DataSpec
+import androidx.media3.datasource.cache.CacheDataSource
+import androidx.media3.datasource.cache.CacheWriter
+import androidx.media3.datasource.cache.NoOpCacheEvictor
+import androidx.media3.datasource.cache.SimpleCache
+import androidx.media3.exoplayer.offline.DefaultDownloadIndex
+import androidx.media3.exoplayer.offline.Download
+import androidx.media3.exoplayer.offline.DownloadRequest
+import androidx.media3.exoplayer.source.ProgressiveMediaSource
+import dev.larder.DrmEngine
+import dev.larder.DrmScheme
+import dev.larder.KeyRequest
+import dev.larder.LarderConfig
+import dev.larder.LarderException
+import dev.larder.LarderException.Code
+import dev.larder.LarderSetup
+import dev.larder.LicenseExchange
+import dev.larder.LicenseGrant
+import dev.larder.LicenseTimes
+import dev.larder.LocalAssetsManager
+import dev.larder.MediaFormat
+import dev.larder.MemoryDrmStorage
+import dev.larder.Remaining
+import dev.larder.Remedy
+import dev.larder.ReleaseOutcome
+import dev.larder.StoredLicense
+import dev.larder.StorageRoot
+import dev.larder.Why
+import dev.larder.media3.support.Cdm
+import dev.larder.media3.support.SAMPLES
+import dev.larder.media3.support.ShadowCdm
+import dev.larder.media3.support.Theatre
+import dev.larder.media3.support.film
+import dev.larder.media3.support.lasting
+import dev.larder.support.Media
+import java.io.File
+import java.io.IOException
+import kotlinx.coroutines.runBlocking
+import org.junit.After
+import org.junit.Assert.assertArrayEquals
+import org.junit.Assert.assertEquals
+import org.junit.Assert.assertFalse
+import org.junit.Assert.assertThrows
+import org.junit.Assert.assertTrue
+import org.junit.Before
+import org.junit.Rule
+import org.junit.Test
+import org.junit.rules.TemporaryFolder
+import org.junit.runner.RunWith
+import org.robolectric.RobolectricTestRunner
+import org.robolectric.RuntimeEnvironment
+import org.robolectric.annotation.Config
+
+/** An app that has downloaded with Media3 by itself goes over to Larder: its real index, its real cache, no network. */
+@RunWith(RobolectricTestRunner::class)
+@Config(shadows = [ShadowCdm::class])
+class ImportingDownloadsTest {
+    @get:Rule val folder = TemporaryFolder()
+    private val database by lazy { StandaloneDatabaseProvider(RuntimeEnvironment.getApplication()) }
+    private val cache by lazy { SimpleCache(folder.newFolder("cache"), NoOpCacheEvictor(), database) }
+    private val index by lazy { DefaultDownloadIndex(database) }
+    private val imported by lazy { File(folder.root, "imported") }
+    private val manager by lazy {
+        val config = LarderConfig(
+            dataDir = File(folder.root, "larder").path,
+            roots = listOf(StorageRoot("imported", imported.path)),
+        )
+        LocalAssetsManager(LarderSetup(config, MemoryDrmStorage(), engines = listOf(HoldingEngine)))
+    }
+
+    @Before fun aNewDevice() = Cdm.reset()
+
+    @After fun close() {
+        manager.close()
+        cache.release()
+        database.close()
+        assertEquals(emptyList<String>(), Cdm.requests)
+    }
+
+    @Test
+    fun `a protected download is registered with its key set id, and plays with it`() {
+        Cdm.held["key set 7"] = lasting(seconds = 3600)
+        download("film-1", "https://cdn.example/film.mp4", film(folder.root).readBytes(), keySetId = "key set 7")
+        import()
+        val status = runBlocking { manager.status("film-1") }
+        assertEquals(Why.PLAYABLE, status.why)
+        assertArrayEquals("the app's own".encodeToByteArray(), manager.metadata("film-1"))
+        val factory = ProgressiveMediaSource.Factory(DownloadIndexImport.cachedMedia(cache))
+            .setDrmSessionManagerProvider(LarderDrmSessionManagerProvider(manager))
+        Theatre(factory).use { theatre ->
+            assertEquals(SAMPLES, theatre.play(manager.localMediaSource("film-1").toMediaItem()))
+        }
+        assertEquals(listOf("key set 7"), Cdm.restored)
+    }
+
+    @Test
+    fun `a DASH download keeps its segments in Media3's cache, under the URLs that its manifest names now`() {
+        Cdm.held["key set 7"] = lasting(seconds = 3600)
+        val mpd = Media.folder.resolve("dash-cenc/manifest.mpd").readBytes()
+        download("film-2", "https://cdn.example/a/film.mpd?token=1&b=2", mpd, MimeTypes.APPLICATION_MPD, "key set 7")
+        import()
+        val source = manager.localMediaSource("film-2")
+        assertEquals(MediaFormat.DASH, source.format)
+        assertEquals(1, source.licenses.size)
+        val manifest = File(checkNotNull(Uri.parse(source.url).path)).readText()
+        assertTrue("<BaseURL>https://cdn.example/a/film.mpd?token=1&amp;b=2</BaseURL>" in manifest)
+        assertFalse("an id never becomes a path", "film-2" in source.url)
+    }
+
+    @Test
+    fun `importing twice is importing once`() {
+        Cdm.held["key set 7"] = lasting(seconds = 3600)
+        download("film-1", "https://cdn.example/film.mp4", film(folder.root).readBytes(), keySetId = "key set 7")
+        import()
+        val before = manager.assets()
+        import()
+        assertEquals(before, manager.assets())
+        assertEquals(1, runBlocking { manager.status("film-1") }.licenses.size)
+    }
+
+    @Test
+    fun `one download whose licence is gone does not stop the others, and says why`() {
+        download("clear", "https://cdn.example/clear.mp4", film(folder.root, "cmaf-clear/video-108").readBytes())
+        download("gone", "https://cdn.example/film.mp4", film(folder.root).readBytes(), keySetId = "unknown to the CDM")
+        val answers = runBlocking { manager.importAssets(reader().read()) }.associateBy { it.assetId }
+        assertTrue(checkNotNull(answers["clear"]).isImported)
+        assertEquals(Code.LICENSE_VANISHED, checkNotNull(answers["gone"]).errorCode)
+    }
+
+    @Test
+    fun `an unfinished download is left alone`() {
+        val bytes = film(folder.root, "cmaf-clear/video-108").readBytes()
+        download("half", "https://cdn.example/half.mp4", bytes, state = Download.STATE_STOPPED)
+        assertEquals(emptyList<Any>(), reader().read())
+    }
+
+    @Test
+    fun `a download whose bytes have left the cache is an error, and asks no network`() {
+        val request = DownloadRequest.Builder("gone", Uri.parse("https://cdn.example/gone.mp4")).build()
+        index.putDownload(Download(request, Download.STATE_COMPLETED, 0, 0, 1, 0, 0))
+        assertThrows(IOException::class.java) { reader().read() }
+    }
+
+    @Test
+    fun `a playlist gets absolute URLs, in lines and in attributes`() {
+        val playlist = "#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,URI=\"en/a.m3u8\"\n#EXT-X-STREAM-INF:BANDWIDTH=1\nv/1.m3u8?x=1\n\n/root.m3u8"
+        val absolute = absolutePlaylist(playlist, Uri.parse("https://cdn.example/a/master.m3u8"))
+        assertEquals(
+            "#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,URI=\"https://cdn.example/a/en/a.m3u8\"\n#EXT-X-STREAM-INF:BANDWIDTH=1\n" +
+                "https://cdn.example/a/v/1.m3u8?x=1\n\nhttps://cdn.example/root.m3u8",
+            absolute,
+        )
+    }
+
+    @Test
+    fun `a base URL that a manifest has is made absolute, not a second one added`() {
+        val uri = Uri.parse("https://cdn.example/a/film.mpd")
+        val mpd = "<?xml?><MPD type=\"static\"><BaseURL>media/</BaseURL><Period><BaseURL>inner/</BaseURL></Period></MPD>"
+        assertEquals(
+            "<?xml?><MPD type=\"static\"><BaseURL>https://cdn.example/a/media/</BaseURL><Period><BaseURL>inner/</BaseURL></Period></MPD>",
+            absoluteMpd(mpd, uri),
+        )
+        assertThrows(IOException::class.java) { absoluteMpd("<html>", uri) }
+    }
+
+    private fun reader() = DownloadIndexImport(index, cache, imported)
+
+    private fun import() {
+        val answers = runBlocking { manager.importAssets(reader().read()) }
+        assertTrue("$answers", answers.isNotEmpty() && answers.all { it.isImported })
+    }
+
+    private fun download(
+        id: String,
+        url: String,
+        bytes: ByteArray,
+        mimeType: String? = null,
+        keySetId: String? = null,
+        state: Int = Download.STATE_COMPLETED,
+    ) {
+        val sink = CacheDataSource.Factory().setCache(cache).setUpstreamDataSourceFactory { ByteArrayDataSource(bytes) }
+        CacheWriter(sink.createDataSource(), DataSpec(Uri.parse(url)), null, null).cache()
+        val request = DownloadRequest.Builder(id, Uri.parse(url))
+            .setMimeType(mimeType)
+            .setKeySetId(keySetId?.encodeToByteArray())
+            .setData("the app's own".encodeToByteArray())
+            .build()
+        val stopReason = if (state == Download.STATE_STOPPED) 1 else 0
+        index.putDownload(Download(request, state, 0, 0, bytes.size.toLong(), stopReason, 0))
+    }
+
+    /** What the CDM's engine says of licences that it holds. */
+    private object HoldingEngine : DrmEngine {
+        override val scheme = DrmScheme.WIDEVINE
+
+        override fun inspect(held: StoredLicense): LicenseTimes {
+            if (held.handle.decodeToString() !in Cdm.held) {
+                throw LarderException(Code.LICENSE_VANISHED, "unknown", Remedy.REREGISTER)
+            }
+            return LicenseTimes(license = Remaining.Seconds(3600), playback = Remaining.Unlimited)
+        }
+
+        override fun acquire(request: KeyRequest, exchange: LicenseExchange): LicenseGrant = throw AssertionError("no network")
+
+        override fun release(held: StoredLicense, exchange: LicenseExchange): ReleaseOutcome = throw AssertionError("no network")
+    }
+}
