@@ -32,10 +32,22 @@ class TestServers private constructor(private val process: Process, val url: Str
 
     fun resume() = post("resume")
 
+    /** Book, counts, faults and policy as after the start. */
+    fun reset() = post("reset")
+
+    /** How many requests of a kind, for example `provisioning`. */
+    fun requests(kind: String): Int =
+        Regex("\"$kind\"\\s*:\\s*(\\d+)").find(get("counts"))?.groupValues?.get(1)?.toInt() ?: 0
+
     /** Replaces members of the licence policy, for example `{"require_token":"t"}`. */
     fun policy(json: String) = post("policy", json)
 
     fun fault(json: String) = post("faults", json)
+
+    /** No fault any more. */
+    fun clearFaults() {
+        ask("DELETE", "faults", null)
+    }
 
     override fun close() {
         process.destroy()

@@ -1,0 +1,147 @@
+package dev.larder
+
+import android.media.MediaDrm
+import java.util.UUID
+
+/**
+ * Android's own CDM of one scheme, asked through [MediaDrm]: Widevine, unless you say otherwise.
+ *
+ * ```
+ * val engine = MediaDrmEngine()
+ * val household = MediaDrmEngine(optionalParameters = mapOf("household" to "7"))
+ * ```
+ *
+ * Every call opens a `MediaDrm` and at most one session of its own, and closes both before it returns. A device that is not
+ * provisioned is provisioned on the way, once. A CDM without a free session is asked again for some seconds; then it is
+ * `CDM_BUSY`.
+ *
+ * **The handle** is the CDM's key set id as it is; a player restores it as it is.
+ *
+ * **Security level.** [SecurityLevel.L3] in a source's [DrmParams] opens Widevine's software level. It is kept with the
+ * licence: inspection, renewal in place and release open the same level, whatever the source says by then.
+ *
+ * **Below Android 10** (API 29) a CDM lists nothing, so [held] is `null`. A licence whose key set id was lost there (the app's
+ * data was cleared, the process died before the id was stored) stays in the CDM and in the server's book until the app is
+ * uninstalled: nobody can give it back. And a licence that the CDM has lost cannot be told from one that it does not open.
+ *
+ * **Errors**, beside those of the exchange: `DRM_UNSUPPORTED` (the device has no such CDM), `PROVISIONING_FAILED`,
+ * `CDM_REVOKED`, `CDM_BUSY`, `CDM_FAILED`, `LICENSE_DENIED`, `LICENSE_MALFORMED`, `LICENSE_EXPIRED`, `LICENSE_VANISHED`,
+ * `RENEWAL_NOT_PERMITTED`. None quotes an exception's text: vendors put anything there.
+ */
+public class MediaDrmEngine internal constructor(
+    override val scheme: DrmScheme,
+    private val uuid: UUID,
+    optionalParameters: Map<String, String>,
+    private val busyPausesMs: List<Long>,
+) : DrmEngine {
+    /**
+     * @param scheme the scheme it serves.
+     * @param uuid the CDM's UUID, for a CDM other than the scheme's usual one.
+     * @param optionalParameters go into every key request; what they mean is between the CDM and its server.
+     * @throws LarderException `DRM_UNSUPPORTED` for FairPlay, which no Android device has, unless a [uuid] is given.
+     */
+    @JvmOverloads
+    public constructor(
+        scheme: DrmScheme = DrmScheme.WIDEVINE,
+        uuid: UUID = SystemId.of(scheme),
+        optionalParameters: Map<String, String> = emptyMap(),
+    ) : this(scheme, uuid, optionalParameters, Cdm.BUSY_PAUSES_MS)
+
+    private val parameters = HashMap(optionalParameters)
+
+    override fun acquire(request: KeyRequest, exchange: LicenseExchange): LicenseGrant =
+        withCdm(request.securityLevel) { cdm ->
+            cdm.inSession(exchange) { session ->
+                val challenge = session.challenge(request, parameters)
+                session.listening {
+                    val id = session.take(exchange.ask(ExchangeKind.LICENSE, challenge))
+                    grant(session, request, GrantedHandle.New(id))
+                }
+            }
+        }
+
+    override fun renew(held: StoredLicense, request: KeyRequest, exchange: LicenseExchange): LicenseGrant =
+        withCdm(held.request.securityLevel) { cdm ->
+            cdm.inSession(exchange) { session ->
+                session.listening {
+                    cdm.restore(session, held.handle)
+                    val status = session.keyStatus()
+                    if (status.isRenewalForbidden) throw renewalNotPermitted()
+                    if (isOver(session, status)) throw expired()
+                    val challenge = session.challenge(request, parameters)
+                    val id = session.take(exchange.ask(ExchangeKind.RENEWAL, challenge))
+                    grant(session, request, renewedHandle(cdm, session, held.handle, id))
+                }
+            }
+        }
+
+    override fun inspect(held: StoredLicense): LicenseTimes =
+        withCdm(held.request.securityLevel) { cdm ->
+            cdm.inSession(exchange = null) { session ->
+                session.listening {
+                    cdm.restore(session, held.handle)
+                    val status = session.keyStatus()
+                    if (isOver(session, status)) throw expired()
+                    status.times(Moment.INSPECTED, session.keysSay(status))
+                }
+            }
+        }
+
+    /**
+     * Asks for a release, sends it, tells the CDM what the server said. From the moment it is asked for the licence does not
+     * play any more, whether or not the server hears of it.
+     *
+     * A server that has no releases (404, 405, 410, 501), and a CDM that cannot make one, cost the licence its release: it is
+     * removed from the device (from API 29 on), `NOT_SUPPORTED`.
+     */
+    override fun release(held: StoredLicense, exchange: LicenseExchange): ReleaseOutcome =
+        withCdm(held.request.securityLevel) { cdm ->
+            cdm.release(held.handle, parameters, exchange)
+        }
+
+    /** Every key set id that the CDM holds for this app, of every security level; `null` below API 29. */
+    override fun held(): List<ByteArray>? = withCdm(SecurityLevel.DEFAULT) { it.keySetIds() }
+
+    private fun <T> withCdm(level: SecurityLevel, work: (Cdm) -> T): T =
+        Cdm.open(scheme, uuid, level, busyPausesMs).use(work)
+
+    /** What the CDM has stored. Nothing may fail here: nobody would know the licence. */
+    private fun grant(session: CdmSession, request: KeyRequest, handle: GrantedHandle): LicenseGrant {
+        if (handle is GrantedHandle.New && handle.handle.isEmpty()) return LicenseGrant(handle, unknownTimes)
+        val status = session.keyStatusIfAny()
+        val keyIds = if (request.keyIds.isEmpty()) null else session.keyIds()
+        return LicenseGrant(handle, status.times(Moment.GRANTED, session.keysSay(status)), keyIds)
+    }
+
+    /** Usually the id that was held comes back, or none at all (DESIGN, invariant 5). */
+    private fun renewedHandle(cdm: Cdm, session: CdmSession, held: ByteArray, id: ByteArray): GrantedHandle =
+        when {
+            id.contentEquals(held) -> GrantedHandle.Same
+            id.isEmpty() ->
+                if (session.keyStatusIfAny().isStorageForbidden) GrantedHandle.New(id) else GrantedHandle.Same
+            cdm.knows(held) -> GrantedHandle.New(id)
+            else -> GrantedHandle.Changed(id)
+        }
+
+    private fun isOver(session: CdmSession, status: KeyStatusReading): Boolean =
+        status.mayBeOver && session.keysSay(status) == KeysSay.EXPIRED
+
+    /** What this device has. */
+    public companion object {
+        /** True if the device has the scheme's CDM. Cheap, and opens nothing. */
+        @JvmStatic
+        public fun isSupported(scheme: DrmScheme): Boolean =
+            scheme != DrmScheme.FAIR_PLAY && MediaDrm.isCryptoSchemeSupported(SystemId.forMediaDrm(SystemId.of(scheme)))
+
+        private val unknownTimes = LicenseTimes(Remaining.Unknown, Remaining.Unknown)
+    }
+}
+
+private fun renewalNotPermitted() =
+    LarderException(LarderException.Code.RENEWAL_NOT_PERMITTED, "the licence may not be renewed", Remedy.REREGISTER)
+
+private fun expired() =
+    LarderException(LarderException.Code.LICENSE_EXPIRED, "the CDM says that the licence has expired", Remedy.GO_ONLINE)
+
+internal fun LicenseExchange.ask(kind: ExchangeKind, challenge: ByteArray, url: String? = null): ByteArray =
+    send(ExchangeMessage(kind, challenge, url)).body
