@@ -23,7 +23,7 @@ impl Registry {
         if stored.is_some_and(|stored| stored.root != summary.path.root || stored.path != summary.path.path) {
             return Err(Error::new(Code::AssetNotFound, format!("the asset {asset_id} is registered at another path")));
         }
-        let url = entry.url.clone().ok_or_else(|| {
+        let url = entry.url().map(str::to_owned).ok_or_else(|| {
             Error::new(Code::MediaNotFound, format!("the root of the asset {asset_id} was not given in this run"))
         })?;
         let licenses = if summary.is_protected { self.local_licenses(asset_id)? } else { Vec::new() };

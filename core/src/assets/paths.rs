@@ -90,11 +90,15 @@ pub(crate) fn registered_path(stored: &StoredPath, roots: &[Root]) -> Option<Pat
 
 /// What a player opens: the manifest or media file.
 pub(crate) fn playable_path(stored: &StoredPath, roots: &[Root]) -> Option<PathBuf> {
-    let path = registered_path(stored, roots)?;
-    Some(match &stored.manifest {
+    registered_path(stored, roots).map(|path| with_manifest(path, stored))
+}
+
+/// The manifest or media file at a registered path.
+pub(crate) fn with_manifest(path: PathBuf, stored: &StoredPath) -> PathBuf {
+    match &stored.manifest {
         Some(manifest) => path.join(manifest),
         None => path,
-    })
+    }
 }
 
 /// A `file:` URL of an absolute path.

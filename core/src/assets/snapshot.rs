@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::paths;
 use super::types::{AssetInfo, Root};
@@ -14,7 +14,8 @@ use crate::store::{AssetRow, AssetState, AssetSummary, LicenseRow, LicenseSummar
 #[derive(Debug, Default)]
 pub(crate) struct Snapshot {
     by_id: HashMap<AssetId, Arc<Entry>>,
-    by_entry: HashMap<String, Vec<AssetId>>,
+    /// Sorted by asset id.
+    by_entry: HashMap<String, Vec<Arc<Entry>>>,
     pending_releases: HashMap<AssetId, u32>,
 }
 
@@ -24,8 +25,9 @@ pub(crate) struct Entry {
     pub(crate) summary: AssetSummary,
     /// What the app registered. `None` if the root it lies under was not given in this run.
     pub(crate) path: Option<PathBuf>,
-    /// A `file:` URL of what a player opens.
-    pub(crate) url: Option<String>,
+    // Both made when they are first asked for: opening does not wait for ten thousand of them.
+    url: OnceLock<Option<String>>,
+    lacks_a_license: OnceLock<bool>,
 }
 
 impl Snapshot {
@@ -34,6 +36,7 @@ impl Snapshot {
         let mut snapshot = Self { pending_releases: tx.pending_releases(profile)?, ..Self::default() };
         let summaries = tx.summaries(profile)?;
         snapshot.by_id.reserve(summaries.len());
+        snapshot.by_entry.reserve(summaries.len());
         for summary in summaries {
             snapshot.insert(summary, roots);
         }
@@ -59,9 +62,9 @@ impl Snapshot {
     fn remove(&mut self, id: &AssetId) {
         self.pending_releases.remove(id);
         let Some(old) = self.by_id.remove(id) else { return };
-        if let Some(ids) = self.by_entry.get_mut(&old.summary.entry_id) {
-            ids.retain(|other| other != id);
-            if ids.is_empty() {
+        if let Some(entries) = self.by_entry.get_mut(&old.summary.entry_id) {
+            entries.retain(|other| other.summary.asset_id != *id);
+            if entries.is_empty() {
                 self.by_entry.remove(&old.summary.entry_id);
             }
         }
@@ -69,11 +72,11 @@ impl Snapshot {
 
     fn insert(&mut self, summary: AssetSummary, roots: &[Root]) {
         let path = paths::registered_path(&summary.path, roots);
-        let url = paths::playable_path(&summary.path, roots).and_then(|path| paths::file_url(&path).ok());
-        let ids = self.by_entry.entry(summary.entry_id.clone()).or_default();
-        let place = ids.partition_point(|id| *id < summary.asset_id);
-        ids.insert(place, summary.asset_id.clone());
-        self.by_id.insert(summary.asset_id.clone(), Arc::new(Entry { summary, path, url }));
+        let entry = Arc::new(Entry { summary, path, url: OnceLock::new(), lacks_a_license: OnceLock::new() });
+        let of_title = self.by_entry.entry(entry.summary.entry_id.clone()).or_default();
+        let place = of_title.partition_point(|other| other.summary.asset_id < entry.summary.asset_id);
+        of_title.insert(place, Arc::clone(&entry));
+        self.by_id.insert(entry.summary.asset_id.clone(), entry);
     }
 
     /// One asset, whether or not its registration is complete.
@@ -88,7 +91,7 @@ impl Snapshot {
 
     /// The registered assets of an entry, sorted by id.
     pub(crate) fn of_entry<'a>(&'a self, entry_id: &str) -> impl Iterator<Item = &'a Arc<Entry>> {
-        self.by_entry.get(entry_id).into_iter().flatten().filter_map(|id| self.registered(id))
+        self.by_entry.get(entry_id).into_iter().flatten().filter(|entry| entry.is_registered())
     }
 
     /// The registered asset at a stored path.
@@ -120,6 +123,24 @@ impl Snapshot {
 impl Entry {
     fn is_registered(&self) -> bool {
         self.summary.state == AssetState::Registered
+    }
+
+    /// A `file:` URL of what a player opens. `None` if the root it lies under was not given in this run.
+    pub(crate) fn url(&self) -> Option<&str> {
+        let made = self.url.get_or_init(|| {
+            let path = paths::with_manifest(self.path.clone()?, &self.summary.path);
+            paths::file_url(&path).ok()
+        });
+        made.as_deref()
+    }
+
+    /// True if a needed key was asked for with no licence; unknown does not count.
+    pub(crate) fn lacks_a_license(&self) -> bool {
+        *self.lacks_a_license.get_or_init(|| {
+            let asked: BTreeSet<_> = self.active().flat_map(|license| license.requested_key_ids.iter()).collect();
+            let all_say = self.active().all(|license| !license.requested_key_ids.is_empty());
+            all_say && self.summary.required_key_ids.iter().any(|id| !asked.contains(id))
+        })
     }
 
     /// As a list shows it.

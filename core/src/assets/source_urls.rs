@@ -84,7 +84,7 @@ impl Registry {
         }
         let now_ms = self.clock.now_ms();
         let view = self.view()?;
-        let url = view.of_entry(entry_id).find(|entry| entry.is_playable(now_ms)).and_then(|entry| entry.url.clone());
-        Ok(url)
+        let url = view.of_entry(entry_id).find(|entry| entry.is_playable(now_ms)).and_then(|entry| entry.url());
+        Ok(url.map(str::to_owned))
     }
 }

@@ -1,7 +1,5 @@
 //! Status: why an asset plays or does not, from the ledger alone. `verify` asks the disk and the CDM, too.
 
-use std::collections::BTreeSet;
-
 use super::registry::Registry;
 use super::snapshot::{Entry, Snapshot};
 use super::types::Verify;
@@ -213,13 +211,6 @@ impl Entry {
             return Why::KeyMissing;
         }
         Why::Playable
-    }
-
-    /// True if a needed key was asked for with no licence; unknown does not count.
-    fn lacks_a_license(&self) -> bool {
-        let asked: BTreeSet<_> = self.active().flat_map(|license| license.requested_key_ids.iter()).collect();
-        let all_say = self.active().all(|license| !license.requested_key_ids.is_empty());
-        all_say && self.summary.required_key_ids.iter().any(|id| !asked.contains(id))
     }
 
     fn license_expires(&self) -> Expiry {
