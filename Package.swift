@@ -49,6 +49,38 @@ let nativeLinking: [LinkerSetting] =
 #endif
 let frameworks: [Target.Dependency] = stubs.map { .byName(name: $0) }
 
+// In steps with types of their own: as one expression it takes the compiler too long.
+let written: [Target] = [
+  native,
+  .target(
+    name: "LarderBindings",
+    dependencies: ["LarderFFI"],
+    path: "bindings-ios/Sources/LarderBindings",
+    // What UniFFI generates is written for language mode 5.
+    swiftSettings: [.swiftLanguageMode(.v5)],
+    linkerSettings: nativeLinking
+  ),
+  .target(name: "Larder", dependencies: ["LarderBindings"] + frameworks, path: "bindings-ios/Sources/Larder"),
+  .target(
+    name: "LarderCompat",
+    dependencies: ["Larder", "LarderBindings"] + frameworks,
+    path: "bindings-ios/Sources/LarderCompat"
+  ),
+  .target(name: "TestSupport", dependencies: ["Larder"], path: "bindings-ios/Tests/TestSupport"),
+  .testTarget(
+    name: "LarderTests",
+    dependencies: ["Larder", "TestSupport"] + frameworks,
+    path: "bindings-ios/Tests/LarderTests"
+  ),
+  .testTarget(
+    // Its own module: an import of LarderCompat in one file shows its overloads in all of them.
+    name: "LarderCompatTests",
+    dependencies: ["LarderCompat", "TestSupport"],
+    path: "bindings-ios/Tests/LarderCompatTests"
+  ),
+]
+let stubTargets: [Target] = stubs.map { .target(name: $0, path: "bindings-ios/Stubs/\($0)") }
+
 let package = Package(
   name: "Larder",
   platforms: [.iOS(.v15), .macCatalyst(.v15), .macOS(.v12)],
@@ -56,34 +88,6 @@ let package = Package(
     .library(name: "Larder", targets: ["Larder"]),
     .library(name: "LarderCompat", targets: ["LarderCompat"]),
   ],
-  targets: [
-    native,
-    .target(
-      name: "LarderBindings",
-      dependencies: ["LarderFFI"],
-      path: "bindings-ios/Sources/LarderBindings",
-      // What UniFFI generates is written for language mode 5.
-      swiftSettings: [.swiftLanguageMode(.v5)],
-      linkerSettings: nativeLinking
-    ),
-    .target(name: "Larder", dependencies: ["LarderBindings"] + frameworks, path: "bindings-ios/Sources/Larder"),
-    .target(
-      name: "LarderCompat",
-      dependencies: ["Larder", "LarderBindings"] + frameworks,
-      path: "bindings-ios/Sources/LarderCompat"
-    ),
-    .target(name: "TestSupport", dependencies: ["Larder"], path: "bindings-ios/Tests/TestSupport"),
-    .testTarget(
-      name: "LarderTests",
-      dependencies: ["Larder", "TestSupport"],
-      path: "bindings-ios/Tests/LarderTests"
-    ),
-    .testTarget(
-      // Its own module: an import of LarderCompat in one file shows its overloads in all of them.
-      name: "LarderCompatTests",
-      dependencies: ["LarderCompat", "TestSupport"],
-      path: "bindings-ios/Tests/LarderCompatTests"
-    ),
-  ] + stubTests + stubs.map { .target(name: $0, path: "bindings-ios/Stubs/\($0)") },
+  targets: written + stubTargets + stubTests,
   swiftLanguageModes: [.v6]
 )

@@ -17,8 +17,15 @@ extension LarderConfig {
       profile: profile)
   }
 
-  func defaultStorage() -> any LocalDrmStorage {
-    FileDrmStorage(folder: URL(fileURLWithPath: dataDir, isDirectory: true).appendingPathComponent("licenses"))
+  /// What keeps the handles of licences where the app brings nothing: the keychain on iOS, files on desktops, whose
+  /// keychain asks an app without a signature for a password or refuses it.
+  package func defaultStorage(on platform: Platform = .current) -> any LocalDrmStorage {
+    switch platform {
+    case .iOS:
+      KeychainDrmStorage()
+    case .macOS, .desktop:
+      FileDrmStorage(folder: URL(fileURLWithPath: dataDir, isDirectory: true).appendingPathComponent("licenses"))
+    }
   }
 
   /// Refuses a folder in which iOS would end the app: a process that is suspended while it holds a lock of a file in an

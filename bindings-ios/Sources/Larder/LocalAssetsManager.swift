@@ -72,7 +72,8 @@ public final class LocalAssetsManager: Sendable {
     self.schemes = Set(schemes).union([.fairPlay]).union(config.softwareClearKey ? [.clearKey] : [])
   }
 
-  /// A manager in the app's own folder with the platform's storage for licences.
+  /// A manager in the app's own folder with the platform's storage for licences: ``KeychainDrmStorage`` on iOS,
+  /// ``FileDrmStorage`` on desktops. On Apple's systems it has a ``FairPlayEngine``.
   ///
   /// What PlayKit's function of this name gave. It cannot throw; should the folder not be usable, every call says so.
   public static func managerWithDefaultDataStore() -> LocalAssetsManager {
@@ -87,7 +88,7 @@ public final class LocalAssetsManager: Sendable {
   private static func standard(storage: (any LocalDrmStorage)?) -> LocalAssetsManager {
     let config = LarderConfig.standard()
     do {
-      return try LocalAssetsManager(config: config, storage: storage)
+      return try LocalAssetsManager(config: config, storage: storage, engines: Platform.current.defaultEngines)
     } catch {
       return LocalAssetsManager(core: .failure(LarderError(error)), config: config, schemes: [])
     }

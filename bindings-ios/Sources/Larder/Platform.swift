@@ -2,7 +2,7 @@ import Foundation
 
 /// Where this runs. The only place that asks the compiler: whatever differs by platform is compiled everywhere, against
 /// stubs on Linux, and chosen at run time.
-enum Platform: Sendable {
+package enum Platform: Sendable {
   /// iOS and iPadOS, also as Mac Catalyst: a sandboxed app with a keychain of its own.
   case iOS
   /// macOS: a desktop. Its data protection keychain is there for signed apps with an entitlement only.
@@ -10,7 +10,7 @@ enum Platform: Sendable {
   /// Linux and other desktops.
   case desktop
 
-  static var current: Platform {
+  package static var current: Platform {
     #if os(iOS) || targetEnvironment(macCatalyst) || os(visionOS)
       .iOS
     #elseif os(macOS)
@@ -18,5 +18,13 @@ enum Platform: Sendable {
     #else
       .desktop
     #endif
+  }
+
+  /// The engines of a manager for which an app chooses none.
+  package var defaultEngines: [any DrmEngine] {
+    switch self {
+    case .iOS, .macOS: [FairPlayEngine()]
+    case .desktop: []
+    }
   }
 }

@@ -113,7 +113,7 @@ public final class AVContentKeySession: NSObject, @unchecked Sendable {
   private let lock = NSLock()
   private weak var storedDelegate: (any AVContentKeySessionDelegate)?
   private var storedQueue: DispatchQueue?
-  private var storedRecipients: [any AVContentKeyRecipient] = []
+  private var storedRecipients: [Weak] = []
   private var isExpired = false
   /// What has been asked for here already: it is not asked for again.
   private var known: Set<String> = []
@@ -135,6 +135,7 @@ public final class AVContentKeySession: NSObject, @unchecked Sendable {
   }
 
   deinit {
+    expire()
     device.ended()
   }
 
@@ -155,7 +156,11 @@ public final class AVContentKeySession: NSObject, @unchecked Sendable {
 
   // ".../expire()": its recipients become inoperable.
   public func expire() {
-    lock.withLock { isExpired = true }
+    let isFirst = lock.withLock {
+      defer { isExpired = true }
+      return !isExpired
+    }
+    if isFirst { device.expired() }
   }
 
   // ".../processcontentkeyrequest(withidentifier:initializationdata:options:)": returns at once; the delegate is told on
@@ -175,17 +180,28 @@ public final class AVContentKeySession: NSObject, @unchecked Sendable {
     tell { $0.contentKeySession($1, didProvideRenewingContentKeyRequest: renewing) }
   }
 
-  // ".../addcontentkeyrecipient(_:)": an exception on an expired session.
+  // ".../addcontentkeyrecipient(_:)": an exception on an expired session. Whether a session keeps its recipients Apple does
+  // not say; the stub does not. (If Apple's does, an asset that keeps its session stays until the session expires.)
   public func addContentKeyRecipient(_ recipient: any AVContentKeyRecipient) {
     lock.withLock {
       if isExpired { device.note(.misuse("a recipient for an expired session")) }
-      storedRecipients.append(recipient)
+      storedRecipients.append(Weak(recipient))
     }
     (recipient as? AVURLAsset)?.stubSession = self
   }
 
   // ".../contentkeyrecipients"
-  public var contentKeyRecipients: [any AVContentKeyRecipient] { lock.withLock { storedRecipients } }
+  public var contentKeyRecipients: [any AVContentKeyRecipient] {
+    lock.withLock { storedRecipients.compactMap(\.recipient) }
+  }
+
+  private struct Weak {
+    weak var recipient: (any AVContentKeyRecipient)?
+
+    init(_ recipient: any AVContentKeyRecipient) {
+      self.recipient = recipient
+    }
+  }
 
   // ".../invalidatepersistablecontentkey(_:options:completionhandler:)": from then on the key answers no request; the
   // handler gets an SPC for the server, on a queue of the system's.

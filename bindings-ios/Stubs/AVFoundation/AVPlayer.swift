@@ -155,3 +155,19 @@ public final class AVPlayer: NSObject {
     for (queue, block) in observers.values { (queue ?? .main).async { block(.zero) } }
   }
 }
+
+// https://developer.apple.com/documentation/avfoundation/averror
+public struct AVError: Error, Sendable {
+  // https://developer.apple.com/documentation/avfoundation/averror/code
+  public enum Code: Int, Sendable {
+    case unknown = -11800
+    case mediaServicesWereReset = -11819
+    case contentIsNotAuthorized = -11835
+  }
+
+  // ".../mediaserviceswerereset-swift.type.property": "the operation failed because media services became unavailable".
+  public static var mediaServicesWereReset: Code { .mediaServicesWereReset }
+
+  // ".../contentisnotauthorized-swift.type.property"
+  public static var contentIsNotAuthorized: Code { .contentIsNotAuthorized }
+}

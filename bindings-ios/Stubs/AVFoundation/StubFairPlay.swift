@@ -113,6 +113,7 @@ import Foundation
   private var events: [Event] = []
   private var all: [Record] = []
   private var sessions = (made: 0, live: 0, most: 0)
+  private var unexpired = 0
   /// AVFoundation answers on queues of its own.
   private let queue = DispatchQueue(label: "com.apple.avfoundation.stub", attributes: .concurrent)
 
@@ -129,7 +130,7 @@ import Foundation
   /// Requests that nobody answered.
   public var unanswered: [Record] { requests.filter { $0.answer == nil } }
 
-  /// Content key sessions: made so far, there now, and at most at one time.
+  /// Content key sessions: made so far, there now, and at most at work at one time (not expired).
   public var sessionCounts: (made: Int, live: Int, most: Int) { lock.withLock { sessions } }
 
   /// Keys made so far do not open any more, as after a restore to another device.
@@ -151,7 +152,14 @@ extension StubFairPlay {
   }
 
   func began() {
-    lock.withLock { sessions = (sessions.made + 1, sessions.live + 1, max(sessions.most, sessions.live + 1)) }
+    lock.withLock {
+      unexpired += 1
+      sessions = (sessions.made + 1, sessions.live + 1, max(sessions.most, unexpired))
+    }
+  }
+
+  func expired() {
+    lock.withLock { unexpired -= 1 }
   }
 
   func ended() {

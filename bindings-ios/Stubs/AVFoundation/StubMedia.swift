@@ -44,6 +44,11 @@ import Foundation
     table.lock.withLock { table.media[url.standardizedFileURL.path] = media }
   }
 
+  /// Whether nothing was put there.
+  public static func isEmpty(at url: URL) -> Bool {
+    table.lock.withLock { table.media[url.standardizedFileURL.path] } == nil
+  }
+
   static func at(_ url: URL) -> StubMedia {
     table.lock.withLock { table.media[url.standardizedFileURL.path] } ?? StubMedia()
   }

@@ -1,0 +1,220 @@
+import AVFoundation
+import Foundation
+import LarderBindings
+
+/// One exchange of keys in a content key session of its own.
+///
+/// The engine's thread runs it and waits. AVFoundation's callbacks do no more than hand over what they bring: they come on
+/// `queue` (requests) and on queues of AVFoundation's own (key data), and neither may wait for a network.
+final class FairPlayOperation: NSObject, AVContentKeySessionDelegate, @unchecked Sendable {
+  // A request is of no use, and may raise an exception, without its session: so it is kept until the end.
+  private let session: AVContentKeySession
+  private let activity: AppActivity
+  private let patience: TimeInterval
+  // Serial, so that callbacks come in order; of this operation alone, so that none waits for another's.
+  private let queue = DispatchQueue(label: "dev.larder.fairplay")
+  private let requests = Mailbox<AVPersistableContentKeyRequest>()
+
+  // Protects what follows; never held while AVFoundation is called.
+  private let lock = NSLock()
+  /// The request that waits for an answer.
+  private var open: AVContentKeyRequest?
+  private var retriesLeft = 2
+  private var isSent = false
+
+  init(_ session: AVContentKeySession, _ activity: AppActivity, patience: TimeInterval) {
+    self.session = session
+    self.activity = activity
+    self.patience = patience
+    super.init()
+  }
+
+  /// Asks for a key by its identifier, talks to the server and returns the persistable key.
+  func key(for wanted: FairPlayRequest, _ kind: ExchangeKind, _ exchange: any LicenseExchange) throws -> Data {
+    session.setDelegate(self, queue: queue)
+    do {
+      session.processContentKeyRequest(withIdentifier: wanted.identifier, initializationData: nil, options: nil)
+      let request = try requests.next(within: patience) ?? { throw unanswered("asked for the key") }()
+      let spc = try spc(of: request, wanted)
+      lock.withLock { isSent = true }
+      let answer = try exchange.send(ExchangeMessage(kind: kind, body: spc))
+      let key = try persistableKey(of: request, answer)
+      if close(request) {
+        request.processContentKeyResponse(AVContentKeyResponse(fairPlayStreamingKeyResponseData: key))
+      }
+      end()
+      return key
+    } catch {
+      let ours = described(error, while: "getting a key")
+      end(ours)
+      throw ours
+    }
+  }
+
+  /// Makes a key void. Returns the proof for the server, `nil` if this device no longer knows the key.
+  func invalidate(_ key: Data, challenge: Data?) throws -> Data? {
+    let tokens = Mailbox<Data>()
+    let options = challenge.map { [AVContentKeySessionServerPlaybackContextOption.serverChallenge: $0 as Any] }
+    session.invalidatePersistableContentKey(key, options: options) { token, error in
+      tokens.put(Self.outcome(token, error))
+    }
+    defer { session.expire() }
+    do {
+      return try tokens.next(within: patience) ?? { throw unanswered("told that a key was void") }()
+    } catch {
+      // AVFoundation's own errors say nothing more than that it is not a key which can be used here.
+      let ours = described(error, while: "making a key void")
+      if ours.code == .cdmFailed { return nil }
+      throw ours
+    }
+  }
+
+  // MARK: - Steps
+
+  private func spc(of request: AVPersistableContentKeyRequest, _ wanted: FairPlayRequest) throws -> Data {
+    guard let held = wanted.held else { return try spc(of: request, wanted, validating: nil) }
+    do {
+      return try spc(of: request, wanted, validating: held)
+    } catch let error as NSError where error.domain == AVFoundationErrorDomain {
+      // Expired, or void: a new key is wanted all the more.
+      return try spc(of: request, wanted, validating: nil)
+    }
+  }
+
+  private func spc(
+    of request: AVPersistableContentKeyRequest, _ wanted: FairPlayRequest, validating held: Data?
+  ) throws -> Data {
+    let made = Mailbox<Data>()
+    var options: [String: Any] = [AVContentKeyRequestProtocolVersionsKey: [1]]
+    options[AVContentKeyRequestRequiresValidationDataInSecureTokenKey] = held
+    request.makeStreamingContentKeyRequestData(
+      forApp: wanted.certificate, contentIdentifier: wanted.contentId, options: options
+    ) { data, error in
+      made.put(Self.outcome(data, error))
+    }
+    return try made.next(within: patience) ?? { throw unanswered("made a request to the server") }()
+  }
+
+  private func persistableKey(of request: AVPersistableContentKeyRequest, _ answer: ExchangeAnswer) throws -> Data {
+    let key: Data
+    do {
+      key = try request.persistableContentKey(fromKeyVendorResponse: answer.body, options: nil)
+    } catch {
+      let cause = error as NSError
+      if activity.isInBackground { throw activity.inBackground() }
+      // https://developer.apple.com/documentation/avfoundation/averror/contentisnotauthorized-swift.struct
+      let isDenied = cause.domain == AVFoundationErrorDomain && cause.code == AVError.contentIsNotAuthorized.rawValue
+      throw LarderError(
+        isDenied ? .licensePersistenceDenied : .licenseMalformed,
+        "AVFoundation makes no key to store of the server's answer (\(cause.domain) \(cause.code))",
+        remedy: .contactSupport)
+    }
+    guard !key.isEmpty else {
+      throw LarderError(.licensePersistenceDenied, "the key that may be stored is empty", remedy: .contactSupport)
+    }
+    return key
+  }
+
+  /// Whatever is still open is answered; then no callback comes any more.
+  private func end(_ error: LarderError? = nil) {
+    let left = lock.withLock { () -> AVContentKeyRequest? in
+      defer { open = nil }
+      return open
+    }
+    left?.processContentKeyResponseError(error ?? LarderError(.cancelled, "the request is no longer needed"))
+    session.setDelegate(nil, queue: nil)
+    session.expire()
+  }
+
+  /// True if this request still waits for its answer; then it no longer does.
+  private func close(_ request: AVContentKeyRequest) -> Bool {
+    lock.withLock {
+      guard open === request else { return false }
+      open = nil
+      return true
+    }
+  }
+
+  // MARK: - Errors
+
+  private static func outcome(_ data: Data?, _ error: (any Error)?) -> Result<Data, any Error> {
+    if let data, !data.isEmpty { return .success(data) }
+    return .failure(error ?? LarderError(.cdmFailed, "AVFoundation gave neither data nor an error"))
+  }
+
+  private func unanswered(_ what: String) -> LarderError {
+    // Not `timeout`, which Larder itself says long before, with the outcome unknown.
+    activity.isInBackground
+      ? activity.inBackground()
+      : LarderError(.cdmFailed, "AVFoundation never \(what)", remedy: .retry, isRetryable: true)
+  }
+
+  private func described(_ error: any Error, while what: String) -> LarderError {
+    if let error = error as? LarderError { return error }
+    if activity.isInBackground { return activity.inBackground() }
+    let cause = error as NSError
+    // https://developer.apple.com/documentation/avfoundation/averror/mediaserviceswerereset-swift.struct
+    if cause.domain == AVFoundationErrorDomain && cause.code == AVError.mediaServicesWereReset.rawValue {
+      return LarderError(.cdmBusy, "the system's media services were reset", remedy: .retry, isRetryable: true)
+    }
+    return LarderError(
+      .cdmFailed, "AVFoundation failed while \(what): \(cause.domain) \(cause.code)", remedy: .retry, isRetryable: true)
+  }
+
+  // MARK: - AVContentKeySessionDelegate
+
+  func contentKeySession(_ session: AVContentKeySession, didProvide keyRequest: AVContentKeyRequest) {
+    lock.withLock { open = keyRequest }
+    do {
+      try keyRequest.respondByRequestingPersistableContentKeyRequestAndReturnError()
+    } catch {
+      requests.put(.failure(error))
+    }
+  }
+
+  func contentKeySession(_ session: AVContentKeySession, didProvide keyRequest: AVPersistableContentKeyRequest) {
+    lock.withLock { open = keyRequest }
+    requests.put(.success(keyRequest))
+  }
+
+  func contentKeySession(
+    _ session: AVContentKeySession, contentKeyRequest keyRequest: AVContentKeyRequest, didFailWithError err: any Error
+  ) {
+    // It has failed already: there is nothing left to answer.
+    _ = close(keyRequest)
+    requests.put(.failure(err))
+  }
+
+  func contentKeySession(
+    _ session: AVContentKeySession, shouldRetry keyRequest: AVContentKeyRequest,
+    reason retryReason: AVContentKeyRequest.RetryReason
+  ) -> Bool {
+    // Once the server was asked, a second request would be a second licence.
+    lock.withLock {
+      guard !isSent, retriesLeft > 0 else { return false }
+      retriesLeft -= 1
+      return true
+    }
+  }
+}
+
+/// What callbacks bring to the thread that waits for it.
+private final class Mailbox<T>: @unchecked Sendable {
+  // The engine's thread is Larder's and made to block; it waits here for AVFoundation, and nobody waits for it but its
+  // caller, whose time is bounded.
+  private let arrived = DispatchSemaphore(value: 0)
+  // Protects `items`.
+  private let lock = NSLock()
+  private var items: [Result<T, any Error>] = []
+
+  func put(_ item: Result<T, any Error>) {
+    lock.withLock { items.append(item) }
+    arrived.signal()
+  }
+
+  /// The next in order; `nil` if none comes in time.
+  func next(within seconds: TimeInterval) throws -> T? {
+    guard arrived.wait(timeout: .now() + seconds) == .success else { return nil }
+    return try lock.withLock { items.removeFirst() }.get()
+  }
+}

@@ -1,0 +1,63 @@
+import Foundation
+import LarderBindings
+
+/// What one operation asks AVFoundation for.
+struct FairPlayRequest: Sendable {
+  /// The key's URI, as the playlist has it: in a session keys are known by it.
+  let identifier: String
+  /// What the server knows the content by.
+  let contentId: Data
+  /// The application certificate in DER.
+  let certificate: Data
+  /// The key that is to be renewed.
+  let held: Data?
+
+  init(_ request: KeyRequest, contentId rule: FairPlayContentId, held: Data?) throws {
+    guard let identifier = String(data: request.initData, encoding: .utf8), !identifier.isEmpty else {
+      throw LarderError(.sessionKeyMissing, "FairPlay is asked with the key's URI in UTF-8", remedy: .fixInput)
+    }
+    guard let certificate = request.certificate, !certificate.isEmpty else {
+      throw LarderError(.certificateMissing, "FairPlay needs the application certificate", remedy: .fixInput)
+    }
+    // A DER certificate is a SEQUENCE; AVFoundation says of anything else no more than that it failed.
+    guard certificate.first == 0x30 else {
+      throw LarderError(.certificateMissing, "the application certificate is not one in DER", remedy: .fixInput)
+    }
+    guard let contentId = rule.contentId(identifier), !contentId.isEmpty else {
+      throw LarderError(.sessionKeyMissing, "the key's URI names no content", remedy: .fixInput)
+    }
+    (self.identifier, self.contentId, self.certificate, self.held) = (identifier, contentId, certificate, held)
+  }
+}
+
+/// The rule by which a key's URI becomes the content identifier that goes into the request to the server.
+public struct FairPlayContentId: Sendable {
+  let contentId: @Sendable (String) -> Data?
+
+  /// A rule of the app's own: bytes made of the whole URI (`skd://…`), `nil` if it names no content.
+  public init(_ rule: @escaping @Sendable (_ uri: String) -> Data?) {
+    contentId = rule
+  }
+
+  /// The `assetId` of the URI's query, else all that follows `skd://`; in UTF-8.
+  public static let usual = FairPlayContentId { uri in
+    guard let rest = afterScheme(uri) else { return nil }
+    let named = URLComponents(string: uri)?.queryItems?.first {
+      $0.name.lowercased() == "assetid" && $0.value?.isEmpty == false
+    }
+    let id = named?.value ?? String(rest.reversed().drop { $0 == "/" }.reversed())
+    return Data(id.utf8)
+  }
+
+  /// The URI's host alone, as PlayKit took it; in UTF-8.
+  public static let host = FairPlayContentId { uri in
+    afterScheme(uri).map { Data($0.prefix { $0 != "/" && $0 != "?" && $0 != "#" && $0 != ":" }.utf8) }
+  }
+
+  /// The URI as it is, in UTF-8.
+  public static let uri = FairPlayContentId { Data($0.utf8) }
+
+  private static func afterScheme(_ uri: String) -> Substring? {
+    uri.lowercased().hasPrefix("skd://") ? uri.dropFirst(6) : nil
+  }
+}

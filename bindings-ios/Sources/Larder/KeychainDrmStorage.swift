@@ -1,0 +1,269 @@
+import Foundation
+import Security
+
+/// A storage in the keychain: what ``LocalAssetsManager/managerWithDefaultDataStore()`` uses on iOS.
+///
+/// Each value is a generic password item of its own, readable after the first unlock of the device, on this device only,
+/// in no backup that another device could use, and not synchronised. A value is replaced in place: at no time is there
+/// neither the old nor the new one.
+///
+/// **After an uninstall** the keychain keeps an app's items. So each item carries the id of the installation that made it;
+/// the first use in a process removes those of other installations. The id lies in a file in the app's container, which an
+/// uninstall takes along.
+///
+/// **Errors**: ``LarderError/Code/storageFailed`` with a ``Failure`` in words: a locked device
+/// (``LarderError/isRetryable``; call again once the user has unlocked it), a missing entitlement, interaction that is not
+/// allowed. ``Failure/init(_:)`` tells them apart.
+///
+/// **Threads**: any. Calls block for as long as the system takes.
+///
+/// Source: <https://developer.apple.com/documentation/security/keychain-items>.
+public final class KeychainDrmStorage: LocalDrmStorage, @unchecked Sendable {
+  private let service: String
+  private let accessGroup: String?
+  private let installation: Installation
+  // Protects `isSwept`; held while the sweep runs, so that nothing is stored before it has ended.
+  private let lock = NSLock()
+  private var isSwept = false
+
+  /// A storage of this app's own.
+  ///
+  /// - Parameters:
+  ///   - service: under which name the items lie; one per app and purpose. The bundle identifier with
+  ///     `.dev.larder.licenses` if `nil`.
+  ///   - accessGroup: the keychain access group, which must be among the app's entitlements. The app's first if `nil`. Apps
+  ///     that share a group need a service each: they have installations of their own, and would sweep each other's items.
+  ///   - installFolder: where the id of this installation is kept; the same for all storages of one service. A folder of
+  ///     Larder's in Application Support if `nil`. It must go with the app.
+  public init(service: String? = nil, accessGroup: String? = nil, installFolder: URL? = nil) {
+    self.service = service ?? Self.defaultService
+    self.accessGroup = accessGroup
+    installation = Installation(
+      folder: installFolder ?? AppContainer.current.applicationSupport.appendingPathComponent("dev.larder"))
+  }
+
+  private static var defaultService: String {
+    (Bundle.main.bundleIdentifier ?? ProcessInfo.processInfo.processName) + ".dev.larder.licenses"
+  }
+
+  /// Stores a value, durably, in the place of an older one.
+  public func save(key: String, value: Data) throws {
+    let mark = try sweptMark()
+    let content: [String: Any] = [
+      kSecValueData as String: value,
+      kSecAttrGeneric as String: mark,
+      kSecAttrAccessible as String: kSecAttrAccessibleAfterFirstUnlockThisDeviceOnly,
+    ]
+    // Update, else add. Another thread or process may add or remove the item between the two: then once more.
+    for _ in 0..<8 {
+      let updated = SecItemUpdate(query(key) as CFDictionary, content as CFDictionary)
+      guard updated == errSecItemNotFound else { return try check(updated) }
+      let added = SecItemAdd(query(key).merging(content) { $1 } as CFDictionary, nil)
+      guard added == errSecDuplicateItem else { return try check(added) }
+    }
+    throw Failure.status(errSecDuplicateItem).error
+  }
+
+  /// Gives a value back, `nil` if there is none.
+  public func load(key: String) throws -> Data? {
+    _ = try sweptMark()
+    var one = query(key)
+    one[kSecReturnData as String] = true
+    one[kSecMatchLimit as String] = kSecMatchLimitOne
+    var found: CFTypeRef?
+    let status = SecItemCopyMatching(one as CFDictionary, &found)
+    if status == errSecItemNotFound { return nil }
+    try check(status)
+    guard let value = found as? Data else { throw Failure.status(errSecParam).error }
+    return value
+  }
+
+  /// Removes a value.
+  public func remove(key: String) throws {
+    _ = try sweptMark()
+    let status = SecItemDelete(query(key) as CFDictionary)
+    if status != errSecItemNotFound { try check(status) }
+  }
+
+  /// Removes the items of installations before this one, if that has not been done in this process.
+  private func sweptMark() throws -> Data {
+    let mark = try installation.mark()
+    try lock.withLock {
+      guard !isSwept else { return }
+      try sweep(except: mark)
+      isSwept = true
+    }
+    return mark
+  }
+
+  private func sweep(except mark: Data) throws {
+    var all = query(nil)
+    all[kSecMatchLimit as String] = kSecMatchLimitAll
+    all[kSecReturnAttributes as String] = true
+    var found: CFTypeRef?
+    let status = SecItemCopyMatching(all as CFDictionary, &found)
+    if status == errSecItemNotFound { return }
+    try check(status)
+    for item in found as? [[String: Any]] ?? [] {
+      guard let account = item[kSecAttrAccount as String] as? String,
+        let other = item[kSecAttrGeneric as String] as? Data, Installation.isMark(other), other != mark
+      else { continue }
+      let deleted = SecItemDelete(query(account) as CFDictionary)
+      if deleted != errSecItemNotFound { try check(deleted) }
+    }
+  }
+
+  private func query(_ account: String?) -> [String: Any] {
+    var query: [String: Any] = [
+      kSecClass as String: kSecClassGenericPassword,
+      kSecAttrService as String: service,
+      kSecAttrSynchronizable as String: false,
+      // iOS's keychain on a Mac, too: its own knows no accessibility.
+      kSecUseDataProtectionKeychain as String: true,
+    ]
+    query[kSecAttrAccount as String] = account
+    query[kSecAttrAccessGroup as String] = accessGroup
+    return query
+  }
+
+  private func check(_ status: OSStatus) throws {
+    if status != errSecSuccess { throw Failure(status).error }
+  }
+}
+
+extension KeychainDrmStorage {
+  /// Why the keychain refused.
+  public enum Failure: Sendable, Equatable {
+    /// The device has not been unlocked since its start. Later, the same call works.
+    ///
+    /// Apple's status is "interaction not allowed" (-25308), which for items that never ask for interaction means this,
+    /// or "no keychain is available" (-25291).
+    case deviceLocked
+    /// The app lacks the entitlement for the access group, or for a keychain at all (-34018).
+    case missingEntitlement
+    /// The item would need the user's interaction or passcode: it was not made by this storage (-25315, -25293).
+    case interactionNotAllowed
+    /// The disk is full (-34).
+    case diskFull
+    /// Anything else: a result code of the Security framework.
+    case status(Int32)
+
+    /// Reads a result code of the Security framework.
+    ///
+    /// Source: <https://developer.apple.com/documentation/security/security-framework-result-codes>.
+    public init(_ status: Int32) {
+      switch status {
+      case errSecInteractionNotAllowed, errSecNotAvailable: self = .deviceLocked
+      case errSecMissingEntitlement: self = .missingEntitlement
+      case errSecInteractionRequired, errSecAuthFailed: self = .interactionNotAllowed
+      case errSecDiskFull: self = .diskFull
+      default: self = .status(status)
+      }
+    }
+
+    /// Reads an error that a ``KeychainDrmStorage`` threw; `nil` for any other.
+    public init?(_ error: any Error) {
+      guard let error = error as? LarderError,
+        let found = Self.named.first(where: { error.message == $0.error.message }) ?? Self.numbered(error.message)
+      else { return nil }
+      self = found
+    }
+
+    private static let named: [Failure] = [.deviceLocked, .missingEntitlement, .interactionNotAllowed, .diskFull]
+    private static let prefix = "the keychain failed with status "
+
+    private static func numbered(_ message: String) -> Failure? {
+      guard message.hasPrefix(prefix) else { return nil }
+      return Int32(message.dropFirst(prefix.count)).map { .status($0) }
+    }
+
+    /// The error as it is thrown.
+    public var error: LarderError {
+      switch self {
+      case .deviceLocked:
+        LarderError(
+          .storageFailed, "the keychain is locked until the device's first unlock", remedy: .retry, isRetryable: true)
+      case .missingEntitlement:
+        LarderError(.storageFailed, "the app lacks the entitlement for this keychain access group", remedy: .fixInput)
+      case .interactionNotAllowed:
+        LarderError(
+          .storageFailed, "the keychain item needs the user's interaction, which is not allowed now", remedy: .retry,
+          isRetryable: true)
+      case .diskFull:
+        LarderError(.diskFull, "the keychain cannot write: the disk is full", remedy: .freeSpace, isRetryable: true)
+      case .status(let status):
+        LarderError(.storageFailed, Self.prefix + String(status), remedy: .retry, isRetryable: true)
+      }
+    }
+  }
+}
+
+/// The id of this installation of the app, in a file that goes with it.
+private final class Installation: @unchecked Sendable {
+  private static let prefix = "larder-install:"
+
+  private let file: URL
+  // Protects `known`; held while the file is read or made, so that a process makes one id.
+  private let lock = NSLock()
+  private var known: Data?
+
+  init(folder: URL) {
+    file = folder.appendingPathComponent("install-id")
+  }
+
+  static func isMark(_ data: Data) -> Bool {
+    data.starts(with: Data(prefix.utf8))
+  }
+
+  func mark() throws -> Data {
+    try lock.withLock {
+      if let known { return known }
+      let mark = try stored() ?? made()
+      known = mark
+      return mark
+    }
+  }
+
+  /// `nil` only if there is no file. One that cannot be read is no new installation: the device may be locked.
+  private func stored() throws -> Data? {
+    do {
+      let mark = try Data(contentsOf: file)
+      if Self.isMark(mark) { return mark }
+      // Damaged, and nobody knows what it was. Assets whose handles go now say that they want to be registered again.
+      try? FileManager.default.removeItem(at: file)
+      return nil
+    } catch let error as CocoaError where error.code == .fileReadNoSuchFile {
+      return nil
+    } catch {
+      throw failed("unreadable, error \((error as NSError).code)")
+    }
+  }
+
+  /// Linked into place: of two processes that make one at the same time, both take the first one's.
+  private func made() throws -> Data {
+    let mark = Data((Self.prefix + UUID().uuidString).utf8)
+    let folder = file.deletingLastPathComponent()
+    let scratch = folder.appendingPathComponent(".\(UUID().uuidString)")
+    defer { try? FileManager.default.removeItem(at: scratch) }
+    do {
+      try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+      try mark.write(to: scratch)
+      // Lost in a power cut, it would take the items along.
+      try FileHandle(forUpdating: scratch).synchronize()
+      try FileMarks.current.protectUntilFirstUnlock(scratch)
+      // Another device that gets this file from a backup is another installation.
+      try FileMarks.current.excludeFromBackup(scratch)
+      try FileManager.default.linkItem(at: scratch, to: file)
+      return mark
+    } catch let error as CocoaError where error.code == .fileWriteFileExists {
+      guard let first = try stored() else { throw failed("changing") }
+      return first
+    } catch {
+      throw failed("not to be made, error \((error as NSError).code)")
+    }
+  }
+
+  private func failed(_ how: String) -> LarderError {
+    LarderError(.storageFailed, "the installation's id is \(how)", remedy: .retry, isRetryable: true)
+  }
+}

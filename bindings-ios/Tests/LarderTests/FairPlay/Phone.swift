@@ -1,0 +1,116 @@
+@_spi(Stub) import AVFoundation
+import Foundation
+import Larder
+import TestSupport
+import Testing
+
+/// An iPhone for one test: test servers, a folder, a FairPlay device of its own (a model: see Stubs), a manager with the
+/// engine under test.
+final class Phone: Sendable {
+  let kit: Testkit
+  let scene: Scene
+  let device = StubFairPlay()
+  let storage: MemoryDrmStorage
+  let notifications = NotificationCenter()
+  let manager: LocalAssetsManager
+
+  /// - Parameters:
+  ///   - change: how the engine differs from the usual one.
+  ///   - storage: in place of one in memory.
+  init(
+    engineTimeoutS: Int32 = 60, storage: (any LocalDrmStorage)? = nil, requestAdapter: (any RequestAdapter)? = nil,
+    tokenProvider: (any TokenProvider)? = nil, sourceURLProvider: (any SourceURLProvider)? = nil,
+    _ change: (inout FairPlayEngine.Options) -> Void = { _ in }
+  ) throws {
+    (kit, scene, self.storage) = (try Testkit(), try Scene(), MemoryDrmStorage())
+    var options = FairPlayEngine.Options()
+    options.sessions = { [device] in AVContentKeySession(keySystem: .fairPlayStreaming, device: device) }
+    change(&options)
+    let engine = FairPlayEngine(options: options, notifications: notifications)
+    manager = try LocalAssetsManager(
+      config: scene.config(engineTimeoutS: engineTimeoutS), storage: storage ?? self.storage, engines: [engine],
+      requestAdapter: requestAdapter, tokenProvider: tokenProvider, sourceURLProvider: sourceURLProvider)
+  }
+
+  /// A session on this phone's device.
+  @Sendable func session() -> AVContentKeySession {
+    AVContentKeySession(keySystem: .fairPlayStreaming, device: device)
+  }
+
+  /// The URI of the key of the test title.
+  static let keyURI = "skd://license.invalid/dc17a1fbd4c04ba6a33ec70ff3ba9042"
+
+  /// Where a title came from. `query` is the licence server's terms, for example `&playback_s=600`.
+  func source(
+    _ asset: String = "film", wire: LicenseWire = .usual, path: String = "udrm", query: String = "",
+    renewal: RenewalPolicy = .acquireThenRelease, certificate: Data? = nil,
+    certificatePath: String? = "fairplay/certificate"
+  ) -> MediaSource {
+    let params = DrmParams(
+      scheme: .fairPlay, licenseUrl: "\(kit.url)/fairplay/\(path)?asset=\(asset)\(query)", certificate: certificate,
+      certificateUrl: certificatePath.map { "\(kit.url)/\($0)" }, wire: wire, renewal: renewal)
+    return MediaSource(
+      id: "source-\(asset)", url: "\(kit.url)/media/hls-cbcs/master.m3u8", format: .hls, drm: [params])
+  }
+
+  /// The same with a licence URL that does not name the asset: the server notes the content identifier instead.
+  func unnamedSource() -> MediaSource {
+    let params = DrmParams(
+      scheme: .fairPlay, licenseUrl: "\(kit.url)/fairplay/udrm", certificateUrl: "\(kit.url)/fairplay/certificate")
+    return MediaSource(id: "source", url: "\(kit.url)/media/hls-cbcs/master.m3u8", format: .hls, drm: [params])
+  }
+
+  @discardableResult
+  func register(_ asset: String = "film", from source: MediaSource? = nil) async throws -> AssetStatus {
+    let location = try scene.download(.fairPlayHls, as: asset)
+    return try await manager.registerDownloadedAsset(
+      location: location, mediaSource: source ?? self.source(asset), assetId: asset)
+  }
+
+  /// Requests for licences that reached the servers.
+  func licenseRequests(_ kinds: Set<String> = ["license", "renewal"]) async throws -> Int {
+    try await kit.requests().filter { kinds.contains($0.kind) }.count
+  }
+
+  /// Plays a local source as an app does, until it plays or fails.
+  @MainActor
+  func play(_ asset: String = "film", media: StubMedia? = nil) async throws -> (player: AVPlayer, item: AVPlayerItem) {
+    let source = try manager.getLocalMediaSource(assetId: asset)
+    let url = try #require(URL(string: source.url))
+    StubMedia.put(media ?? StubMedia(keys: [Phone.keyURI]), at: url)
+    let item = try await source.makePlayerItem(manager: manager, session: session)
+    let player = AVPlayer(playerItem: item)
+    player.play()
+    try await eventually("it neither plays nor fails") { item.status != .unknown }
+    return (player, item)
+  }
+
+  /// No request is left without an answer, nothing was done that AVFoundation forbids, and no session is left.
+  func isTidy(_ here: SourceLocation = #_sourceLocation) async throws {
+    try await eventually("a request is left without an answer", here) { self.device.unanswered.isEmpty }
+    #expect(device.misuses.isEmpty, "\(device.misuses)", sourceLocation: here)
+    try await eventually("a session is left", here) { self.device.sessionCounts.live == 0 }
+  }
+
+  /// Nothing of an asset is here, nor, once what is queued was sent, at the servers.
+  func isGone(_ asset: String = "film", live: Int = 0, _ here: SourceLocation = #_sourceLocation) async throws {
+    #expect(try manager.assets().isEmpty, sourceLocation: here)
+    #expect(try await manager.status(of: asset).why == .notRegistered, sourceLocation: here)
+    let settled = try await manager.settle()
+    #expect(settled.pending == 0, sourceLocation: here)
+    #expect(storage.keys.isEmpty, sourceLocation: here)
+    #expect(try await kit.book().live == live, sourceLocation: here)
+  }
+}
+
+/// Waits for something that another thread does.
+func eventually(
+  _ otherwise: String, _ here: SourceLocation = #_sourceLocation, isolation: isolated (any Actor)? = #isolation,
+  _ isSo: () async throws -> Bool
+) async throws {
+  for _ in 0..<4_000 {
+    if try await isSo() { return }
+    try await Task.sleep(nanoseconds: 5_000_000)
+  }
+  Issue.record("\(otherwise)", sourceLocation: here)
+}
