@@ -1,5 +1,4 @@
 //! Status: why an asset plays or does not, from the ledger alone. `verify` asks the disk and the CDM, too.
-
 use super::registry::Registry;
 use super::snapshot::{Entry, Snapshot};
 use super::types::Verify;
