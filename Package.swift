@@ -3,55 +3,79 @@ import Foundation
 import PackageDescription
 
 // SwiftPM wants its manifest at the root of a repository; everything it names lies in bindings-ios.
-//
-// The native library comes from one of two places:
-// - an XCFramework, when `bindings-ios/LarderFFI.xcframework` has been built: what apps link;
-// - the host's own build (`cargo build -p larder-ffi`), on Linux and wherever LARDER_LIB_DIR says so: what tests link.
-// `scripts/generate-bindings` writes LarderBindings and LarderFFI; neither is committed.
+// `scripts/generate-bindings` writes LarderBindings and LarderFFI; neither is committed. `scripts/build-ios --check` reads
+// this manifest in each of the three forms below.
+
+/// Where the native library comes from.
+enum Native: String {
+  /// The host's own build (`cargo build -p larder-ffi`): what tests link. Only it needs unsafe flags, which SwiftPM refuses
+  /// in a dependency.
+  case host
+  /// The XCFramework that `scripts/build-ios` has built here.
+  case local
+  /// The XCFramework of a release: what apps link that name this repository by its URL.
+  case remote
+}
+
+/// The release whose XCFramework is linked; `scripts/build-ios` prints these lines for a release.
+let release: (url: String, checksum: String)? = nil
+
 let environment = ProcessInfo.processInfo.environment
 let framework = "bindings-ios/LarderFFI.xcframework"
 
-#if os(Linux)
-  let linksHostBuild = true
-#else
-  let linksHostBuild =
-    environment["LARDER_LIB_DIR"] != nil
-    || !FileManager.default.fileExists(atPath: "\(Context.packageDirectory)/\(framework)")
-#endif
+/// Nobody has a flag to set or to forget: LARDER_NATIVE and LARDER_LIB_DIR are for tests.
+var native: Native {
+  if let named = environment["LARDER_NATIVE"].flatMap(Native.init) { return named }
+  #if os(Linux)
+    return .host
+  #else
+    if environment["LARDER_LIB_DIR"] != nil { return .host }
+    if FileManager.default.fileExists(atPath: "\(Context.packageDirectory)/\(framework)") { return .local }
+    return release == nil ? .host : .remote
+  #endif
+}
 
 let libraryFolder = environment["LARDER_LIB_DIR"] ?? "\(Context.packageDirectory)/target/debug"
 
-let native: Target =
-  linksHostBuild
-  ? .systemLibrary(name: "LarderFFI", path: "bindings-ios/Sources/LarderFFI")
-  : .binaryTarget(name: "LarderFFI", path: framework)
+var nativeTarget: Target {
+  switch native {
+  case .host:
+    return .systemLibrary(name: "LarderFFI", path: "bindings-ios/Sources/LarderFFI")
+  case .local:
+    return .binaryTarget(name: "LarderFFI", path: framework)
+  case .remote:
+    let unreleased = ("https://example.invalid/LarderFFI.xcframework.zip", String(repeating: "0", count: 64))
+    let (url, checksum) = release ?? unreleased
+    return .binaryTarget(name: "LarderFFI", url: url, checksum: checksum)
+  }
+}
 
-// SwiftPM refuses unsafe flags in a dependency, so they exist in host builds only.
-let nativeLinking: [LinkerSetting] =
-  linksHostBuild
-  ? [
-    .unsafeFlags(["-L\(libraryFolder)", "-Xlinker", "-rpath", "-Xlinker", libraryFolder]),
-    .linkedLibrary("larder_ffi"),
-  ]
-  // Apple's own SQLite and trust evaluation, which the static library leaves undefined.
-  : [.linkedLibrary("sqlite3"), .linkedFramework("Security"), .linkedFramework("CoreFoundation")]
+var nativeLinking: [LinkerSetting] {
+  switch native {
+  case .host:
+    return [
+      .unsafeFlags(["-L\(libraryFolder)", "-Xlinker", "-rpath", "-Xlinker", libraryFolder]),
+      .linkedLibrary("larder_ffi"),
+    ]
+  case .local, .remote:
+    // Apple's own SQLite and trust evaluation, which the static library leaves undefined.
+    return [.linkedLibrary("sqlite3"), .linkedFramework("Security"), .linkedFramework("CoreFoundation")]
+  }
+}
 
 // On Linux, stand-ins for the Apple frameworks that Larder imports, so that its Apple code runs here too: see
 // bindings-ios/Stubs/README.md. The manifest runs on the machine that builds.
 #if os(Linux)
-  let stubs = ["AVFoundation", "CryptoKit", "Security"]
-  let stubTests: [Target] = [
-    .testTarget(name: "StubTests", dependencies: stubs.map { .byName(name: $0) }, path: "bindings-ios/Tests/StubTests")
-  ]
+  let stubs: [String] = ["AVFoundation", "CryptoKit", "Security"]
+  let privacyManifest: [Resource] = []
 #else
   let stubs: [String] = []
-  let stubTests: [Target] = []
+  let privacyManifest: [Resource] = [.copy("PrivacyInfo.xcprivacy")]
 #endif
 let frameworks: [Target.Dependency] = stubs.map { .byName(name: $0) }
 
-// In steps with types of their own: as one expression it takes the compiler too long.
-let written: [Target] = [
-  native,
+var targets: [Target] = [
+  nativeTarget,
   .target(
     name: "LarderBindings",
     dependencies: ["LarderFFI"],
@@ -60,7 +84,13 @@ let written: [Target] = [
     swiftSettings: [.swiftLanguageMode(.v5)],
     linkerSettings: nativeLinking
   ),
-  .target(name: "Larder", dependencies: ["LarderBindings"] + frameworks, path: "bindings-ios/Sources/Larder"),
+  .target(
+    name: "Larder",
+    dependencies: ["LarderBindings"] + frameworks,
+    path: "bindings-ios/Sources/Larder",
+    exclude: privacyManifest.isEmpty ? ["PrivacyInfo.xcprivacy"] : [],
+    resources: privacyManifest
+  ),
   .target(
     name: "LarderCompat",
     dependencies: ["Larder", "LarderBindings"] + frameworks,
@@ -75,11 +105,29 @@ let written: [Target] = [
   .testTarget(
     // Its own module: an import of LarderCompat in one file shows its overloads in all of them.
     name: "LarderCompatTests",
-    dependencies: ["LarderCompat", "TestSupport"],
+    dependencies: ["LarderCompat", "TestSupport"] + frameworks,
     path: "bindings-ios/Tests/LarderCompatTests"
   ),
 ]
-let stubTargets: [Target] = stubs.map { .target(name: $0, path: "bindings-ios/Stubs/\($0)") }
+
+// The sample's model, which is plain Swift: an app that names this package has no use for it.
+if native == .host {
+  targets += [
+    .target(name: "SampleModel", dependencies: ["Larder"] + frameworks, path: "ios-sample/Model"),
+    .testTarget(
+      name: "SampleModelTests",
+      dependencies: ["SampleModel", "TestSupport"] + frameworks,
+      path: "ios-sample/Tests"
+    ),
+  ]
+}
+
+for stub in stubs {
+  targets.append(.target(name: stub, path: "bindings-ios/Stubs/\(stub)"))
+}
+if !stubs.isEmpty {
+  targets.append(.testTarget(name: "StubTests", dependencies: frameworks, path: "bindings-ios/Tests/StubTests"))
+}
 
 let package = Package(
   name: "Larder",
@@ -88,6 +136,6 @@ let package = Package(
     .library(name: "Larder", targets: ["Larder"]),
     .library(name: "LarderCompat", targets: ["LarderCompat"]),
   ],
-  targets: written + stubTargets + stubTests,
+  targets: targets,
   swiftLanguageModes: [.v6]
 )

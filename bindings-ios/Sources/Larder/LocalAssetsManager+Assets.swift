@@ -10,7 +10,8 @@ extension LocalAssetsManager {
   /// left behind.
   @discardableResult
   public func registerAsset(_ registration: Registration) async throws -> AssetStatus {
-    try await cancellable { try await $0.registerAsset(registration: registration, cancellation: $1) }
+    if let status = try await registerPrepared(registration) { return status }
+    return try await cancellable { try await $0.registerAsset(registration: registration, cancellation: $1) }
   }
 
   /// Gets new licences for a registered asset by its source's renewal policy, and stores new metadata.

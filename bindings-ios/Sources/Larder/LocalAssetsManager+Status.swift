@@ -24,12 +24,14 @@ extension LocalAssetsManager {
   ///
   /// - Parameters:
   ///   - assetId: the asset.
-  ///   - media: ask the disk whether the media is there.
+  ///   - media: ask the disk whether the media is there, and AVFoundation whether a package of its own (`.movpkg`) is
+  ///     complete (`AVAssetCache.isPlayableOffline`).
   ///   - licenses: ask storage and CDM whether the licences are there and what is left of them.
   public func verify(_ assetId: String, media: Bool = true, licenses: Bool = true) async throws -> AssetStatus {
-    try await abandonable {
+    let status = try await abandonable {
       try await $0.verifyAsset(assetId: assetId, checkMedia: media, checkLicenses: licenses)
     }
+    return media ? status.checkingPackage(at: try asset(assetId)?.path) : status
   }
 }
 

@@ -28,6 +28,9 @@ public final class LocalAssetsManager: Sendable {
   let core: Result<FfiManager, LarderError>
   let roots: [StorageRoot]
   let schemes: Set<DrmScheme>
+  let dataDir: String
+  let preparedKeys: PreparedKeys
+  let downloadSessions = DownloadSessions()
 
   /// A manager with a configuration and delegates of the app's own. It starts to open in the background.
   ///
@@ -54,19 +57,24 @@ public final class LocalAssetsManager: Sendable {
   ) throws {
     try config.checkDataDir()
     config.prepareDataDir()
+    let storage = storage ?? config.defaultStorage()
     let delegates = FfiDelegates(
-      storage: DrmStorageAdapter(storage ?? config.defaultStorage()),
+      storage: DrmStorageAdapter(storage),
       engines: engines.map(DrmEngineAdapter.init),
       requestAdapter: requestAdapter.map(RequestAdapterAdapter.init),
       tokenProvider: tokenProvider.map(TokenProviderAdapter.init),
       sourceUrlProvider: sourceURLProvider.map(SourceURLProviderAdapter.init),
       httpClient: httpClient.map(HttpClientAdapter.init))
     let core = try translatingErrors { try FfiManager(config: config, delegates: delegates) }
-    self.init(core: .success(core), config: config, schemes: engines.map(\.scheme))
+    self.init(core: .success(core), config: config, storage: storage, schemes: engines.map(\.scheme))
   }
 
-  private init(core: Result<FfiManager, LarderError>, config: LarderConfig, schemes: [DrmScheme]) {
+  private init(
+    core: Result<FfiManager, LarderError>, config: LarderConfig, storage: any LocalDrmStorage, schemes: [DrmScheme]
+  ) {
     self.core = core
+    self.dataDir = config.dataDir
+    self.preparedKeys = PreparedKeys(storage: storage, profile: config.profile)
     self.roots = config.roots
     // FairPlay is what Apple's players bring themselves.
     self.schemes = Set(schemes).union([.fairPlay]).union(config.softwareClearKey ? [.clearKey] : [])
@@ -90,7 +98,8 @@ public final class LocalAssetsManager: Sendable {
     do {
       return try LocalAssetsManager(config: config, storage: storage, engines: Platform.current.defaultEngines)
     } catch {
-      return LocalAssetsManager(core: .failure(LarderError(error)), config: config, schemes: [])
+      return LocalAssetsManager(
+        core: .failure(LarderError(error)), config: config, storage: storage ?? config.defaultStorage(), schemes: [])
     }
   }
 

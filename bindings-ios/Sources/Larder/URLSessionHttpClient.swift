@@ -187,6 +187,20 @@ private final class Exchanges: NSObject, URLSessionDataDelegate, @unchecked Send
 }
 
 extension LarderError {
+  /// Why the system broke a download off.
+  init(download error: any Error) {
+    if (error as? URLError)?.code == .cancelled {
+      self.init(.cancelled, "the download was cancelled", isRetryable: true)
+    } else if (error as NSError).domain == NSURLErrorDomain || error is URLError {
+      self.init(transport: error)
+    } else {
+      let foreign = error as NSError
+      self.init(
+        .network, "AVFoundation broke the download off: \(foreign.domain) \(foreign.code)", remedy: .retry,
+        isRetryable: true)
+    }
+  }
+
   /// What the system says about a connection. Only the number is told: the description may hold the URL.
   fileprivate init(transport error: any Error) {
     guard let error = error as? URLError else {

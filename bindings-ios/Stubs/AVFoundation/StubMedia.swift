@@ -49,7 +49,8 @@ import Foundation
     table.lock.withLock { table.media[url.standardizedFileURL.path] } == nil
   }
 
-  static func at(_ url: URL) -> StubMedia {
+  /// What lies there.
+  public static func at(_ url: URL) -> StubMedia {
     table.lock.withLock { table.media[url.standardizedFileURL.path] } ?? StubMedia()
   }
 

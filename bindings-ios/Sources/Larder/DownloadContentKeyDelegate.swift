@@ -1,0 +1,162 @@
+import AVFoundation
+import Foundation
+import LarderBindings
+
+/// Gets persistable keys for media that `AVAssetDownloadTask` is downloading, and keeps them until it is registered.
+///
+/// Every request is answered: with the key, or with the error that stood in the way.
+final class DownloadContentKeyDelegate: NSObject, AVContentKeySessionDelegate, @unchecked Sendable {
+  // Serial: AVFoundation's callbacks in order. None of them waits for anything but the secret storage.
+  let queue = DispatchQueue(label: "dev.larder.download-keys")
+  // Concurrent: what waits for the server, so that the keys of one title come at once.
+  private let work = DispatchQueue(label: "dev.larder.download-keys.server", attributes: .concurrent)
+
+  private let manager: LocalAssetsManager
+  private let source: MediaSource
+  private let assetId: String
+  private let contentId: FairPlayContentId
+  private let onFailure: (@Sendable (LarderError) -> Void)?
+
+  init(
+    manager: LocalAssetsManager, source: MediaSource, assetId: String, contentId: FairPlayContentId,
+    onFailure: (@Sendable (LarderError) -> Void)?
+  ) {
+    self.manager = manager
+    self.source = source
+    self.assetId = assetId
+    self.contentId = contentId
+    self.onFailure = onFailure
+  }
+
+  func contentKeySession(_ session: AVContentKeySession, didProvide keyRequest: AVContentKeyRequest) {
+    do {
+      try keyRequest.respondByRequestingPersistableContentKeyRequestAndReturnError()
+    } catch {
+      refuse(keyRequest, described(error))
+    }
+  }
+
+  func contentKeySession(_ session: AVContentKeySession, didProvide keyRequest: AVPersistableContentKeyRequest) {
+    let asked = Asked(keyRequest, session)
+    work.async { [self] in
+      do { try begin(asked) } catch { refuse(asked.request, described(error)) }
+    }
+  }
+
+  // A title that is played while it downloads: the key that was stored before is void (dual expiry).
+  func contentKeySession(
+    _ session: AVContentKeySession, didUpdatePersistableContentKey persistableContentKey: Data,
+    forContentKeyIdentifier keyIdentifier: Any
+  ) {
+    guard let uri = Self.uri(keyIdentifier) else { return }
+    do {
+      let old = try manager.preparedKeys.keys(of: source.id).first { $0.uri == uri }
+      try manager.preparedKeys.keep(
+        PreparedKeys.Key(
+          sourceId: source.id, uri: uri, handle: persistableContentKey, expiresAtMs: old?.expiresAtMs))
+    } catch {
+      onFailure?(described(error))
+    }
+  }
+
+  func contentKeySession(
+    _ session: AVContentKeySession, contentKeyRequest keyRequest: AVContentKeyRequest, didFailWithError err: any Error
+  ) {
+    // Our own refusals were told when they were made.
+    if LarderError(behind: err) == nil { onFailure?(described(err)) }
+  }
+
+  // MARK: - Steps
+
+  private func begin(_ asked: Asked) throws {
+    guard let uri = asked.uri, let content = contentId.contentId(uri), !content.isEmpty else {
+      throw LarderError(.sessionKeyMissing, "the key's URI names no content", remedy: .fixInput)
+    }
+    // A download that goes on after a relaunch asks again for what it has.
+    if let key = try? manager.preparedKeys.keys(of: source.id).first(where: { $0.uri == uri }) {
+      return respond(asked, key.handle)
+    }
+    let certificate = try manager.exchange(
+      assetId, source, ExchangeMessage(kind: .certificate, body: Data())
+    ).body
+    asked.request.makeStreamingContentKeyRequestData(
+      forApp: certificate, contentIdentifier: content, options: [AVContentKeyRequestProtocolVersionsKey: [1]]
+    ) { [self] spc, error in
+      work.async { [self] in
+        do { try finish(asked, uri, spc, error) } catch { refuse(asked.request, described(error)) }
+      }
+    }
+  }
+
+  private func finish(_ asked: Asked, _ uri: String, _ spc: Data?, _ error: (any Error)?) throws {
+    if let error { throw error }
+    guard let spc, !spc.isEmpty else {
+      throw LarderError(.cdmFailed, "AVFoundation gave neither a request to the server nor an error")
+    }
+    let answer = try manager.exchange(assetId, source, ExchangeMessage(kind: .license, body: spc))
+    let handle = try asked.request.persistableContentKey(fromKeyVendorResponse: answer.body, options: nil)
+    let expiresAtMs = answer.persistenceDurationS.map { Int64(Date().timeIntervalSince1970 * 1000) + $0 * 1000 }
+    // Durable before AVFoundation may download what it opens.
+    try manager.preparedKeys.keep(
+      PreparedKeys.Key(sourceId: source.id, uri: uri, handle: handle, expiresAtMs: expiresAtMs))
+    respond(asked, handle)
+  }
+
+  private func respond(_ asked: Asked, _ handle: Data) {
+    asked.request.processContentKeyResponse(AVContentKeyResponse(fairPlayStreamingKeyResponseData: handle))
+  }
+
+  private func refuse(_ request: AVContentKeyRequest, _ error: LarderError) {
+    request.processContentKeyResponseError(error)
+    onFailure?(error)
+  }
+
+  private func described(_ error: any Error) -> LarderError {
+    if let error = error as? LarderError { return error }
+    let cause = error as NSError
+    return LarderError(
+      .cdmFailed, "AVFoundation failed while getting a key for a download: \(cause.domain) \(cause.code)",
+      remedy: .retry, isRetryable: true)
+  }
+
+  /// A request on its way to another thread. It is of no use without its session.
+  private struct Asked: @unchecked Sendable {
+    let request: AVPersistableContentKeyRequest
+    let session: AVContentKeySession
+
+    init(_ request: AVPersistableContentKeyRequest, _ session: AVContentKeySession) {
+      (self.request, self.session) = (request, session)
+    }
+
+    var uri: String? { DownloadContentKeyDelegate.uri(request.identifier) }
+  }
+
+  private static func uri(_ identifier: Any?) -> String? {
+    (identifier as? String) ?? (identifier as? URL)?.absoluteString
+  }
+}
+
+/// Keeps what answers for an asset as long as the asset is there: AVFoundation keeps neither a recipient's session nor a
+/// session's delegate, and the asset is the app's.
+final class DownloadSessions: @unchecked Sendable {
+  // Protects `kept`.
+  private let lock = NSLock()
+  private var kept: [Kept] = []
+
+  private struct Kept {
+    weak var asset: AVURLAsset?
+    let session: AVContentKeySession
+    let delegate: DownloadContentKeyDelegate
+  }
+
+  func attach(_ session: AVContentKeySession, _ delegate: DownloadContentKeyDelegate, to asset: AVURLAsset) {
+    lock.withLock {
+      kept.removeAll { $0.asset == nil }
+      kept.append(Kept(asset: asset, session: session, delegate: delegate))
+    }
+    session.setDelegate(delegate, queue: delegate.queue)
+    session.addContentKeyRecipient(asset)
+  }
+
+  func has(_ asset: AVURLAsset) -> Bool { lock.withLock { kept.contains { $0.asset === asset } } }
+}

@@ -1,0 +1,68 @@
+import Foundation
+import LarderBindings
+
+/// Keys that came while media was downloaded, until the media is registered. They lie in the secret storage, all in one
+/// value: a storage cannot be listed.
+struct PreparedKeys: Sendable {
+  let storage: any LocalDrmStorage
+  let profile: String
+
+  /// A key, what it is for, and when it ends.
+  struct Key: Codable, Sendable, Equatable {
+    var profile = ""
+    let sourceId: String
+    let uri: String
+    let handle: Data
+    /// Milliseconds since 1970, `nil` if nobody said.
+    let expiresAtMs: Int64?
+
+    func isValid(at date: Date) -> Bool {
+      expiresAtMs.map { Double($0) > date.timeIntervalSince1970 * 1000 } ?? true
+    }
+  }
+
+  // Held while the storage is asked: it protects what lies there, for all managers of this process.
+  private static let lock = NSLock()
+  private static let name = "prepared-keys"
+  /// Downloads that were begun and never registered leave keys behind; the oldest go first.
+  private static let most = 64
+
+  /// Stores a key durably, in the place of an older one for the same.
+  func keep(_ key: Key) throws {
+    var key = key
+    key.profile = profile
+    try change { keys in
+      keys.removeAll { isOurs($0, key.sourceId) && $0.uri == key.uri }
+      keys.append(key)
+      keys.removeFirst(max(0, keys.count - Self.most))
+    }
+  }
+
+  /// The keys of a source that still hold.
+  func keys(of sourceId: String, at date: Date = Date()) throws -> [Key] {
+    try Self.lock.withLock { try load().filter { isOurs($0, sourceId) && $0.isValid(at: date) } }
+  }
+
+  func forget(_ sourceId: String) throws {
+    try change { keys in keys.removeAll { isOurs($0, sourceId) } }
+  }
+
+  private func isOurs(_ key: Key, _ sourceId: String) -> Bool { key.profile == profile && key.sourceId == sourceId }
+
+  private func change(_ body: (inout [Key]) -> Void) throws {
+    try Self.lock.withLock {
+      let before = try load()
+      var keys = before
+      body(&keys)
+      if keys == before { return }
+      if keys.isEmpty { return try storage.remove(key: Self.name) }
+      try storage.save(key: Self.name, value: JSONEncoder().encode(keys))
+    }
+  }
+
+  private func load() throws -> [Key] {
+    guard let value = try storage.load(key: Self.name) else { return [] }
+    // A damaged value costs a licence request each; failing for ever would cost the downloads.
+    return (try? JSONDecoder().decode([Key].self, from: value)) ?? []
+  }
+}
