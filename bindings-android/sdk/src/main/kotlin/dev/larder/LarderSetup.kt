@@ -1,23 +1,24 @@
 package dev.larder
 
-import java.io.File
+import android.content.Context
+import dev.larder.android.AndroidPlatform
 import java.util.concurrent.Executor
 
 /**
  * What a [LocalAssetsManager] works with: its folders, whom it works for, and what of the app's it asks. Everything that
  * differs between apps and systems, in one place.
  *
- * Kotlin:
+ * On Android, where everything that is not said has a default of the platform's:
+ * ```
+ * val setup = LarderSetup.Builder(context).profile("ann").tokenProvider(tokens).build()
+ * ```
+ * On a desktop, or in a test:
  * ```
  * val setup = LarderSetup(LarderConfig(dataDir), MemoryDrmStorage(), engines = listOf(myEngine))
  * ```
- * Java:
- * ```
- * LarderSetup setup = new LarderSetup.Builder(dataDir).root("downloads", path).engine(myEngine).build();
- * ```
  *
  * @property storage the secret storage.
- * @property engines one per scheme; the first of a scheme counts.
+ * @property engines the app's own, one per scheme; the first of a scheme counts, and the platform's come after them.
  * @property requestAdapter the app's hand on requests to licence servers.
  * @property tokenProvider the app's tokens for them.
  * @property sourceURLProvider the app's own choice of what is played.
@@ -34,7 +35,7 @@ public class LarderSetup internal constructor(
     public val callbackExecutor: Executor?,
     internal val platform: Platform,
 ) {
-    /** Everything said, for a desktop or a test; nothing is asked of the platform. */
+    /** Everything said; nothing is asked of the platform. */
     public constructor(
         config: LarderConfig,
         storage: LocalDrmStorage,
@@ -45,28 +46,41 @@ public class LarderSetup internal constructor(
         callbackExecutor: Executor? = null,
     ) : this(
         lazyOf(config), storage, engines, requestAdapter, tokenProvider, sourceURLProvider, callbackExecutor,
-        Platform.Desktop,
+        Platform.Desktop(config.dataDir),
     )
 
-    /** Folders, profile, timeouts. */
+    /** Folders, profile, timeouts. On Android, asking for it may touch the disk: do so off the main thread. */
     public val config: LarderConfig by config
 
     internal fun delegates() = FfiDelegates(
         storage = DrmStorageAdapter(storage),
-        engines = engines.map(::DrmEngineAdapter),
+        engines = (engines + platform.engines()).map(::DrmEngineAdapter),
         requestAdapter = requestAdapter?.let(::RequestAdapterAdapter),
         tokenProvider = tokenProvider?.let(::TokenProviderAdapter),
         sourceUrlProvider = sourceURLProvider?.let(::SourceUrlProviderAdapter),
     )
 
-    /**
-     * A setup, piece by piece. What is not said keeps the default of [LarderConfig]; the storage is a
-     * [FileDrmStorage] beside the database.
-     *
-     * @param dataDir absolute path of the folder for Larder's database, made when missing.
-     */
-    public class Builder(private val dataDir: String) {
-        private var config = LarderConfig(dataDir)
+    /** A setup, piece by piece. */
+    public class Builder private constructor(private val platform: Platform) {
+        /**
+         * With Android's defaults: the database below `noBackupFilesDir`, roots for the app's internal, external and
+         * removable storage ([dev.larder.android.StorageFolders]), handles in a
+         * [dev.larder.android.SharedPreferencesDrmStorage], the device's CDM, listeners on the main looper, and what the
+         * network and the device are like observed for the manager. Nothing is touched before the manager opens.
+         *
+         * @param context any of the app's; its application context is kept.
+         */
+        public constructor(context: Context) : this(AndroidPlatform(context))
+
+        /**
+         * With a desktop's: what is not said keeps the default of [LarderConfig], and the storage is a [FileDrmStorage]
+         * beside the database.
+         *
+         * @param dataDir absolute path of the folder for Larder's database, made when missing.
+         */
+        public constructor(dataDir: String) : this(Platform.Desktop(dataDir))
+
+        private val changes = mutableListOf<(LarderConfig) -> LarderConfig>()
         private var storage: LocalDrmStorage? = null
         private val engines = mutableListOf<DrmEngine>()
         private var requestAdapter: RequestAdapter? = null
@@ -74,28 +88,31 @@ public class LarderSetup internal constructor(
         private var sourceURLProvider: SourceURLProvider? = null
         private var callbackExecutor: Executor? = null
 
-        /** A folder below which media lies, under a short stable name. */
+        /** A folder below which media lies, under a short stable name. In place of one of the platform's of that name. */
         public fun root(name: String, path: String): Builder = changed {
-            config = config.copy(roots = config.roots + StorageRoot(name, path))
+            changes += { it.copy(roots = it.roots.filter { root -> root.name != name } + StorageRoot(name, path)) }
         }
 
         /** A namespace for one of the app's users. */
-        public fun profile(profile: String): Builder = changed { config = config.copy(profile = profile) }
+        public fun profile(profile: String): Builder = changed { changes += { it.copy(profile = profile) } }
 
         /** How long one request to a server, one call of an engine, and one call of other code of the app may take. */
         public fun timeouts(networkS: Int, engineS: Int, delegateS: Int): Builder = changed {
-            config = config.copy(networkTimeoutS = networkS, engineTimeoutS = engineS, delegateTimeoutS = delegateS)
+            changes += { it.copy(networkTimeoutS = networkS, engineTimeoutS = engineS, delegateTimeoutS = delegateS) }
         }
 
         /** Sent to servers as `User-Agent`, in front of Larder's own. */
-        public fun userAgent(userAgent: String): Builder = changed { config = config.copy(userAgent = userAgent) }
+        public fun userAgent(userAgent: String): Builder = changed { changes += { it.copy(userAgent = userAgent) } }
 
-        /** Registers the software ClearKey engine, which decrypts in the app's own process: for tests and desktops. */
-        public fun softwareClearKey(): Builder = changed { config = config.copy(softwareClearKey = true) }
+        /**
+         * Registers the software ClearKey engine, which decrypts in the app's own process: for tests and desktops. Its
+         * handles are keys: on Android use it with a [dev.larder.android.SealedDrmStorage].
+         */
+        public fun softwareClearKey(): Builder = changed { changes += { it.copy(softwareClearKey = true) } }
 
         /** A further certificate authority to trust, in DER: for tests and private deployments. */
         public fun extraRootCertificate(certificate: ByteArray): Builder = changed {
-            config = config.copy(extraRootCertificates = config.extraRootCertificates + certificate)
+            changes += { it.copy(extraRootCertificates = it.extraRootCertificates + certificate) }
         }
 
         /** The secret storage. */
@@ -117,15 +134,22 @@ public class LarderSetup internal constructor(
         public fun callbackExecutor(executor: Executor): Builder = changed { callbackExecutor = executor }
 
         /** The setup. Whether the configuration makes sense is checked when the manager opens. */
-        public fun build(): LarderSetup = LarderSetup(
-            config,
-            storage ?: FileDrmStorage(File(dataDir, "licenses")),
-            engines.toList(),
-            requestAdapter,
-            tokenProvider,
-            sourceURLProvider,
-            callbackExecutor,
-        )
+        public fun build(): LarderSetup {
+            val (platform, changes) = platform to changes.toList()
+            return LarderSetup(
+                lazy {
+                    val config = LarderConfig(platform.dataDir(), platform.roots())
+                    changes.fold(config) { changed, change -> change(changed) }
+                },
+                storage ?: platform.storage(),
+                engines.toList(),
+                requestAdapter,
+                tokenProvider,
+                sourceURLProvider,
+                callbackExecutor ?: platform.callbackExecutor,
+                platform,
+            )
+        }
 
         private inline fun changed(change: () -> Unit): Builder {
             change()

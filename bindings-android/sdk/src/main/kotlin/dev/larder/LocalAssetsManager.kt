@@ -1,5 +1,6 @@
 package dev.larder
 
+import android.content.Context
 import java.util.concurrent.Executor
 import kotlin.time.Duration
 
@@ -31,6 +32,16 @@ public class LocalAssetsManager private constructor(
     private val core: Core,
     private val callbacks: Callbacks,
 ) : AssetCatalog by CoreCatalog(core), LocalPlayback by CorePlayback(core), AutoCloseable {
+
+    /**
+     * A manager with everything that Android gives: see [LarderSetup.Builder]. It keeps the application context of
+     * whatever it is given, starts to open in the background and returns at once.
+     */
+    public constructor(context: Context) : this(LarderSetup.Builder(context).build())
+
+    /** The same with a secret storage of the app's own. */
+    public constructor(context: Context, storage: LocalDrmStorage) :
+        this(LarderSetup.Builder(context).storage(storage).build())
 
     /**
      * A manager with this setup. It starts to open in the background and returns at once; a configuration that makes no

@@ -1,12 +1,35 @@
 package dev.larder
 
-/** What an operating system gives to a manager beyond what the app says. Asked off the main thread. */
+import java.io.File
+import java.util.concurrent.Executor
+
+/** What an operating system gives to a manager beyond what the app says. */
 internal interface Platform {
-    /** Its engines, for the schemes that the app has none for. */
+    /** Where listeners are called unless the app says otherwise; `null` for a thread of the manager's own. */
+    val callbackExecutor: Executor?
+
+    /** Where Larder's database lies. Touches the disk: off the main thread. */
+    fun dataDir(): String
+
+    /** The folders below which media may lie at the moment. Touches the disk: off the main thread. */
+    fun roots(): List<StorageRoot>
+
+    /** The secret storage for an app that brings none. Touches nothing yet. */
+    fun storage(): LocalDrmStorage
+
+    /** Its engines. An app's own for the same scheme comes first. */
     fun engines(): List<DrmEngine>
 
     /** A desktop: whatever there is, the app says. */
-    object Desktop : Platform {
+    class Desktop(private val dataDir: String) : Platform {
+        override val callbackExecutor: Executor? get() = null
+
+        override fun dataDir(): String = dataDir
+
+        override fun roots(): List<StorageRoot> = emptyList()
+
+        override fun storage(): LocalDrmStorage = FileDrmStorage(File(dataDir, "licenses"))
+
         override fun engines(): List<DrmEngine> = emptyList()
     }
 }
