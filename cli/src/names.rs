@@ -44,6 +44,7 @@ pub(crate) const fn why(why: Why) -> &'static str {
         Why::LicenseExpired => "license-expired",
         Why::PlaybackWindowOver => "playback-window-over",
         Why::KeyMissing => "key-missing",
+        Why::VolumeMissing => "volume-missing",
         Why::MediaMissing => "media-missing",
     }
 }

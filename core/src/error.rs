@@ -172,6 +172,8 @@ codes! {
     // Media on disk
     /// Nothing is at this path.
     MediaNotFound = "MEDIA_NOT_FOUND", Repair, false;
+    /// The volume that the media lies on is not there now: an ejected card, a storage that is not mounted.
+    VolumeMissing = "VOLUME_MISSING", Retry, true;
     /// The path is there, but cannot be read: permission, a link loop, a special file.
     MediaUnreadable = "MEDIA_UNREADABLE", FixInput, false;
     /// The manifest or media file is malformed.
@@ -192,7 +194,8 @@ codes! {
     DrmUnsupported = "DRM_UNSUPPORTED", FixInput, false;
     /// The media is protected, but the source has no DRM parameters (licence URL).
     DrmParamsMissing = "DRM_PARAMS_MISSING", FixInput, false;
-    /// The licence or certificate URL is not an absolute http(s) URL with a host and no user info.
+    /// The licence or certificate URL is not an absolute http(s) URL with a host and no user info, or is a plain http one
+    /// that the app's configuration forbids.
     UrlInvalid = "URL_INVALID", FixInput, false;
     /// FairPlay needs the application certificate, and none could be had.
     CertificateMissing = "CERTIFICATE_MISSING", FixInput, false;

@@ -125,7 +125,8 @@ impl fmt::Debug for ExchangeAnswer {
 pub trait LocalDrmStorage: Send + Sync {
     /// Stores a value, replacing an older one, and returns only when it is durable.
     fn save(&self, key: &str, value: &[u8]) -> Result<()>;
-    /// Gives a value back, `None` if there is none.
+    /// Gives a value back, `None` if there is none. `LicenseUnreadable` says that it is there and that nothing will make
+    /// it readable again: a storage that seals its values has lost the key.
     fn load(&self, key: &str) -> Result<Option<Vec<u8>>>;
     /// Removes a value. Removing one that is not there is success.
     fn remove(&self, key: &str) -> Result<()>;
@@ -200,6 +201,10 @@ pub trait ServerTrust: Send + Sync {
     /// because its trust may differ from host to host. It is called during a handshake, on the runtime's thread, and
     /// must not use the network through Larder.
     fn verify(&self, chain: Vec<Vec<u8>>, host: &str) -> Result<()>;
+
+    /// `UrlInvalid` if the app's configuration forbids plain http to this host. Called before each such request, where
+    /// blocking is allowed.
+    fn check_cleartext(&self, host: &str) -> Result<()>;
 }
 
 /// Time.

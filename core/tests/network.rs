@@ -137,6 +137,25 @@ impl ServerTrust for PlatformTrust {
         self.asked.lock().unwrap().push((chain.len(), host.to_owned()));
         if self.refuses { Err(Error::new(Code::DelegateFailed, "not today")) } else { Ok(()) }
     }
+
+    fn check_cleartext(&self, host: &str) -> larder_core::Result<()> {
+        self.asked.lock().unwrap().push((0, host.to_owned()));
+        if self.refuses { Err(Error::new(Code::UrlInvalid, "no plain http")) } else { Ok(()) }
+    }
+}
+
+#[test]
+fn plain_http_is_sent_only_where_the_platform_permits_it() {
+    let port = answering(ok("hello"));
+    for (host, asked) in [("127.0.0.1", "127.0.0.1"), ("[::1]", "::1")] {
+        let strict = PlatformTrust::new(true);
+        let client = client(ClientSettings { trust: Trust::Asking(Arc::clone(&strict) as _), ..trusting() });
+        let error = client.send(get(format!("http://{host}:{port}/"))).unwrap_err();
+        assert_eq!(error.code(), Code::UrlInvalid, "{}", whole_text(&error));
+        assert_eq!(*strict.asked.lock().unwrap(), [(0, asked.to_owned())]);
+    }
+    let client = client(ClientSettings { trust: Trust::Asking(PlatformTrust::new(false)), ..trusting() });
+    assert_eq!(client.send(get(format!("http://127.0.0.1:{port}/"))).unwrap().body, b"hello");
 }
 
 #[test]

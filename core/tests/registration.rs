@@ -4,12 +4,12 @@
 
 mod world;
 
-use larder_core::assets::{Refresh, Verify};
+use larder_core::assets::{Config, Refresh, SourceUrlMode, SourceUrlOrder, Verify};
 use larder_core::model::{
     DrmParams, DrmScheme, Expiry, LicenseState, MediaFormat, MediaPresence, Profile, RenewalPolicy, Warning, Why,
 };
 use larder_core::ports::NetworkState;
-use larder_core::{Cancellation, Code};
+use larder_core::{Cancellation, Code, Remedy};
 use world::{World, id, register, settle_all};
 
 #[test]
@@ -230,6 +230,32 @@ fn a_moved_container_moves_the_paths() {
     assert_eq!(status.media, MediaPresence::Present);
     let lost = world.start().verify(&id("film"), Verify { media: true, licenses: false }).unwrap();
     assert_eq!((lost.media, lost.why), (MediaPresence::Missing, Why::MediaMissing));
+}
+
+#[test]
+fn media_on_a_volume_that_is_gone_plays_again_when_it_is_back() {
+    let world = World::new();
+    let (with, without) = (world.config(), Config { roots: Vec::new(), ..world.config() });
+    let registered = register(&world.start(), world.clear("film")).unwrap();
+    assert_eq!(registered.root.as_deref(), Some(with.roots[0].name.as_str()));
+
+    let manager = world.try_start(without).unwrap();
+    manager.set_source_url_mode(SourceUrlMode::LocalAlways, SourceUrlOrder::AppFirst).unwrap();
+    let gone = manager.status(&id("film")).unwrap();
+    assert_eq!((gone.is_playable, gone.why, gone.remedy), (false, Why::VolumeMissing, Remedy::Retry));
+    assert_eq!(manager.local_source(&id("film"), None).unwrap_err().code(), Code::VolumeMissing);
+    assert_eq!(manager.source_url("film", None).unwrap(), None);
+
+    manager.set_roots(&with.roots).unwrap();
+    assert_eq!(manager.status(&id("film")).unwrap().why, Why::Playable);
+    assert!(manager.local_source(&id("film"), None).unwrap().url.starts_with("file:"));
+    assert!(manager.source_url("film", None).unwrap().is_some());
+
+    manager.set_roots(&[]).unwrap();
+    assert_eq!(manager.status(&id("film")).unwrap().why, Why::VolumeMissing);
+    assert!(manager.unregister(&id("film")).unwrap().was_registered);
+    let twice = [with.roots[0].clone(), with.roots[0].clone()];
+    assert_eq!(manager.set_roots(&twice).unwrap_err().code(), Code::InvalidArgument);
 }
 
 #[test]

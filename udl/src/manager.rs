@@ -20,7 +20,8 @@ use crate::lookup::Lookup;
 use crate::opening::{Opening, closed};
 use crate::records::{
     AssetInfo, AssetStatus, DeviceConditions, ExchangeAnswer, ExchangeMessage, Imported, ImportedAsset, LarderConfig,
-    LicenseTimes, LocalMediaSource, MediaSource, OpenReport, Registration, Renewal, Settlement, Unregistered,
+    LicenseTimes, LocalMediaSource, MediaSource, OpenReport, Registration, Renewal, Settlement, StorageRoot,
+    Unregistered,
 };
 use crate::runtime;
 
@@ -235,6 +236,12 @@ impl FfiManager {
     /// What the device is like now.
     pub fn set_conditions(&self, conditions: DeviceConditions) -> Result<(), FfiError> {
         self.call(|core| core.set_conditions(conditions.into()))
+    }
+
+    /// The folders below which media lies now.
+    pub fn set_roots(&self, roots: Vec<StorageRoot>) -> Result<(), FfiError> {
+        let roots: Vec<_> = roots.iter().map(StorageRoot::to_core).collect();
+        self.call(|core| core.set_roots(&roots))
     }
 
     /// Facts for support.

@@ -55,6 +55,9 @@ extension LarderError.Code {
   /// Nothing is at this path.
   public static let mediaNotFound = Self(rawValue: "MEDIA_NOT_FOUND")
 
+  /// The volume that the media lies on is not there now: an ejected card, a storage that is not mounted.
+  public static let volumeMissing = Self(rawValue: "VOLUME_MISSING")
+
   /// The path is there, but cannot be read: permission, a link loop, a special file.
   public static let mediaUnreadable = Self(rawValue: "MEDIA_UNREADABLE")
 
@@ -86,7 +89,8 @@ extension LarderError.Code {
   /// The media is protected, but the source has no DRM parameters (licence URL).
   public static let drmParamsMissing = Self(rawValue: "DRM_PARAMS_MISSING")
 
-  /// The licence or certificate URL is not an absolute http(s) URL with a host and no user info.
+  /// The licence or certificate URL is not an absolute http(s) URL with a host and no user info, or is a plain http one
+  /// that the app's configuration forbids.
   public static let urlInvalid = Self(rawValue: "URL_INVALID")
 
   /// FairPlay needs the application certificate, and none could be had.

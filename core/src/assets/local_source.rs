@@ -24,7 +24,7 @@ impl Registry {
             return Err(Error::new(Code::AssetNotFound, format!("the asset {asset_id} is registered at another path")));
         }
         let url = entry.url().map(str::to_owned).ok_or_else(|| {
-            Error::new(Code::MediaNotFound, format!("the root of the asset {asset_id} was not given in this run"))
+            Error::new(Code::VolumeMissing, format!("the volume that the asset {asset_id} lies on is not there now"))
         })?;
         let licenses = if summary.is_protected { self.local_licenses(asset_id)? } else { Vec::new() };
         Ok(LocalMediaSource {

@@ -172,7 +172,7 @@ impl LocalAssetsManager {
     }
 
     /// What a player plays. `AssetNotFound` for an asset that is unknown, unfinished or at another path,
-    /// `MediaNotFound` if its root was not given in this run.
+    /// `VolumeMissing` if its root is not there now.
     pub fn local_source(&self, asset_id: &AssetId, path: Option<&Path>) -> Result<LocalMediaSource> {
         self.open_registry()?.local_source(asset_id, path)
     }
@@ -209,6 +209,12 @@ impl LocalAssetsManager {
     pub fn set_network_state(&self, state: NetworkState) -> Result<()> {
         self.open_registry()?.set_network_state(state);
         Ok(())
+    }
+
+    /// The folders below which media lies now, when a volume has come or gone. Assets below a root that is not among them
+    /// are `VolumeMissing` until it is again.
+    pub fn set_roots(&self, roots: &[Root]) -> Result<()> {
+        self.open_registry()?.set_roots(roots)
     }
 
     /// What the device is like now. Its network counts as [`set_network_state`](Self::set_network_state) has it.

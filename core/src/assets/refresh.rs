@@ -86,7 +86,7 @@ impl Registry {
                 self.renew_by_policy(asset, &params, again(&active, &params), active, cancel)
             }
             _ => {
-                let path = paths::playable_path(&asset.path, self.roots())
+                let path = paths::playable_path(&asset.path, &self.roots())
                     .ok_or_else(|| Error::new(Code::MediaNotFound, "the asset's root was not given in this run"))?;
                 let protection = manifest::inspect(&manifest::find(&path)?)?;
                 self.renew_licenses(asset, &protection, cancel)

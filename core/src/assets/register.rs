@@ -186,7 +186,7 @@ impl Registry {
     pub(crate) fn locate(&self, path: &Path, media: &LocalMedia) -> Result<StoredPath> {
         let manifest = media.manifest.strip_prefix(path).map(Path::to_owned).unwrap_or_default();
         let manifest: Option<PathBuf> = (!manifest.as_os_str().is_empty()).then_some(manifest);
-        paths::to_stored(path, manifest.as_deref(), self.roots())
+        paths::to_stored(path, manifest.as_deref(), &self.roots())
     }
 
     pub(crate) fn asset_row(

@@ -30,6 +30,8 @@ pub(crate) struct Registry {
     pub(crate) clock_guard: ClockGuard,
     pub(crate) source_urls: SourceUrls,
     pub(super) conditions: Conditions,
+    // Protects which roots are there; held to copy the pointer or to replace it.
+    roots: RwLock<Arc<[Root]>>,
     // Protects the snapshot; held for a look-up, or while one asset or the whole is read again from the store. No
     // foreign code runs under it.
     snapshot: RwLock<Snapshot>,
@@ -75,6 +77,7 @@ impl Registry {
             in_flight: Arc::clone(&shared.in_flight),
         });
         let source_urls = SourceUrls::new(ports.source_url_provider, ports.runtime, timeouts.delegate);
+        let roots = config.roots.as_slice().into();
         let registry = Arc::new(Self {
             config,
             shared,
@@ -83,6 +86,7 @@ impl Registry {
             clock_guard,
             source_urls,
             conditions: Conditions::default(),
+            roots: RwLock::new(roots),
             snapshot: RwLock::new(snapshot),
             // A store that others have changed already is read again at the first look.
             seen_generation: AtomicU64::new(0),
@@ -106,8 +110,22 @@ impl Registry {
         &self.config.profile
     }
 
-    pub(crate) fn roots(&self) -> &[Root] {
-        &self.config.roots
+    /// The roots that are there now.
+    pub(crate) fn roots(&self) -> Arc<[Root]> {
+        Arc::clone(&self.roots.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes other roots: a volume has come or gone. Every path is found anew at the next look.
+    pub(crate) fn set_roots(&self, roots: &[Root]) -> Result<()> {
+        paths::check_roots(roots)?;
+        let mut current = self.roots.write().unwrap_or_else(PoisonError::into_inner);
+        if **current == *roots {
+            return Ok(());
+        }
+        *current = roots.into();
+        drop(current);
+        self.shared.changed();
+        Ok(())
     }
 
     /// Fails with `Closed` once the manager is closed.
@@ -162,7 +180,7 @@ impl Registry {
     }
 
     fn reload_all(&self, generation: u64) -> Result<()> {
-        let snapshot = self.store().read(|tx| Snapshot::load(tx, self.profile(), self.roots()))?;
+        let snapshot = self.store().read(|tx| Snapshot::load(tx, self.profile(), &self.roots()))?;
         let mut current = self.snapshot.write().unwrap_or_else(PoisonError::into_inner);
         // While it was read somebody may have taken in what came after it: the newer one stays.
         if self.seen_generation.load(Ordering::Acquire) < generation {
@@ -180,14 +198,14 @@ impl Registry {
             // Others have changed something, too: the next look reads everything.
             return Ok(());
         }
-        self.store().read(|tx| snapshot.reload(tx, self.profile(), asset_id, self.roots()))?;
+        self.store().read(|tx| snapshot.reload(tx, self.profile(), asset_id, &self.roots()))?;
         self.seen_generation.store(before + 1, Ordering::Release);
         Ok(())
     }
 
     /// The stored form of a path that the app gave, to look it up by.
     pub(crate) fn stored_path(&self, path: &Path) -> Result<crate::store::StoredPath> {
-        paths::to_stored(path, None, self.roots())
+        paths::to_stored(path, None, &self.roots())
     }
 
     fn take_server_time(&self, time: ServerTime) {

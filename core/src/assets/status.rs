@@ -40,7 +40,7 @@ impl Registry {
             let path = self
                 .view()?
                 .get(asset_id)
-                .and_then(|entry| super::paths::playable_path(&entry.summary.path, self.roots()));
+                .and_then(|entry| super::paths::playable_path(&entry.summary.path, &self.roots()));
             // A path under a root that was not given in this run is not there.
             let is_there =
                 path.is_some_and(|path| manifest::find(&path).and_then(|media| manifest::inspect(&media)).is_ok());
@@ -195,7 +195,7 @@ impl Entry {
             return Why::Registering;
         }
         if !self.summary.is_protected {
-            return Why::Playable;
+            return self.why_not_here();
         }
         if self.active().next().is_none() {
             return Why::LicenseMissing;
@@ -209,7 +209,12 @@ impl Entry {
         if self.active().any(|license| license.coverage == Coverage::Missing) || self.lacks_a_license() {
             return Why::KeyMissing;
         }
-        Why::Playable
+        self.why_not_here()
+    }
+
+    /// Media below a root that is not there now comes back with it; the disk is not asked.
+    fn why_not_here(&self) -> Why {
+        if self.path.is_some() { Why::Playable } else { Why::VolumeMissing }
     }
 
     fn license_expires(&self) -> Expiry {
@@ -285,6 +290,7 @@ fn explain(why: Why) -> (&'static str, Remedy) {
             ("the time allowed after the first playback is over; refresh the licence while online", Remedy::GoOnline)
         }
         Why::KeyMissing => ("a track's key is in none of the licences", Remedy::Reregister),
+        Why::VolumeMissing => ("the volume that the media lies on is not there now", Remedy::Retry),
         Why::MediaMissing => ("the media is not at its path", Remedy::Repair),
     }
 }

@@ -42,14 +42,15 @@ pub fn play_kit_status(status: &AssetStatus) -> PlayKitStatus {
         Why::LicenseExpired | Why::LicenseUnreadable | Why::LicenseVanished | Why::PlaybackWindowOver => {
             triple(0, 0, true)
         }
-        Why::Playable | Why::KeyMissing | Why::MediaMissing if status.licenses.is_empty() => {
+        Why::Playable | Why::KeyMissing | Why::VolumeMissing | Why::MediaMissing if status.licenses.is_empty() => {
             triple(UNLIMITED, UNLIMITED, true)
         }
-        Why::Playable | Why::KeyMissing | Why::MediaMissing => match seconds_left(status.expires, status.checked_at_ms)
-        {
-            Some(left) => triple(left, playback_left(status, left), true),
-            None => triple(0, 0, true),
-        },
+        Why::Playable | Why::KeyMissing | Why::VolumeMissing | Why::MediaMissing => {
+            match seconds_left(status.expires, status.checked_at_ms) {
+                Some(left) => triple(left, playback_left(status, left), true),
+                None => triple(0, 0, true),
+            }
+        }
     }
 }
 

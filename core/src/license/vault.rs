@@ -68,7 +68,11 @@ impl Vault {
         call_delegate(&self.runtime, self.timeout, what, Code::StorageTimeout, move || call(&*storage, &key)).map_err(
             |error| match error.code() {
                 // Whatever the app's code calls its failure: for the caller it is the storage that failed.
-                Code::StorageTimeout | Code::StorageLost | Code::StorageFailed | Code::DiskFull => error,
+                Code::StorageTimeout
+                | Code::StorageLost
+                | Code::StorageFailed
+                | Code::DiskFull
+                | Code::LicenseUnreadable => error,
                 _ => Error::new(Code::StorageFailed, format!("{what} failed")).caused_by(error),
             },
         )

@@ -63,6 +63,8 @@ pub enum Why {
     PlaybackWindowOver,
     /// A track's key is in none of its licences.
     KeyMissing,
+    /// The volume that the media lies on is not there now: an ejected card, a storage that is not mounted.
+    VolumeMissing,
     /// The media is not at its path.
     MediaMissing,
 }

@@ -48,6 +48,7 @@ impl Default for ClientSettings {
 #[derive(Clone, Debug)]
 pub struct ReqwestClient {
     client: Client,
+    trust: Trust,
     runtime: Handle,
 }
 
@@ -66,7 +67,7 @@ impl ReqwestClient {
             }
             result => result?,
         };
-        Ok(Self { client, runtime })
+        Ok(Self { client, trust: settings.trust.clone(), runtime })
     }
 }
 
@@ -93,6 +94,11 @@ fn build(settings: &ClientSettings, trust: &Trust, extra_roots: &[CertificateDer
 
 impl HttpClient for ReqwestClient {
     fn send(&self, request: HttpRequest) -> Result<HttpResponse> {
+        if let Trust::Asking(asked) = &self.trust
+            && let Some(host) = host_in_clear(&request.url)
+        {
+            asked.check_cleartext(&host)?;
+        }
         let timeout = Duration::from_millis(request.timeout_ms);
         let (answer, answered) = mpsc::sync_channel(1);
         let client = self.client.clone();
@@ -119,6 +125,12 @@ impl HttpClient for ReqwestClient {
             Err(RecvTimeoutError::Disconnected) => Err(Error::new(Code::Network, "the request was broken off")),
         }
     }
+}
+
+/// The host of a plain http URL, an IPv6 address without its brackets. `None` for https.
+fn host_in_clear(url: &str) -> Option<String> {
+    let url = reqwest::Url::parse(url).ok().filter(|url| url.scheme() == "http")?;
+    Some(url.host_str()?.trim_start_matches('[').trim_end_matches(']').to_owned())
 }
 
 async fn exchange(client: &Client, request: HttpRequest) -> Result<HttpResponse> {

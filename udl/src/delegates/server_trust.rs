@@ -12,6 +12,8 @@ use crate::error::FfiError;
 pub trait FfiServerTrust: Send + Sync {
     /// Throws to refuse.
     fn verify(&self, chain: Vec<Vec<u8>>, host: String) -> Result<(), FfiError>;
+    /// Throws to refuse plain http.
+    fn check_cleartext(&self, host: String) -> Result<(), FfiError>;
 }
 
 pub(crate) struct Platform(pub(crate) Arc<dyn FfiServerTrust>);
@@ -19,5 +21,10 @@ pub(crate) struct Platform(pub(crate) Arc<dyn FfiServerTrust>);
 impl ServerTrust for Platform {
     fn verify(&self, chain: Vec<Vec<u8>>, host: &str) -> Result<()> {
         self.0.verify(chain, host.to_owned()).map_err(|error| error.into_core(Code::Tls, |code| code == Code::Tls))
+    }
+
+    fn check_cleartext(&self, host: &str) -> Result<()> {
+        let refused = self.0.check_cleartext(host.to_owned());
+        refused.map_err(|error| error.into_core(Code::UrlInvalid, |code| code == Code::UrlInvalid))
     }
 }

@@ -26,7 +26,13 @@ impl LocalDrmStorage for Storage {
     }
 
     fn load(&self, key: &str) -> Result<Option<Vec<u8>>> {
-        self.0.load(key.to_owned()).map_err(thrown)
+        // A storage that seals its values may have lost the key to one: no later call will give it back.
+        self.0.load(key.to_owned()).map_err(|error| match error {
+            FfiError::Failed { ref code, .. } if code == Code::LicenseUnreadable.as_str() => {
+                error.into_core(Code::LicenseUnreadable, |_| true)
+            }
+            _ => thrown(error),
+        })
     }
 
     fn remove(&self, key: &str) -> Result<()> {

@@ -44,16 +44,18 @@ pub struct StorageRoot {
     pub path: String,
 }
 
+impl StorageRoot {
+    pub(crate) fn to_core(&self) -> Root {
+        Root { name: self.name.clone(), path: PathBuf::from(&self.path) }
+    }
+}
+
 impl LarderConfig {
     /// The core's form of it. Fails with `InvalidArgument`.
     pub(crate) fn to_core(&self) -> Result<Config> {
         let config = Config {
             data_dir: PathBuf::from(&self.data_dir),
-            roots: self
-                .roots
-                .iter()
-                .map(|root| Root { name: root.name.clone(), path: PathBuf::from(&root.path) })
-                .collect(),
+            roots: self.roots.iter().map(StorageRoot::to_core).collect(),
             profile: Profile::new(self.profile.as_str())?,
             timeouts: Timeouts {
                 network: timeout("network_timeout_s", self.network_timeout_s)?,

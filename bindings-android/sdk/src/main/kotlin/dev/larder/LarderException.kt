@@ -69,6 +69,9 @@ public class LarderException @JvmOverloads constructor(
         /** Nothing is at this path. */
         public const val MEDIA_NOT_FOUND: String = "MEDIA_NOT_FOUND"
 
+        /** The volume that the media lies on is not there now: an ejected card, a storage that is not mounted. */
+        public const val VOLUME_MISSING: String = "VOLUME_MISSING"
+
         /** The path is there, but cannot be read: permission, a link loop, a special file. */
         public const val MEDIA_UNREADABLE: String = "MEDIA_UNREADABLE"
 
@@ -98,7 +101,10 @@ public class LarderException @JvmOverloads constructor(
         /** The media is protected, but the source has no DRM parameters (licence URL). */
         public const val DRM_PARAMS_MISSING: String = "DRM_PARAMS_MISSING"
 
-        /** The licence or certificate URL is not an absolute http(s) URL with a host and no user info. */
+        /**
+         * The licence or certificate URL is not an absolute http(s) URL with a host and no user info, or is a plain http
+         * one that the app's configuration forbids.
+         */
         public const val URL_INVALID: String = "URL_INVALID"
 
         /** FairPlay needs the application certificate, and none could be had. */
