@@ -243,7 +243,10 @@ fn media_on_a_volume_that_is_gone_plays_again_when_it_is_back() {
     manager.set_source_url_mode(SourceUrlMode::LocalAlways, SourceUrlOrder::AppFirst).unwrap();
     let gone = manager.status(&id("film")).unwrap();
     assert_eq!((gone.is_playable, gone.why, gone.remedy), (false, Why::VolumeMissing, Remedy::Retry));
-    assert_eq!(manager.local_source(&id("film"), None).unwrap_err().code(), Code::VolumeMissing);
+    for path in [None, Some(world.path("cmaf-clear"))] {
+        let error = manager.local_source(&id("film"), path.as_deref()).unwrap_err();
+        assert_eq!(error.code(), Code::VolumeMissing);
+    }
     assert_eq!(manager.source_url("film", None).unwrap(), None);
 
     manager.set_roots(&with.roots).unwrap();

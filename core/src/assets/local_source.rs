@@ -20,12 +20,13 @@ impl Registry {
             view.registered(asset_id).cloned().ok_or_else(|| not_found(asset_id))?
         };
         let summary = &entry.summary;
-        if stored.is_some_and(|stored| stored.root != summary.path.root || stored.path != summary.path.path) {
-            return Err(Error::new(Code::AssetNotFound, format!("the asset {asset_id} is registered at another path")));
-        }
+        // First: a path below a root that is not there cannot be compared.
         let url = entry.url().map(str::to_owned).ok_or_else(|| {
             Error::new(Code::VolumeMissing, format!("the volume that the asset {asset_id} lies on is not there now"))
         })?;
+        if stored.is_some_and(|stored| stored.root != summary.path.root || stored.path != summary.path.path) {
+            return Err(Error::new(Code::AssetNotFound, format!("the asset {asset_id} is registered at another path")));
+        }
         let licenses = if summary.is_protected { self.local_licenses(asset_id)? } else { Vec::new() };
         Ok(LocalMediaSource {
             asset_id: summary.asset_id.clone(),

@@ -15,7 +15,7 @@ import kotlinx.coroutines.runBlocking
  * It is made in the background, because that loads the native library and asks the platform for folders, and whoever
  * constructs a manager may be on the main thread.
  */
-internal class Core(make: () -> FfiManager) {
+internal class Core(setup: LarderSetup) {
     private val isClosed = AtomicBoolean()
     private val isEnded = AtomicBoolean()
 
@@ -23,8 +23,12 @@ internal class Core(make: () -> FfiManager) {
     @Volatile
     private var made: FfiManager? = null
 
+    /** Both set before [made]. */
+    private lateinit var conditions: Conditions
+    private lateinit var watch: AutoCloseable
+
     /** Last, for it begins at once and sets what is above. */
-    private val making: Deferred<Result<FfiManager>> = scope.async { runCatching { translating(make) }.onSuccess(::isMade) }
+    private val making: Deferred<Result<FfiManager>> = scope.async { runCatching { translating { make(setup) } } }
 
     /** A call that answers from memory, on the caller's thread. Only while the manager is being made does it wait. */
     inline fun <T> call(call: (FfiManager) -> T): T = translating { call(manager()) }
@@ -39,6 +43,11 @@ internal class Core(make: () -> FfiManager) {
             FfiCancellation().use { call(manager, it) }
         }
 
+    fun setNetworkState(state: NetworkState): Unit = translating {
+        manager()
+        conditions.said(state)
+    }
+
     /** Closing twice is closing once. */
     fun close() {
         if (isClosed.getAndSet(true)) return
@@ -49,14 +58,32 @@ internal class Core(make: () -> FfiManager) {
 
     suspend fun awaitManager(): FfiManager = made ?: making.await().unwrap()
 
-    private fun isMade(manager: FfiManager) {
+    private fun make(setup: LarderSetup): FfiManager {
+        NativeLibrary.load()
+        val manager = FfiManager(setup.config, setup.delegates())
+        conditions = Conditions(manager)
+        watch = setup.platform.watch(
+            report = { telling { conditions.observed(it) } },
+            volumesChanged = { telling { manager.setRoots(setup.rootsNow()) } },
+        )
         made = manager
         // Whoever closes either sees it here, or is seen here.
         if (isClosed.get()) end(manager)
+        return manager
+    }
+
+    /** What the platform has seen while the store cannot be opened, or after the end, is told to nobody. */
+    private inline fun telling(tell: () -> Unit) {
+        try {
+            translating(tell)
+        } catch (_: LarderException) {
+            // The next call of the app's meets the same and is told.
+        }
     }
 
     private fun end(manager: FfiManager) {
         if (isEnded.getAndSet(true)) return
+        watch.close()
         // First the end, which the manager's other holders see, then the handle, for calls under way until they return.
         translating { manager.shutDown() }
         manager.close()
@@ -83,11 +110,5 @@ internal class Core(make: () -> FfiManager) {
 
     companion object {
         private val scope = CoroutineScope(SupervisorJob() + Dispatchers.IO)
-
-        /** Begins to make a manager. What makes no sense in the setup is told by the first call. */
-        fun open(setup: LarderSetup): Core = Core {
-            NativeLibrary.load()
-            FfiManager(setup.config, setup.delegates())
-        }
     }
 }

@@ -10,17 +10,22 @@ import java.util.concurrent.atomic.AtomicLong
 
 /**
  * A secret storage of one file a value, readable by whoever may read the app's files: for desktops and tests. On Android
- * use the storage that the platform protects.
+ * use [SharedPreferencesDrmStorage] or [SealedDrmStorage].
  *
  * A value is written to a file of its own, forced to the disk and then renamed, so that a crash leaves the old value or
  * the new one. Made for one process at a time on a folder.
- *
- * @param folder made when missing.
  */
-public class FileDrmStorage(private val folder: File) : LocalDrmStorage {
+public class FileDrmStorage internal constructor(
+    private val folder: () -> File,
+    private val makeDurable: (File) -> Unit,
+) : LocalDrmStorage {
+    /** @param folder made when missing. */
+    public constructor(folder: File) : this({ folder }, ::syncWithNio)
+
     private val written = AtomicLong()
 
     override fun save(key: String, value: ByteArray) {
+        val folder = folder()
         if (!folder.isDirectory && !folder.mkdirs() && !folder.isDirectory) throw IOException("the folder cannot be made")
         val unfinished = File(folder, "${fileName(key)}.${written.incrementAndGet()}.new")
         try {
@@ -30,7 +35,7 @@ public class FileDrmStorage(private val folder: File) : LocalDrmStorage {
             }
             if (!unfinished.renameTo(file(key))) throw IOException("the value cannot be put in place")
             // The new name is durable only when the folder is.
-            FileChannel.open(folder.toPath(), StandardOpenOption.READ).use { it.force(true) }
+            makeDurable(folder)
         } finally {
             unfinished.delete()
         }
@@ -48,7 +53,18 @@ public class FileDrmStorage(private val folder: File) : LocalDrmStorage {
         if (!file.delete() && file.exists()) throw IOException("the value cannot be removed")
     }
 
-    private fun file(key: String) = File(folder, fileName(key))
+    /** How many values there are. */
+    internal fun count(): Int = folder().list().orEmpty().count { it.endsWith(SUFFIX) }
+
+    /** Removes every value. */
+    internal fun clear() {
+        for (name in folder().list().orEmpty().filter { it.endsWith(SUFFIX) }) {
+            val file = File(folder(), name)
+            if (!file.delete() && file.exists()) throw IOException("a value cannot be removed")
+        }
+    }
+
+    private fun file(key: String) = File(folder(), fileName(key))
 
     /** A key is data and may be anything: what a file name should not have is written as `%` and its value. */
     private fun fileName(key: String): String = buildString {
@@ -60,6 +76,14 @@ public class FileDrmStorage(private val folder: File) : LocalDrmStorage {
                 append('%').append((byte.toInt() and 0xff).toString(16).padStart(2, '0'))
             }
         }
-        append(".value")
+        append(SUFFIX)
+    }
+
+    private companion object {
+        const val SUFFIX = ".value"
+
+        fun syncWithNio(folder: File) {
+            FileChannel.open(folder.toPath(), StandardOpenOption.READ).use { it.force(true) }
+        }
     }
 }

@@ -1,7 +1,6 @@
 package dev.larder
 
 import android.content.Context
-import dev.larder.android.AndroidPlatform
 import java.util.concurrent.Executor
 
 /**
@@ -26,7 +25,7 @@ import java.util.concurrent.Executor
  *   manager's own.
  */
 public class LarderSetup internal constructor(
-    config: Lazy<LarderConfig>,
+    private val configure: () -> LarderConfig,
     public val storage: LocalDrmStorage,
     public val engines: List<DrmEngine>,
     public val requestAdapter: RequestAdapter?,
@@ -45,12 +44,15 @@ public class LarderSetup internal constructor(
         sourceURLProvider: SourceURLProvider? = null,
         callbackExecutor: Executor? = null,
     ) : this(
-        lazyOf(config), storage, engines, requestAdapter, tokenProvider, sourceURLProvider, callbackExecutor,
+        { config }, storage, engines, requestAdapter, tokenProvider, sourceURLProvider, callbackExecutor,
         Platform.Desktop(config.dataDir),
     )
 
     /** Folders, profile, timeouts. On Android, asking for it may touch the disk: do so off the main thread. */
-    public val config: LarderConfig by config
+    public val config: LarderConfig by lazy(configure)
+
+    /** The roots that are there now, the app's own among them. Touches the disk. */
+    internal fun rootsNow(): List<StorageRoot> = configure().roots
 
     internal fun delegates() = FfiDelegates(
         storage = DrmStorageAdapter(storage),
@@ -58,14 +60,15 @@ public class LarderSetup internal constructor(
         requestAdapter = requestAdapter?.let(::RequestAdapterAdapter),
         tokenProvider = tokenProvider?.let(::TokenProviderAdapter),
         sourceUrlProvider = sourceURLProvider?.let(::SourceUrlProviderAdapter),
+        serverTrust = platform.serverTrust(),
     )
 
     /** A setup, piece by piece. */
     public class Builder private constructor(private val platform: Platform) {
         /**
          * With Android's defaults: the database below `noBackupFilesDir`, roots for the app's internal, external and
-         * removable storage ([dev.larder.android.StorageFolders]), handles in a
-         * [dev.larder.android.SharedPreferencesDrmStorage], the device's CDM, listeners on the main looper, and what the
+         * removable storage ([StorageFolders]), handles in a
+         * [SharedPreferencesDrmStorage], the device's CDM, listeners on the main looper, and what the
          * network and the device are like observed for the manager. Nothing is touched before the manager opens.
          *
          * @param context any of the app's; its application context is kept.
@@ -106,7 +109,7 @@ public class LarderSetup internal constructor(
 
         /**
          * Registers the software ClearKey engine, which decrypts in the app's own process: for tests and desktops. Its
-         * handles are keys: on Android use it with a [dev.larder.android.SealedDrmStorage].
+         * handles are keys: on Android use it with a [SealedDrmStorage].
          */
         public fun softwareClearKey(): Builder = changed { changes += { it.copy(softwareClearKey = true) } }
 
@@ -137,8 +140,8 @@ public class LarderSetup internal constructor(
         public fun build(): LarderSetup {
             val (platform, changes) = platform to changes.toList()
             return LarderSetup(
-                lazy {
-                    val config = LarderConfig(platform.dataDir(), platform.roots())
+                {
+                    val config = LarderConfig(platform.dataDir(), platform.roots(), network = platform.network())
                     changes.fold(config) { changed, change -> change(changed) }
                 },
                 storage ?: platform.storage(),

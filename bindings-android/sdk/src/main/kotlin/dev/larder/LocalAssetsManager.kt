@@ -47,7 +47,7 @@ public class LocalAssetsManager private constructor(
      * A manager with this setup. It starts to open in the background and returns at once; a configuration that makes no
      * sense is told by the first call, with `INVALID_ARGUMENT` or `RELATIVE_PATH`.
      */
-    public constructor(setup: LarderSetup) : this(Core.open(setup), Callbacks(setup.callbackExecutor))
+    public constructor(setup: LarderSetup) : this(Core(setup), Callbacks(setup.callbackExecutor))
 
     /** What [registerAsset] and [refreshAsset] tell a Java app. */
     public interface AssetRegistrationListener {
@@ -220,6 +220,27 @@ public class LocalAssetsManager private constructor(
     public fun removeAll(listener: ResultListener<Int>, executor: Executor? = null): Cancellable =
         start(listener, executor) { removeAll() }
 
+    // Import
+
+    /**
+     * Takes over titles whose licences another library of the app has stored (PlayKit, Media3), one after the other; a
+     * failure does not stop the rest, and there is one answer per title, in order. No network is used, nothing is
+     * released, and what the other library has stays as it is. Importing twice is importing once.
+     *
+     * Protected media without a licence is `LICENSE_MISSING`, a licence that the CDM does not know `LICENSE_VANISHED`.
+     */
+    @JvmSynthetic
+    public suspend fun importAssets(assets: List<ImportedAsset>): List<Imported> =
+        core.awaitCancellable { manager, cancellation -> manager.importAssets(assets, cancellation) }
+
+    /** [importAssets] for Java. */
+    @JvmOverloads
+    public fun importAssets(
+        assets: List<ImportedAsset>,
+        listener: ResultListener<List<Imported>>,
+        executor: Executor? = null,
+    ): Cancellable = start(listener, executor) { importAssets(assets) }
+
     // Status
 
     /** The status from the ledger: no CDM session, no network. An unknown id has a status, too (`NOT_REGISTERED`). */
@@ -303,23 +324,6 @@ public class LocalAssetsManager private constructor(
     }
 
     /**
-     * Takes over titles whose licences another library of the app has stored (PlayKit, Media3), one after the other; a
-     * failure does not stop the rest, and there is one answer per title, in order. No network is used and nothing is
-     * released. Importing twice is importing once.
-     */
-    @JvmSynthetic
-    public suspend fun importAssets(assets: List<ImportedAsset>): List<Imported> =
-        core.awaitCancellable { manager, cancellation -> manager.importAssets(assets, cancellation) }
-
-    /** [importAssets] for Java. */
-    @JvmOverloads
-    public fun importAssets(
-        assets: List<ImportedAsset>,
-        listener: ResultListener<List<Imported>>,
-        executor: Executor? = null,
-    ): Cancellable = start(listener, executor) { importAssets(assets) }
-
-    /**
      * Sends queued releases and reconciles the registry with the CDM. Also runs by itself, after opening and whenever the
      * app reports a network.
      */
@@ -331,8 +335,13 @@ public class LocalAssetsManager private constructor(
     public fun settle(listener: ResultListener<Settlement>, executor: Executor? = null): Cancellable =
         start(listener, executor) { settle() }
 
-    /** What the app knows of the network. `OFFLINE` means no network call at all; `ONLINE` sends what was queued. */
-    public fun setNetworkState(state: NetworkState): Unit = core.call { it.setNetworkState(state) }
+    /**
+     * What the app knows of the network. `OFFLINE` means no network call at all; `ONLINE` sends what was queued.
+     *
+     * On Android the network is observed, and needs no word of the app's. What is said here counts instead until
+     * `UNKNOWN` is said: a switch "no network, please" is `OFFLINE` and `UNKNOWN`.
+     */
+    public fun setNetworkState(state: NetworkState): Unit = core.setNetworkState(state)
 
     /** Facts for support, as JSON: versions, counts, states, codes. No key, handle, token or URL. */
     public fun diagnostics(): String = core.call { it.diagnostics() }
@@ -347,7 +356,7 @@ public class LocalAssetsManager private constructor(
     /** Ends this manager: later calls fail with `CLOSED`, running ones end as they would. */
     override fun close(): Unit = core.close()
 
-    private fun <T> start(listener: ResultListener<T>, executor: Executor?, work: suspend () -> T): Cancellable =
+    internal fun <T> start(listener: ResultListener<T>, executor: Executor?, work: suspend () -> T): Cancellable =
         callbacks.start(executor, listener, work) { told, outcome ->
             outcome.fold(onSuccess = told::onSuccess, onFailure = { told.onFailed(it as LarderException) })
         }

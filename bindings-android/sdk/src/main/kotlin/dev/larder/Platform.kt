@@ -14,11 +14,20 @@ internal interface Platform {
     /** The folders below which media may lie at the moment. Touches the disk: off the main thread. */
     fun roots(): List<StorageRoot>
 
+    /** What it says of the network at the moment. */
+    fun network(): NetworkState
+
     /** The secret storage for an app that brings none. Touches nothing yet. */
     fun storage(): LocalDrmStorage
 
     /** Its engines. An app's own for the same scheme comes first. */
     fun engines(): List<DrmEngine>
+
+    /** Its judgement of servers; `null` where the core asks the platform itself. */
+    fun serverTrust(): FfiServerTrust?
+
+    /** Tells what the device is like from now on, and when [roots] has changed, until the result is closed. */
+    fun watch(report: (DeviceConditions) -> Unit, volumesChanged: () -> Unit): AutoCloseable
 
     /** A desktop: whatever there is, the app says. */
     class Desktop(private val dataDir: String) : Platform {
@@ -28,8 +37,14 @@ internal interface Platform {
 
         override fun roots(): List<StorageRoot> = emptyList()
 
+        override fun network(): NetworkState = NetworkState.UNKNOWN
+
         override fun storage(): LocalDrmStorage = FileDrmStorage(File(dataDir, "licenses"))
 
         override fun engines(): List<DrmEngine> = emptyList()
+
+        override fun serverTrust(): FfiServerTrust? = null
+
+        override fun watch(report: (DeviceConditions) -> Unit, volumesChanged: () -> Unit): AutoCloseable = AutoCloseable {}
     }
 }

@@ -1,12 +1,10 @@
-package dev.larder.android
+package dev.larder
 
 import android.content.Context
+import android.media.MediaDrm
+import android.net.ConnectivityManager
 import android.os.Handler
 import android.os.Looper
-import dev.larder.DrmEngine
-import dev.larder.LocalDrmStorage
-import dev.larder.Platform
-import dev.larder.StorageRoot
 import java.util.concurrent.Executor
 
 /** Android, as seen by one app. Making one touches nothing; a constructor of a manager may be on the main thread. */
@@ -21,9 +19,19 @@ internal class AndroidPlatform(context: Context) : Platform {
 
     override fun roots(): List<StorageRoot> = folders.roots()
 
+    override fun network(): NetworkState =
+        NetworkView.now(context.getSystemService(Context.CONNECTIVITY_SERVICE) as ConnectivityManager).state
+
     override fun storage(): LocalDrmStorage = SharedPreferencesDrmStorage(context)
 
-    override fun engines(): List<DrmEngine> = emptyList()
+    /** Widevine, where the device has it; for another scheme's CDM the app adds a [MediaDrmEngine] of its own. */
+    override fun engines(): List<DrmEngine> =
+        if (MediaDrm.isCryptoSchemeSupported(SystemId.of(DrmScheme.WIDEVINE))) listOf(MediaDrmEngine()) else emptyList()
+
+    override fun serverTrust(): FfiServerTrust = PlatformTrust()
+
+    override fun watch(report: (DeviceConditions) -> Unit, volumesChanged: () -> Unit): AutoCloseable =
+        DeviceWatch(context, report, volumesChanged).apply { start() }
 }
 
 /** The app's main looper, where listeners expect to be called. */

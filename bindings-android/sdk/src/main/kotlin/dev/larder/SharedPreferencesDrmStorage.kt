@@ -1,9 +1,8 @@
-package dev.larder.android
+package dev.larder
 
 import android.content.Context
 import android.content.SharedPreferences
 import android.util.Base64
-import dev.larder.LocalDrmStorage
 import java.io.FileNotFoundException
 import java.io.IOException
 

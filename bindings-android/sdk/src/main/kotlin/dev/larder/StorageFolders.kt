@@ -1,9 +1,8 @@
-package dev.larder.android
+package dev.larder
 
 import android.content.Context
 import android.os.Environment
 import android.os.storage.StorageManager
-import dev.larder.StorageRoot
 import java.io.File
 import java.util.Locale
 
@@ -51,10 +50,18 @@ public class StorageFolders(context: Context) {
         return storage.getStorageVolume(folder)?.uuid?.let { "volume-${it.lowercase(Locale.ROOT)}" }
     }
 
-    private fun isMounted(folder: File): Boolean =
-        Environment.getExternalStorageState(folder) in setOf(Environment.MEDIA_MOUNTED, Environment.MEDIA_MOUNTED_READ_ONLY)
+    /** A folder that is given mostly is; one whose volume is just going may be given still. */
+    private fun isMounted(folder: File): Boolean = Environment.getExternalStorageState(folder) !in GONE
 
     private fun MutableList<StorageRoot>.add(name: String?, folder: File?) {
         if (name != null && folder != null) add(StorageRoot(name, folder.path))
+    }
+
+    private companion object {
+        val GONE = setOf(
+            Environment.MEDIA_UNMOUNTED, Environment.MEDIA_REMOVED, Environment.MEDIA_BAD_REMOVAL,
+            Environment.MEDIA_EJECTING, Environment.MEDIA_CHECKING, Environment.MEDIA_SHARED,
+            Environment.MEDIA_UNMOUNTABLE, Environment.MEDIA_NOFS,
+        )
     }
 }
