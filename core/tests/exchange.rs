@@ -147,6 +147,28 @@ fn a_certificate_that_cannot_be_had_is_missing() {
 }
 
 #[test]
+fn a_certificate_is_fetched_once_and_again_after_a_server_has_refused_it() {
+    let world = World::new();
+    let params = DrmParams {
+        certificate_url: Some(world.kit.url("/fairplay/certificate")),
+        ..DrmParams::new(DrmScheme::FairPlay, world.kit.url("/fairplay/udrm"))
+    };
+    let certificate = || world.exchange(params.clone()).certificate().unwrap();
+    let old = certificate();
+    assert_eq!(certificate(), old);
+    assert_eq!(world.requests(), 1, "the second time it is known");
+
+    world.kit.set_policy(larder_testkit::Policy { certificate: 2, ..larder_testkit::Policy::default() });
+    let refused = world.exchange(params.clone()).send(message(ExchangeKind::License, spc(&old)));
+    assert_eq!(refused.unwrap_err().code(), Code::LicenseDenied);
+    let new = certificate();
+    assert_ne!(new, old);
+    assert!(world.exchange(params.clone()).send(message(ExchangeKind::License, spc(&new))).is_ok());
+    assert_eq!(certificate(), new);
+    assert_eq!(world.requests(), 4);
+}
+
+#[test]
 fn a_certificate_is_asked_for_again_after_a_timeout() {
     let world = World::with(impatient());
     world.kit.add_fault(Rule::on("/fairplay/certificate", Action::Hang).times(1)).unwrap();

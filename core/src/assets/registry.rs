@@ -14,6 +14,7 @@ use super::source_urls::SourceUrls;
 use super::types::{Config, Ports, Root, Settlement};
 use crate::cancel::Cancellation;
 use crate::error::{Code, Error, Result};
+use crate::license::certificates::Certificates;
 use crate::license::exchange::ExchangeContext;
 use crate::license::{Engines, Licensing, Vault};
 use crate::model::{AssetId, Profile};
@@ -72,6 +73,7 @@ impl Registry {
                 adapter: ports.request_adapter,
                 tokens: ports.token_provider,
                 delegate_timeout: timeouts.delegate,
+                certificates: Certificates::default(),
             },
             clock: Arc::clone(&ports.clock),
             in_flight: Arc::clone(&shared.in_flight),

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle as Runtime;
 
+use super::certificates::Certificates;
 use super::grant::AnswerFacts;
 use super::wire::{self, Format, MAX_ANSWER_BYTES, Reply, fairplay};
 use crate::cancel::Cancellation;
@@ -37,6 +38,8 @@ pub struct ExchangeContext {
     pub tokens: Option<Arc<dyn TokenProvider>>,
     /// How long one call of the app's code may take.
     pub delegate_timeout: Duration,
+    /// FairPlay's application certificates that were fetched already.
+    pub certificates: Certificates,
 }
 
 /// The network, lent to an engine for one call. Give it out as `Arc<dyn LicenseExchange>`, [`close`](Self::close) it
@@ -126,8 +129,29 @@ impl Exchange {
             return fairplay::unpack_certificate(reply)
                 .map_err(|_| Error::new(Code::CertificateMissing, "the source's certificate is not one in DER"));
         }
-        self.send(ExchangeMessage { kind: ExchangeKind::Certificate, url: None, body: Vec::new() })
-            .map(|answer| answer.body)
+        let url = self.params.certificate_url.as_deref().unwrap_or_default();
+        if let Some(known) = self.context.certificates.get(url) {
+            self.check_open()?;
+            return Ok(known);
+        }
+        let answer = self.send(ExchangeMessage { kind: ExchangeKind::Certificate, url: None, body: Vec::new() })?;
+        self.context.certificates.keep(url, &answer.body);
+        Ok(answer.body)
+    }
+
+    /// True if the source's certificate comes from a URL, and a licence that was asked for with it was refused since it
+    /// was fetched: a copy of it is not to be used again.
+    pub(super) fn is_certificate_refused(&self) -> bool {
+        let url = self.params.certificate_url.as_deref().filter(|_| self.params.certificate.is_none());
+        url.is_some_and(|url| self.context.certificates.is_refused(url))
+    }
+
+    /// A server that refuses a licence may mean the certificate.
+    fn note_refusal(&self, kind: ExchangeKind, error: &Error) {
+        let is_refusal = matches!(error.code(), Code::LicenseDenied | Code::ServerRejected);
+        if let Some(url) = self.params.certificate_url.as_deref().filter(|_| is_grant(kind) && is_refusal) {
+            self.context.certificates.refuse(url);
+        }
     }
 
     fn log(&self) -> MutexGuard<'_, Log> {
@@ -158,6 +182,7 @@ impl LicenseExchange for Exchange {
             if matches!(error.code(), Code::LicenseDenied | Code::LicenseNotALicense) {
                 self.log().is_success_unread = false;
             }
+            self.note_refusal(message.kind, error);
         })?;
 
         // An answer that comes in spite of a raised flag is given out all the same: the server has granted something,

@@ -14,10 +14,12 @@
 //! | `recover` | after a crash, and what the CDM holds that nobody knows |
 //! | `engines`, `vault` | CDMs and the secret storage, each call bounded |
 //! | [`exchange`] | the network that an engine borrows for one conversation with its servers |
+//! | [`certificates`] | FairPlay's application certificates, fetched once |
 //! | [`wire`] | what licence servers speak: bytes in, bytes out |
 //! | [`grant`] | whether what came back is a licence that is worth keeping |
 //! | [`clearkey`] | the software ClearKey engine |
 
+pub mod certificates;
 pub mod clearkey;
 mod engines;
 pub mod exchange;

@@ -53,8 +53,9 @@ impl Licensing {
     fn try_obtain(self: &Arc<Self>, mut row: LicenseRow, ask: Ask, cancel: &Cancellation) -> Result<Obtained, Failed> {
         cancel.check().map_err(Failed::nothing_granted)?;
         let exchange = self.exchange(&row, cancel);
-        if row.request.scheme == DrmScheme::FairPlay && row.request.certificate.is_none() {
-            // Fetched once; from now on it is kept with the licence.
+        let has_certificate = row.request.certificate.is_some() && !exchange.is_certificate_refused();
+        if row.request.scheme == DrmScheme::FairPlay && !has_certificate {
+            // From now on it is kept with the licence.
             row.request.certificate = Some(exchange.certificate().map_err(Failed::nothing_granted)?);
         }
         let is_renewal = matches!(ask, Ask::Renew(_));

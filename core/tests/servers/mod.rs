@@ -12,6 +12,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use larder_core::cancel::Cancellation;
+use larder_core::license::certificates::Certificates;
 use larder_core::license::exchange::{Exchange, ExchangeContext};
 use larder_core::model::{AssetId, DrmParams, DrmScheme, KeyRequest, SecurityLevel};
 use larder_core::net::{ClientSettings, Network, ReqwestClient, RetryPolicy, Trust};
@@ -66,6 +67,7 @@ impl World {
             adapter: None,
             tokens: None,
             delegate_timeout: Duration::from_secs(10),
+            certificates: Certificates::default(),
         };
         Self { kit: Testkit::start(Options::default()).unwrap(), context, cancellation: Cancellation::new() }
     }
