@@ -7,7 +7,7 @@ import LarderBindings
 /// `LarderConfig.delegateTimeoutS`. An implementation may block and may call the manager back. What it throws
 /// becomes an error with ``LarderError/Code/storageFailed``, unless it is a ``LarderError`` already.
 ///
-/// Ready ones: ``FileDrmStorage`` and ``MemoryDrmStorage``.
+/// Ready ones: ``KeychainDrmStorage``, ``FileDrmStorage`` and ``MemoryDrmStorage``.
 public protocol LocalDrmStorage: Sendable {
   /// Stores a value, replacing an older one, and returns only when it is durable.
   func save(key: String, value: Data) throws
