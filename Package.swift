@@ -58,8 +58,8 @@ var nativeLinking: [LinkerSetting] {
       .linkedLibrary("larder_ffi"),
     ]
   case .local, .remote:
-    // Apple's own SQLite and trust evaluation, which the static library leaves undefined.
-    return [.linkedLibrary("sqlite3"), .linkedFramework("Security"), .linkedFramework("CoreFoundation")]
+    // Apple's trust evaluation, which the static library leaves undefined.
+    return [.linkedFramework("Security"), .linkedFramework("CoreFoundation")]
   }
 }
 

@@ -26,7 +26,7 @@ import LarderBindings
 public final class LocalAssetsManager: Sendable {
   // A factory cannot throw where PlayKit's could not: what went wrong there is thrown by every call instead.
   let core: Result<FfiManager, LarderError>
-  let roots: [StorageRoot]
+  private let givenRoots: Roots
   let schemes: Set<DrmScheme>
   let dataDir: String
   let preparedKeys: PreparedKeys
@@ -75,7 +75,7 @@ public final class LocalAssetsManager: Sendable {
     self.core = core
     self.dataDir = config.dataDir
     self.preparedKeys = PreparedKeys(storage: storage, profile: config.profile)
-    self.roots = config.roots
+    self.givenRoots = Roots(config.roots)
     // FairPlay is what Apple's players bring themselves.
     self.schemes = Set(schemes).union([.fairPlay]).union(config.softwareClearKey ? [.clearKey] : [])
   }
@@ -133,9 +133,37 @@ public final class LocalAssetsManager: Sendable {
     try direct { try $0.setNetworkState(state: state) }
   }
 
+  /// The folders below which media lies now: a volume has come or gone.
+  ///
+  /// Names are those given at opening. Assets below a root that is not among them are `Why.volumeMissing` until it is again.
+  ///
+  /// - Throws: ``LarderError/Code/invalidArgument`` or ``LarderError/Code/relativePath``; then nothing has changed.
+  public func setRoots(_ roots: [StorageRoot]) throws {
+    try direct { try $0.setRoots(roots: roots) }
+    givenRoots.all = roots
+  }
+
+  var roots: [StorageRoot] { givenRoots.all }
+
   /// Tells the manager what the device is like now: its network, charger, battery, storage. Its network counts as
   /// ``setNetworkState(_:)`` has it.
   public func setConditions(_ conditions: DeviceConditions) throws {
     try direct { try $0.setConditions(conditions: conditions) }
+  }
+}
+
+/// The roots of this run. Another thread may give others.
+private final class Roots: @unchecked Sendable {
+  // Protects `stored`.
+  private let lock = NSLock()
+  private var stored: [StorageRoot]
+
+  init(_ roots: [StorageRoot]) {
+    stored = roots
+  }
+
+  var all: [StorageRoot] {
+    get { lock.withLock { stored } }
+    set { lock.withLock { stored = newValue } }
   }
 }

@@ -232,7 +232,7 @@ extension AssetStatus {
   var refusal: LarderError? {
     let code: LarderError.Code
     switch why {
-    case .playable, .mediaMissing: return nil
+    case .playable, .mediaMissing, .volumeMissing: return nil
     case .notRegistered, .registering: code = .assetNotFound
     case .licenseMissing: code = .licenseMissing
     case .licenseUnreadable: code = .licenseUnreadable

@@ -26,8 +26,10 @@ extension MediaSource {
       id: id, url: contentUrl?.absoluteString ?? "", format: mediaFormat, drm: drmData?.map(\.params) ?? [])
   }
 
-  /// PlayKit's name of `url`.
-  public var contentUrl: URL? { URL(string: url) }
+  /// PlayKit's name of `url`; `nil` if that is no URL. The guide hands it on as it is, so it unwraps itself, as there: check it
+  /// first where a backend may leave it out.
+  // swift-format-ignore: NeverUseImplicitlyUnwrappedOptionals, AllPublicDeclarationsHaveDocumentation
+  public var contentUrl: URL! { URL(string: url) }
 }
 
 /// PlayKit's FairPlay parameters, for a Kaltura licence server.

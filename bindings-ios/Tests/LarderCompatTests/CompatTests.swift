@@ -5,31 +5,6 @@ import Testing
 
 @Suite("PlayKit's names")
 struct CompatTests {
-  @Test("the guide's code for iOS compiles and runs", .timeLimit(.minutes(1)))
-  func guide() async throws {
-    let scene = try Scene()
-    let location = try scene.download(.clearHls)
-    let app = GuideApp(manager: LocalAssetsManager.managerWithDefaultDataStore())
-    let entry = PKMediaEntry(
-      "entry-1",
-      sources: [
-        PKMediaSource("dash", contentUrl: URL(string: "https://cdn.example/a.mpd")),
-        PKMediaSource("hls", contentUrl: URL(string: "https://cdn.example/a.m3u8"), mediaFormat: .hls),
-      ])
-
-    let error = await withCheckedContinuation { app.register(entry, at: location, $0) }
-    #expect(error == nil)
-    #expect(app.mediaSource?.contentUrl?.absoluteString == "https://cdn.example/a.m3u8")
-    let local = app.localEntry("entry-1", location)
-    #expect(local.id == "entry-1")
-    #expect(local.sources.map(\.isLocal) == [true])
-    #expect(local.sources.first?.contentUrl?.path == location.path)
-    #expect(await withCheckedContinuation { app.renew(at: location, $0) } == nil)
-    #expect(await withCheckedContinuation { app.unregister(at: location, $0) } == nil)
-    #expect(app.localEntry("entry-1", location).sources.isEmpty)
-    app.localAssetsManager.close()
-  }
-
   @Test("the status of a licence reads as PlayKit's")
   func expirationInfo() async throws {
     let (kit, scene) = (try Testkit(), try Scene())
@@ -85,40 +60,6 @@ struct CompatTests {
   private func blocking<T: Sendable>(_ call: @escaping @Sendable () -> T) async -> T {
     await withCheckedContinuation { continuation in
       Thread.detachNewThread { continuation.resume(returning: call()) }
-    }
-  }
-}
-
-/// The guide's lines, with only the import and the `PK` prefix changed.
-private final class GuideApp: @unchecked Sendable {
-  let localAssetsManager: LocalAssetsManager
-  // swift-format-ignore: NeverUseImplicitlyUnwrappedOptionals
-  var mediaSource: MediaSource!
-
-  init(manager: LocalAssetsManager) {
-    localAssetsManager = manager
-  }
-
-  func register(_ entry: MediaEntry, at playbackUrl: URL, _ done: CheckedContinuation<Error?, Never>) {
-    mediaSource = localAssetsManager.getPreferredDownloadableMediaSource(for: entry)
-    localAssetsManager.registerDownloadedAsset(location: playbackUrl, mediaSource: mediaSource) { error in
-      done.resume(returning: error)
-    }
-  }
-
-  func localEntry(_ id: String, _ url: URL) -> MediaEntry {
-    localAssetsManager.createLocalMediaEntry(for: id, localURL: url)
-  }
-
-  func renew(at playbackUrl: URL, _ done: CheckedContinuation<Error?, Never>) {
-    localAssetsManager.renewDownloadedAsset(location: playbackUrl, mediaSource: mediaSource) { error in
-      done.resume(returning: error)
-    }
-  }
-
-  func unregister(at playbackUrl: URL, _ done: CheckedContinuation<Error?, Never>) {
-    localAssetsManager.unregisterDownloadedAsset(location: playbackUrl) { error in
-      done.resume(returning: error)
     }
   }
 }

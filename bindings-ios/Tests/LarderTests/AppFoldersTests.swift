@@ -49,6 +49,23 @@ struct AppFoldersTests {
     }
   }
 
+  @Test("a root that has gone takes its assets along, and brings them back")
+  func goneRoot() async throws {
+    let scene = try Scene()
+    let manager = try LocalAssetsManager(config: scene.config(), storage: MemoryDrmStorage())
+    let location = try scene.download(.clearHls)
+    try await manager.registerDownloadedAsset(location: location, mediaSource: source, assetId: "film")
+    try manager.setRoots([])
+    let gone = try await manager.status(of: "film")
+    #expect(!gone.isPlayable && gone.why == .volumeMissing)
+    #expect(try await thrown { try manager.getLocalMediaSource(assetId: "film") }.code == .volumeMissing)
+    try manager.setRoots(scene.config().roots)
+    #expect(try await manager.status(of: "film").isPlayable)
+    let relative = [StorageRoot(name: "downloads", path: "relative")]
+    #expect(try await thrown { try manager.setRoots(relative) }.code == .relativePath)
+    #expect(try await manager.status(of: "film").isPlayable)
+  }
+
   @Test("the roots have names that never change, innermost first")
   func rootNames() {
     #expect(StorageRoot.standard.map(\.name) == ["documents", "support", "caches", "home"])

@@ -79,6 +79,7 @@ struct ManagerTests {
       { try manager.setSourceURLMode(.localAlways) },
       { try manager.setNetworkState(.online) },
       { try manager.setConditions(DeviceConditions(network: .online)) },
+      { try manager.setRoots([]) },
       { _ = try manager.diagnostics() },
     ]
     for (number, call) in calls.enumerated() {
