@@ -186,6 +186,7 @@ fn license(number: u32) -> Result<LicenseRow> {
         release_attempts: 0,
         next_attempt_at_ms: 0,
         last_error: None,
+        acquired_level: None,
     })
 }
 

@@ -144,11 +144,15 @@ pub(crate) struct SettlementShape {
     forgotten: u32,
     pending: u32,
     foreign: u32,
+    held: Option<u32>,
+    is_crowded: bool,
 }
 
 impl SettlementShape {
     pub(crate) fn new(done: Settlement) -> Self {
-        Self { released: done.released, forgotten: done.forgotten, pending: done.pending, foreign: done.foreign }
+        let is_crowded = done.is_crowded();
+        let Settlement { released, forgotten, pending, foreign, held } = done;
+        Self { released, forgotten, pending, foreign, held, is_crowded }
     }
 }
 

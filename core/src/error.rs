@@ -255,6 +255,8 @@ codes! {
     CdmFailed = "CDM_FAILED", Retry, true;
     /// The device's DRM certificate is revoked.
     CdmRevoked = "CDM_REVOKED", ContactSupport, false;
+    /// The device's security level is not the one that the licence was acquired at: it does not open any more.
+    CdmLevelChanged = "CDM_LEVEL_CHANGED", Reregister, false;
 
     // Code of the app
     /// The app's secret storage failed.

@@ -76,7 +76,8 @@ fn request() -> KeyRequest {
 
 fn stored(grant: LicenseGrant) -> StoredLicense {
     let (GrantedHandle::New(handle) | GrantedHandle::Changed(handle)) = grant.handle else { panic!("no handle") };
-    StoredLicense { license_id: LicenseId::random().unwrap(), scheme: DrmScheme::ClearKey, handle, request: request() }
+    let (license_id, scheme) = (LicenseId::random().unwrap(), DrmScheme::ClearKey);
+    StoredLicense { license_id, scheme, handle, request: request(), acquired_level: None }
 }
 
 const DAY_S: u64 = 24 * 3600;

@@ -157,7 +157,8 @@ fn no_secret_reaches_a_log_an_error_or_debug() {
     let GrantedHandle::New(handle) = grant.handle else { panic!("no handle") };
     assert!(String::from_utf8_lossy(handle.as_bytes()).contains(&URL_SAFE_NO_PAD.encode(KEY)), "the secret is real");
     let license_id = LicenseId::random().unwrap();
-    let held = StoredLicense { license_id, scheme: DrmScheme::ClearKey, handle, request: request.clone() };
+    let (scheme, acquired_level) = (DrmScheme::ClearKey, None);
+    let held = StoredLicense { license_id, scheme, handle, request: request.clone(), acquired_level };
     let expired = ClearKeyEngine::new(Arc::new(At(i64::MAX)));
     said.push_str(&whole_text(&expired.keys(&held.handle).unwrap_err()));
     said.push_str(&format!("{held:?} {:?} {:?}", engine.keys(&held.handle), engine.inspect(&held)));

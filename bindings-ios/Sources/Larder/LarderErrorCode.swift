@@ -182,6 +182,9 @@ extension LarderError.Code {
 
   /// The device's DRM certificate is revoked.
   public static let cdmRevoked = Self(rawValue: "CDM_REVOKED")
+
+  /// The device's security level is not the one that the licence was acquired at: it does not open any more.
+  public static let cdmLevelChanged = Self(rawValue: "CDM_LEVEL_CHANGED")
 }
 
 // MARK: - Code of the app

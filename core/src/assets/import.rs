@@ -117,6 +117,7 @@ impl Registry {
                 release_attempts: 0,
                 next_attempt_at_ms: 0,
                 last_error: None,
+                acquired_level: None,
             };
             if rows.iter().any(|other| other.license_id == row.license_id) {
                 continue;
@@ -138,6 +139,7 @@ impl Registry {
             scheme: row.request.scheme,
             handle: handle.clone(),
             request: row.request.clone(),
+            acquired_level: None,
         };
         let answer = self.licensing.engines.call(row.request.scheme, None, move |engine| engine.inspect(&held), drop);
         match answer.map_err(EngineError::into_error) {

@@ -96,6 +96,7 @@ impl Registry {
             license_id: LicenseId::random()?,
             held_before: None,
             last_error: None,
+            acquired_level: None,
             replaces: Some(old.license_id.clone()),
             expires,
             playback_window_s: match times.playback {

@@ -299,5 +299,6 @@ fn needs_a_new_license(code: Code) -> bool {
             | Code::LicenseMissing
             | Code::LicenseUnreadable
             | Code::LicenseVanished
+            | Code::CdmLevelChanged
     )
 }

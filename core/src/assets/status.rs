@@ -61,7 +61,7 @@ impl Registry {
                 Ok(()) => continue,
                 Err(error) => match error.code() {
                     Code::LicenseUnreadable => Why::LicenseUnreadable,
-                    Code::LicenseVanished => Why::LicenseVanished,
+                    Code::LicenseVanished | Code::CdmLevelChanged => Why::LicenseVanished,
                     Code::LicenseExpired => Why::LicenseExpired,
                     _ => return Err(error),
                 },

@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 
 use super::paths;
 use crate::error::{Code, Result};
+use crate::license::MANY_LICENSES;
 use crate::model::{
     AssetId, DrmScheme, Expiry, KeyId, LicenseId, MediaFormat, MediaSource, Profile, Registration, SecurityLevel,
     license,
@@ -237,6 +238,15 @@ pub struct Settlement {
     pub pending: u32,
     /// Licences in the CDM that are not ours: counted, never touched.
     pub foreign: u32,
+    /// Licences that the CDMs hold for this app now, ours and others'; `None` if none can list them.
+    pub held: Option<u32>,
+}
+
+impl Settlement {
+    /// True if the CDMs hold so many that a device may soon open none any more (google/ExoPlayer#11202).
+    pub fn is_crowded(&self) -> bool {
+        self.held.is_some_and(|held| held >= MANY_LICENSES)
+    }
 }
 
 /// Which slower questions a status asks.

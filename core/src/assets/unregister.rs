@@ -41,9 +41,9 @@ impl Registry {
     /// Settles, and tells what has been done since it was last told. A licence that went back in the background, just
     /// before the caller asked, went back too.
     pub(crate) fn settle_and_report(self: &Arc<Self>) -> Result<Settlement> {
-        let Settlement { pending, foreign, .. } = self.settle(true)?;
+        let Settlement { pending, foreign, held, .. } = self.settle(true)?;
         let done = std::mem::take(&mut *self.unreported());
-        Ok(Settlement { pending, foreign, ..done })
+        Ok(Settlement { pending, foreign, held, ..done })
     }
 
     /// Recovers what a crash left, sends queued releases, and counts what the CDMs hold that is not ours.
@@ -65,7 +65,9 @@ impl Registry {
         unreported.released += released;
         unreported.forgotten += forgotten;
         drop(unreported);
-        Ok(Settlement { released, forgotten, pending, foreign: recovered.foreign })
+        // What went back is not held any more.
+        let held = if released + forgotten > 0 { self.licensing.engines.count_held() } else { recovered.held };
+        Ok(Settlement { released, forgotten, pending, foreign: recovered.foreign, held })
     }
 
     /// Settles on a thread of its own; a failure is tried again at the next occasion.

@@ -17,6 +17,9 @@ const UNLIMITED_FROM_S: u64 = i32::MAX as u64;
 /// Key set ids have some bytes, persistable keys some thousand. Secret storages refuse more than this.
 const MAX_HANDLE_BYTES: usize = 1024 * 1024;
 
+/// `L1`, `L3`, `HW_SECURE_ALL`: what is longer is no name of a level.
+const MAX_LEVEL_BYTES: usize = 64;
+
 /// What the exchange learnt beside the CDM's own word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AnswerFacts {
@@ -39,6 +42,8 @@ pub struct CheckedGrant {
     pub coverage: Coverage,
     /// The content keys in it, as far as the CDM tells.
     pub key_ids: Option<Vec<KeyId>>,
+    /// The security level of its session, if the CDM tells.
+    pub acquired_level: Option<String>,
 }
 
 /// Checks a grant. `is_renewal` says whether a licence was held before, which alone may keep or change a handle.
@@ -71,7 +76,9 @@ pub fn check_grant(
         _ => None,
     };
     let coverage = coverage(&request.key_ids, grant.key_ids.as_deref())?;
-    Ok(CheckedGrant { handle: grant.handle, expires, playback_window_s, coverage, key_ids: grant.key_ids })
+    let LicenseGrant { handle, key_ids, acquired_level, .. } = grant;
+    let acquired_level = acquired_level.filter(|level| level.len() <= MAX_LEVEL_BYTES);
+    Ok(CheckedGrant { handle, expires, playback_window_s, coverage, key_ids, acquired_level })
 }
 
 fn check_handle(handle: &GrantedHandle, is_renewal: bool) -> Result<()> {
@@ -171,7 +178,7 @@ mod tests {
 
     fn grant(license: Remaining) -> LicenseGrant {
         let times = LicenseTimes { license, playback: Remaining::Unknown };
-        LicenseGrant { handle: GrantedHandle::New(Handle::new(*b"handle")), times, key_ids: None }
+        LicenseGrant { handle: GrantedHandle::New(Handle::new(*b"handle")), times, key_ids: None, acquired_level: None }
     }
 
     fn facts(persistence_duration_s: Option<u64>) -> AnswerFacts {

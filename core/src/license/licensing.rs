@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::engines::Engines;
+use super::engines::{Engines, MANY_LICENSES};
 use super::exchange::{Exchange, ExchangeContext};
 use super::vault::Vault;
 use crate::cancel::Cancellation;
@@ -36,6 +36,10 @@ impl Licensing {
     ) -> Result<Vec<LicenseRow>> {
         let held_before: Option<Vec<HandleDigest>> =
             self.engines.held_by(params.scheme).map(|held| held.iter().map(|handle| handle.digest()).collect());
+        if let Some(held) = held_before.as_ref().filter(|held| held.len() >= MANY_LICENSES as usize) {
+            let held = held.len();
+            tracing::warn!(held, scheme = %params.scheme, "the CDM holds many licences: near 200 some devices open none any more");
+        }
         requests
             .into_iter()
             .map(|(request, replaces)| {
@@ -57,6 +61,7 @@ impl Licensing {
                     release_attempts: 0,
                     next_attempt_at_ms: 0,
                     last_error: None,
+                    acquired_level: None,
                 })
             })
             .collect()
@@ -81,6 +86,7 @@ impl Licensing {
             scheme: row.request.scheme,
             handle: self.vault.load_known(&row.license_id, &known)?,
             request: row.request.clone(),
+            acquired_level: row.acquired_level.clone(),
         })
     }
 }

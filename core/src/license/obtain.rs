@@ -214,6 +214,7 @@ impl Licensing {
                     scheme: row.request.scheme,
                     handle: handle.clone(),
                     request: row.request.clone(),
+                    acquired_level: row.acquired_level.clone(),
                 };
                 match self.release_at_the_server(&row, held) {
                     Ok(_) => {
@@ -249,6 +250,7 @@ pub(crate) fn continuation(intent: &LicenseRow, old: &LicenseRow, digest: Handle
         playback_window_s: old.playback_window_s,
         coverage: old.coverage,
         key_ids: old.key_ids.clone(),
+        acquired_level: old.acquired_level.clone(),
         ..intent.clone()
     }
 }
@@ -290,6 +292,9 @@ fn take_times(row: &mut LicenseRow, checked: &CheckedGrant, now_ms: i64) {
     row.playback_window_s = checked.playback_window_s;
     row.coverage = checked.coverage;
     row.key_ids.clone_from(&checked.key_ids);
+    if checked.acquired_level.is_some() {
+        row.acquired_level.clone_from(&checked.acquired_level);
+    }
     row.last_error = None;
 }
 

@@ -16,6 +16,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use super::engines::count;
 use super::ledger::{Predecessor, activate};
 use super::licensing::Licensing;
 use super::obtain::{continuation, is_continuation};
@@ -29,6 +30,8 @@ use crate::store::{AssetState, Claim, LicenseRow, ReadTx, WriteTx};
 pub(crate) struct Recovered {
     /// Licences that the CDMs hold and that are not ours.
     pub(crate) foreign: u32,
+    /// Licences that the CDMs hold; `None` if none lists them.
+    pub(crate) held: Option<u32>,
     /// True if assets or licences are not what they were.
     pub(crate) is_anything_changed: bool,
 }
@@ -45,7 +48,7 @@ impl Licensing {
         for intent in intents {
             self.recover_intent(&intent, &held)?;
         }
-        Ok(Recovered { foreign: self.count_foreign(&held)?, is_anything_changed })
+        Ok(Recovered { foreign: self.count_foreign(&held)?, held: count(&held), is_anything_changed })
     }
 
     /// After damage: licences whose registration could not be read any more go back. Nobody knows what they play.

@@ -182,6 +182,8 @@ pub struct LicenseGrant {
     pub times: LicenseTimes,
     /// The content keys in it that are usable, if the CDM tells.
     pub key_ids: Option<Vec<KeyId>>,
+    /// The security level of its session as the CDM names it, where it has levels: a licence opens on its own only.
+    pub acquired_level: Option<String>,
 }
 
 /// Under which handle a granted licence is held.
@@ -206,6 +208,8 @@ pub struct StoredLicense {
     pub handle: Handle,
     /// What it was asked for with: the same session parameters open it again (shaka-player#10510).
     pub request: KeyRequest,
+    /// The security level that it was acquired at, if the CDM said so.
+    pub acquired_level: Option<String>,
 }
 
 /// How a release ended.

@@ -245,7 +245,7 @@ pub(super) const SELECT_ASSET: &str = "SELECT a.asset_id, a.state, a.summary, a.
 /// The columns of [`decode_license`].
 pub(super) const SELECT_LICENSE: &str = "SELECT l.asset_id, l.license_id, l.state, l.summary, l.profile, d.init_data,
     d.mime, d.certificate, d.security_level, d.params, d.handle_digest, d.held_before, d.replaces, d.key_ids,
-    d.release_attempts, d.next_attempt_at_ms, d.last_error FROM licenses l JOIN license_details d ON d.id = l.id";
+    d.release_attempts, d.next_attempt_at_ms, d.last_error, d.acquired_level FROM licenses l JOIN license_details d ON d.id = l.id";
 
 /// Of the first three columns.
 fn decode_asset_summary(row: &Row<'_>) -> Option<AssetSummary> {
@@ -304,6 +304,7 @@ pub(super) fn decode_license(row: &Row<'_>) -> Option<LicenseRow> {
         release_attempts: get(row, 14)?,
         next_attempt_at_ms: get(row, 15)?,
         last_error: get(row, 16)?,
+        acquired_level: get(row, 17)?,
     })
 }
 

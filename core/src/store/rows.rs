@@ -115,6 +115,8 @@ pub struct LicenseRow {
     pub next_attempt_at_ms: i64,
     /// The code of the last failure.
     pub last_error: Option<String>,
+    /// The security level that it was acquired at, if the CDM said so.
+    pub acquired_level: Option<String>,
 }
 
 /// What lookups and statuses need of an asset, kept in memory.

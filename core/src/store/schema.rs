@@ -19,7 +19,7 @@ pub(super) const APPLICATION_ID: i32 = 0x4c72_6472;
 pub(super) const VERSION: i32 = MIGRATIONS.len() as i32;
 
 /// `MIGRATIONS[n]` makes version n + 1 of version n. Version 0 is an empty file.
-const MIGRATIONS: &[&str] = &[VERSION_1];
+const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2];
 
 const VERSION_1: &str = "
 CREATE TABLE assets (
@@ -71,6 +71,9 @@ CREATE TABLE clock_mark (
     rollback_suspected INTEGER NOT NULL CHECK (rollback_suspected IN (0, 1))
 );
 ";
+
+/// The security level that a licence was acquired at: a device may change its own.
+const VERSION_2: &str = "ALTER TABLE license_details ADD COLUMN acquired_level TEXT;";
 
 /// What a file says about itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -191,9 +191,10 @@ impl<'a> WriteTx<'a> {
         self.conn()
             .execute(
                 "INSERT OR REPLACE INTO license_details (id, init_data, mime, certificate, security_level, params,
-                 handle_digest, held_before, replaces, key_ids, release_attempts, next_attempt_at_ms, last_error)
+                 handle_digest, held_before, replaces, key_ids, release_attempts, next_attempt_at_ms, last_error,
+                 acquired_level)
                  VALUES (:id, :init_data, :mime, :certificate, :security_level, :params, :handle_digest, :held_before,
-                 :replaces, :key_ids, :release_attempts, :next_attempt_at_ms, :last_error)",
+                 :replaces, :key_ids, :release_attempts, :next_attempt_at_ms, :last_error, :acquired_level)",
                 named_params! {
                     ":id": id,
                     ":init_data": row.request.init_data,
@@ -208,6 +209,7 @@ impl<'a> WriteTx<'a> {
                     ":release_attempts": row.release_attempts,
                     ":next_attempt_at_ms": row.next_attempt_at_ms,
                     ":last_error": row.last_error,
+                    ":acquired_level": row.acquired_level,
                 },
             )
             .map_err(failure::sqlite("did not take a licence"))?;

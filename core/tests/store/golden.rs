@@ -13,7 +13,7 @@ fn fixture(version: u32) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/store-v{version}.db"))
 }
 
-/// What version 1's file holds.
+/// What every file holds, as far as its version knows it.
 fn assets() -> [AssetRow; 2] {
     [clear_asset("least"), full_asset("most")]
 }
@@ -28,6 +28,12 @@ fn licenses() -> Vec<LicenseRow> {
     licenses
 }
 
+/// Version 1 knew no level.
+fn licenses_of(version: u32) -> Vec<LicenseRow> {
+    let known = |row: LicenseRow| LicenseRow { acquired_level: row.acquired_level.filter(|_| version > 1), ..row };
+    licenses().into_iter().map(known).collect()
+}
+
 fn mark() -> ClockMark {
     ClockMark {
         wall_ms: 1_700_000_000_005,
@@ -38,16 +44,22 @@ fn mark() -> ClockMark {
 }
 
 #[test]
-fn version_1_is_read_whole() {
+fn every_version_is_read_whole() {
+    for version in 1..=2 {
+        is_read_whole(version);
+    }
+}
+
+fn is_read_whole(version: u32) {
     let dir = tempfile::tempdir().unwrap();
-    fs::copy(fixture(1), dir.path().join("larder.db")).unwrap();
+    fs::copy(fixture(version), dir.path().join("larder.db")).unwrap();
     let store = open(dir.path());
     store
         .read(|tx| {
             for row in assets() {
                 assert_eq!(tx.asset(&row.profile, &row.asset_id)?, Some(row));
             }
-            for row in licenses() {
+            for row in licenses_of(version) {
                 assert_eq!(tx.license(&row.license_id)?, Some(row));
             }
             assert_eq!(tx.licenses_in(&LicenseState::ALL)?.len(), licenses().len());
@@ -77,11 +89,11 @@ fn a_new_file_has_the_schema_of_a_migrated_one() {
     assert_eq!(schema(new.path()), schema(migrated.path()));
 }
 
-/// `cargo test -p larder-core --test store -- --ignored make_the_file_of_version_1`, once, before the version is
+/// `cargo test -p larder-core --test store -- --ignored make_the_file_of_version_2`, once, before the version is
 /// released: after that its file never changes, and a new version gets one of its own.
 #[test]
 #[ignore = "not a test: writes the fixture"]
-fn make_the_file_of_version_1() {
+fn make_the_file_of_version_2() {
     let dir = tempfile::tempdir().unwrap();
     {
         let store = open(dir.path());
@@ -93,6 +105,6 @@ fn make_the_file_of_version_1() {
             })
             .unwrap();
     }
-    fs::create_dir_all(fixture(1).parent().unwrap()).unwrap();
-    fs::copy(dir.path().join("larder.db"), fixture(1)).unwrap();
+    fs::create_dir_all(fixture(2).parent().unwrap()).unwrap();
+    fs::copy(dir.path().join("larder.db"), fixture(2)).unwrap();
 }

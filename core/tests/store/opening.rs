@@ -53,7 +53,7 @@ fn a_closed_store_leaves_one_file_of_data() {
 #[test]
 fn a_file_of_a_newer_version_is_read_and_never_changed() {
     let dir = filled();
-    tamper(dir.path(), "ALTER TABLE assets ADD COLUMN mood TEXT; CREATE TABLE moods (id); PRAGMA user_version = 2");
+    tamper(dir.path(), "ALTER TABLE assets ADD COLUMN mood TEXT; CREATE TABLE moods (id); PRAGMA user_version = 99");
     let before = fs::read(db(dir.path())).unwrap();
     {
         let opened = Store::open(dir.path()).unwrap();

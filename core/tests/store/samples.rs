@@ -121,6 +121,7 @@ pub(crate) fn intent(number: u64, asset_id: &str) -> LicenseRow {
         release_attempts: 0,
         next_attempt_at_ms: 0,
         last_error: None,
+        acquired_level: None,
     }
 }
 
@@ -151,5 +152,6 @@ pub(crate) fn full_license(number: u64, asset_id: &str) -> LicenseRow {
         release_attempts: 4,
         next_attempt_at_ms: 1_700_000_000_004,
         last_error: Some("SERVER_FAILED".to_owned()),
+        acquired_level: Some("L1".to_owned()),
     }
 }

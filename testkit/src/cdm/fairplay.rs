@@ -234,7 +234,7 @@ impl DrmEngine for ScriptedFairPlay {
         let spc = spc(request, Operation::License, None)?;
         let ckc = self.exchange(Call::Acquire, &spc, &*exchange)?.ok_or_else(no_answer)?;
         let (handle, times) = self.persist(Call::Acquire, ckc)?;
-        Ok(LicenseGrant { handle: GrantedHandle::New(handle), times, key_ids: None })
+        Ok(LicenseGrant { handle: GrantedHandle::New(handle), times, key_ids: None, acquired_level: None })
     }
 
     fn renew(
@@ -250,7 +250,7 @@ impl DrmEngine for ScriptedFairPlay {
         let is_same_license = ckc.license_id == old.license_id;
         let (handle, times) = self.persist(Call::Renew, ckc)?;
         let handle = if is_same_license { GrantedHandle::Changed(handle) } else { GrantedHandle::New(handle) };
-        Ok(LicenseGrant { handle, times, key_ids: None })
+        Ok(LicenseGrant { handle, times, key_ids: None, acquired_level: None })
     }
 
     fn inspect(&self, held: &StoredLicense) -> Result<LicenseTimes> {

@@ -79,6 +79,7 @@ impl ScriptedWidevine {
             handle,
             times: if switches.tells_times { times } else { LicenseTimes::default() },
             key_ids: switches.tells_keys.then_some(answer.kids),
+            acquired_level: None,
         }
     }
 }

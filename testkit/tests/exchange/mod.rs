@@ -48,5 +48,6 @@ pub(crate) fn stored(request: &KeyRequest, handle: &Handle) -> StoredLicense {
         scheme: request.scheme,
         handle: handle.clone(),
         request: request.clone(),
+        acquired_level: None,
     }
 }

@@ -175,16 +175,23 @@ pub struct Settlement {
     pub pending: i32,
     /// Licences in the CDM that are not ours.
     pub foreign: i32,
+    /// Licences that the CDMs hold now.
+    pub held: Option<i32>,
+    /// True if those are many.
+    pub is_crowded: bool,
 }
 
 impl From<assets::Settlement> for Settlement {
     fn from(done: assets::Settlement) -> Self {
-        let assets::Settlement { released, forgotten, pending, foreign } = done;
+        let is_crowded = done.is_crowded();
+        let assets::Settlement { released, forgotten, pending, foreign, held } = done;
         Self {
             released: signed(released),
             forgotten: signed(forgotten),
             pending: signed(pending),
             foreign: signed(foreign),
+            held: held.map(signed),
+            is_crowded,
         }
     }
 }

@@ -81,6 +81,8 @@ pub struct StoredLicense {
     pub handle: Vec<u8>,
     /// What it was asked for with.
     pub request: KeyRequest,
+    /// The security level that it was acquired at.
+    pub acquired_level: Option<String>,
 }
 
 impl From<license::StoredLicense> for StoredLicense {
@@ -90,6 +92,7 @@ impl From<license::StoredLicense> for StoredLicense {
             scheme: held.scheme,
             handle: held.handle.as_bytes().to_vec(),
             request: held.request.into(),
+            acquired_level: held.acquired_level,
         }
     }
 }
@@ -103,15 +106,17 @@ pub struct LicenseGrant {
     pub times: LicenseTimes,
     /// The content keys in it.
     pub key_ids: Option<Vec<String>>,
+    /// The security level of its session.
+    pub acquired_level: Option<String>,
 }
 
 impl TryFrom<LicenseGrant> for license::LicenseGrant {
     type Error = Error;
 
     fn try_from(grant: LicenseGrant) -> Result<Self, Error> {
-        let LicenseGrant { handle, times, key_ids } = grant;
+        let LicenseGrant { handle, times, key_ids, acquired_level } = grant;
         let key_ids = key_ids.map(|ids| ids.iter().map(|id| key_id(id)).collect::<Result<_, _>>()).transpose()?;
-        Ok(Self { handle: handle.into(), times: times.into(), key_ids })
+        Ok(Self { handle: handle.into(), times: times.into(), key_ids, acquired_level })
     }
 }
 
@@ -264,7 +269,7 @@ mod tests {
     #[test]
     fn a_grant_with_a_malformed_key_id_is_the_engines_fault() {
         let times = LicenseTimes { license: Remaining::Unknown, playback: Remaining::Unknown };
-        let grant = LicenseGrant { handle: GrantedHandle::Same, times, key_ids: Some(vec!["zz".into()]) };
+        let grant = LicenseGrant { handle: GrantedHandle::Same, times, key_ids: Some(vec!["zz".into()]), acquired_level: None };
         assert_eq!(license::LicenseGrant::try_from(grant).unwrap_err().code(), Code::CdmFailed);
     }
 }

@@ -237,7 +237,7 @@ impl FfiDrmEngine for Engine {
         asked["type"] = json!("persistent-license");
         let handle = self.ask(ExchangeKind::License, &asked, &exchange)?;
         let times = LicenseTimes { license: Remaining::Seconds { seconds: 3600 }, playback: Remaining::Unlimited };
-        Ok(LicenseGrant { handle: GrantedHandle::New { handle }, times, key_ids: None })
+        Ok(LicenseGrant { handle: GrantedHandle::New { handle }, times, key_ids: None, acquired_level: None })
     }
 
     fn renew(

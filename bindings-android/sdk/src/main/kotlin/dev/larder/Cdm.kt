@@ -19,12 +19,23 @@ internal class Cdm private constructor(
     fun <T> inSession(exchange: LicenseExchange?, work: (CdmSession) -> T): T =
         provisioned(exchange) { openSession().use(work) }
 
-    /** Loads a stored licence into a session. `LICENSE_VANISHED` if the CDM does not have it any more. */
-    fun restore(session: CdmSession, id: ByteArray) {
+    /** The level of this object's sessions, as Widevine names it; `null` for a CDM without levels. */
+    val level: String? by lazy {
+        if (scheme != DrmScheme.WIDEVINE) return@lazy null
         try {
-            session.restore(id)
+            cdmCall(CdmStep.OPENING) { drm.getPropertyString(SECURITY_LEVEL) }.takeIf(String::isNotEmpty)
+        } catch (_: LarderException) {
+            null
+        }
+    }
+
+    /** Loads a stored licence into a session. Tells apart why that fails, as far as the CDM lets it. */
+    fun restore(session: CdmSession, held: StoredLicense) {
+        try {
+            session.restore(held.handle)
         } catch (e: LarderException) {
-            throw if (e.code == LarderException.Code.CDM_FAILED) whyNotRestored(id, e) else e
+            if (e.code != LarderException.Code.CDM_FAILED && e.code != LarderException.Code.LICENSE_VANISHED) throw e
+            throw if (isOfAnotherLevel(held)) levelChanged(held) else whyNotRestored(held.handle, e)
         }
     }
 
@@ -57,7 +68,12 @@ internal class Cdm private constructor(
     }
 
     /** See [MediaDrmEngine.release]. No session is needed: the licence itself is what is spoken about. */
-    fun release(id: ByteArray, parameters: HashMap<String, String>, exchange: LicenseExchange): ReleaseOutcome {
+    fun release(
+        held: StoredLicense,
+        parameters: HashMap<String, String>,
+        exchange: LicenseExchange,
+    ): ReleaseOutcome {
+        val id = held.handle
         val challenge = try {
             provisioned(exchange) {
                 cdmCall(CdmStep.RELEASING) { drm.getKeyRequest(id, null, null, MediaDrm.KEY_TYPE_RELEASE, parameters).data }
@@ -65,7 +81,10 @@ internal class Cdm private constructor(
         } catch (_: ReleaseImpossible) {
             return removedWithoutServer(id)
         } catch (e: LarderException) {
-            if (e.code == LarderException.Code.CDM_FAILED && !knows(id)) return ReleaseOutcome.FORGOTTEN
+            if (e.code != LarderException.Code.CDM_FAILED) throw e
+            if (!knows(id)) return ReleaseOutcome.FORGOTTEN
+            // It will never open again, so nobody can make its release.
+            if (isOfAnotherLevel(held)) return removedWithoutServer(id)
             throw e
         }
         val answer = try {
@@ -89,6 +108,16 @@ internal class Cdm private constructor(
         @Suppress("DEPRECATION")
         drm.release()
     }
+
+    private fun isOfAnotherLevel(held: StoredLicense): Boolean {
+        val acquired = held.acquiredLevel ?: return false
+        return level != null && level != acquired
+    }
+
+    private fun levelChanged(held: StoredLicense) = cdmError(
+        LarderException.Code.CDM_LEVEL_CHANGED,
+        "the licence was acquired at ${held.acquiredLevel}; the device gives $level now",
+    )
 
     private fun whyNotRestored(id: ByteArray, error: LarderException): LarderException {
         val listed = keySetIds() ?: return vanished()
@@ -168,6 +197,11 @@ internal class Cdm private constructor(
         /** A CDM frees a session when a playback ends or a leaked one is reclaimed: 6 seconds together. */
         val BUSY_PAUSES_MS = listOf(100L, 200L, 400L, 800L, 1500L, 3000L)
 
+        /** Widevine's level in software. */
+        const val L3 = "L3"
+
+        private const val SECURITY_LEVEL = "securityLevel"
+
         /** What servers answer that do not know releases, or this licence. */
         private val STATUS_OF_NO_RELEASES = setOf(404, 405, 410, 501)
 
@@ -179,7 +213,7 @@ internal class Cdm private constructor(
             try {
                 // Widevine's own property, and to be set before the first session.
                 if (level == SecurityLevel.L3 && scheme == DrmScheme.WIDEVINE) {
-                    cdmCall(CdmStep.OPENING) { drm.setPropertyString("securityLevel", "L3") }
+                    cdmCall(CdmStep.OPENING) { drm.setPropertyString(SECURITY_LEVEL, L3) }
                 }
             } catch (e: Throwable) {
                 cdm.close()

@@ -47,7 +47,9 @@ internal fun cdmError(code: String, message: String): LarderException {
     val (remedy, isRetryable) = when (code) {
         LarderException.Code.CDM_BUSY, LarderException.Code.CDM_FAILED, LarderException.Code.PROVISIONING_FAILED ->
             Remedy.RETRY to true
-        LarderException.Code.LICENSE_VANISHED, LarderException.Code.RENEWAL_NOT_PERMITTED -> Remedy.REREGISTER to false
+        LarderException.Code.LICENSE_VANISHED, LarderException.Code.RENEWAL_NOT_PERMITTED,
+        LarderException.Code.CDM_LEVEL_CHANGED,
+        -> Remedy.REREGISTER to false
         LarderException.Code.LICENSE_EXPIRED -> Remedy.GO_ONLINE to false
         LarderException.Code.DRM_UNSUPPORTED -> Remedy.FIX_INPUT to false
         else -> Remedy.CONTACT_SUPPORT to false

@@ -187,6 +187,9 @@ public class LarderException @JvmOverloads constructor(
         /** The device's DRM certificate is revoked. */
         public const val CDM_REVOKED: String = "CDM_REVOKED"
 
+        /** The device's security level is not the one that the licence was acquired at: it does not open any more. */
+        public const val CDM_LEVEL_CHANGED: String = "CDM_LEVEL_CHANGED"
+
         /** The app's secret storage failed. */
         public const val STORAGE_FAILED: String = "STORAGE_FAILED"
 

@@ -8,7 +8,7 @@ import java.util.UUID
  *
  * ```
  * val engine = MediaDrmEngine()
- * val household = MediaDrmEngine(optionalParameters = mapOf("household" to "7"))
+ * val household = MediaDrmEngine(DrmScheme.WIDEVINE, optionalParameters = mapOf("household" to "7"))
  * ```
  *
  * Every call opens a `MediaDrm` and at most one session of its own, and closes both before it returns. A device that is not
@@ -18,15 +18,17 @@ import java.util.UUID
  * **The handle** is the CDM's key set id as it is; a player restores it as it is.
  *
  * **Security level.** [SecurityLevel.L3] in a source's [DrmParams] opens Widevine's software level. It is kept with the
- * licence: inspection, renewal in place and release open the same level, whatever the source says by then.
+ * licence, as is the level that the device gave unasked: inspection, renewal in place and release open the same level,
+ * whatever the source says by then. A device that cannot give that level any more (its bootloader was unlocked, an update took
+ * L1 away) is noticed at the next inspection: `CDM_LEVEL_CHANGED`.
  *
  * **Below Android 10** (API 29) a CDM lists nothing, so [held] is `null`. A licence whose key set id was lost there (the app's
  * data was cleared, the process died before the id was stored) stays in the CDM and in the server's book until the app is
  * uninstalled: nobody can give it back. And a licence that the CDM has lost cannot be told from one that it does not open.
  *
  * **Errors**, beside those of the exchange: `DRM_UNSUPPORTED` (the device has no such CDM), `PROVISIONING_FAILED`,
- * `CDM_REVOKED`, `CDM_BUSY`, `CDM_FAILED`, `LICENSE_DENIED`, `LICENSE_MALFORMED`, `LICENSE_EXPIRED`, `LICENSE_VANISHED`,
- * `RENEWAL_NOT_PERMITTED`. None quotes an exception's text: vendors put anything there.
+ * `CDM_REVOKED`, `CDM_LEVEL_CHANGED`, `CDM_BUSY`, `CDM_FAILED`, `LICENSE_DENIED`, `LICENSE_MALFORMED`, `LICENSE_EXPIRED`,
+ * `LICENSE_VANISHED`, `RENEWAL_NOT_PERMITTED`. None quotes an exception's text: vendors put anything there.
  */
 public class MediaDrmEngine internal constructor(
     override val scheme: DrmScheme,
@@ -42,10 +44,13 @@ public class MediaDrmEngine internal constructor(
      */
     @JvmOverloads
     public constructor(
-        scheme: DrmScheme = DrmScheme.WIDEVINE,
+        scheme: DrmScheme,
         uuid: UUID = SystemId.of(scheme),
         optionalParameters: Map<String, String> = emptyMap(),
     ) : this(scheme, uuid, optionalParameters, Cdm.BUSY_PAUSES_MS)
+
+    /** Widevine, at the device's own level. */
+    public constructor() : this(DrmScheme.WIDEVINE)
 
     private val parameters = HashMap(optionalParameters)
 
@@ -55,31 +60,31 @@ public class MediaDrmEngine internal constructor(
                 val challenge = session.challenge(request, parameters)
                 session.listening {
                     val id = session.take(exchange.ask(ExchangeKind.LICENSE, challenge))
-                    grant(session, request, GrantedHandle.New(id))
+                    grant(cdm, session, request, GrantedHandle.New(id))
                 }
             }
         }
 
     override fun renew(held: StoredLicense, request: KeyRequest, exchange: LicenseExchange): LicenseGrant =
-        withCdm(held.request.securityLevel) { cdm ->
+        withCdm(held) { cdm ->
             cdm.inSession(exchange) { session ->
                 session.listening {
-                    cdm.restore(session, held.handle)
+                    cdm.restore(session, held)
                     val status = session.keyStatus()
                     if (status.isRenewalForbidden) throw renewalNotPermitted()
                     if (isOver(session, status)) throw expired()
                     val challenge = session.challenge(request, parameters)
                     val id = session.take(exchange.ask(ExchangeKind.RENEWAL, challenge))
-                    grant(session, request, renewedHandle(cdm, session, held.handle, id))
+                    grant(cdm, session, request, renewedHandle(cdm, session, held.handle, id))
                 }
             }
         }
 
     override fun inspect(held: StoredLicense): LicenseTimes =
-        withCdm(held.request.securityLevel) { cdm ->
+        withCdm(held) { cdm ->
             cdm.inSession(exchange = null) { session ->
                 session.listening {
-                    cdm.restore(session, held.handle)
+                    cdm.restore(session, held)
                     val status = session.keyStatus()
                     if (isOver(session, status)) throw expired()
                     status.times(Moment.INSPECTED, session.keysSay(status))
@@ -95,22 +100,24 @@ public class MediaDrmEngine internal constructor(
      * removed from the device (from API 29 on), `NOT_SUPPORTED`.
      */
     override fun release(held: StoredLicense, exchange: LicenseExchange): ReleaseOutcome =
-        withCdm(held.request.securityLevel) { cdm ->
-            cdm.release(held.handle, parameters, exchange)
-        }
+        withCdm(held) { it.release(held, parameters, exchange) }
 
     /** Every key set id that the CDM holds for this app, of every security level; `null` below API 29. */
     override fun held(): List<ByteArray>? = withCdm(SecurityLevel.DEFAULT) { it.keySetIds() }
+
+    /** At the level that the licence was acquired at, also if that is no longer what the device gives unasked. */
+    private fun <T> withCdm(held: StoredLicense, work: (Cdm) -> T): T =
+        withCdm(if (held.acquiredLevel == Cdm.L3) SecurityLevel.L3 else held.request.securityLevel, work)
 
     private fun <T> withCdm(level: SecurityLevel, work: (Cdm) -> T): T =
         Cdm.open(scheme, uuid, level, busyPausesMs).use(work)
 
     /** What the CDM has stored. Nothing may fail here: nobody would know the licence. */
-    private fun grant(session: CdmSession, request: KeyRequest, handle: GrantedHandle): LicenseGrant {
+    private fun grant(cdm: Cdm, session: CdmSession, request: KeyRequest, handle: GrantedHandle): LicenseGrant {
         if (handle is GrantedHandle.New && handle.handle.isEmpty()) return LicenseGrant(handle, unknownTimes)
         val status = session.keyStatusIfAny()
         val keyIds = if (request.keyIds.isEmpty()) null else session.keyIds()
-        return LicenseGrant(handle, status.times(Moment.GRANTED, session.keysSay(status)), keyIds)
+        return LicenseGrant(handle, status.times(Moment.GRANTED, session.keysSay(status)), keyIds, cdm.level)
     }
 
     /** Usually the id that was held comes back, or none at all (DESIGN, invariant 5). */

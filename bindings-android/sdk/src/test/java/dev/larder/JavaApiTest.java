@@ -307,7 +307,7 @@ class JavaApiTest {
             Long duration = answer.getPersistenceDurationS();
             Remaining left = duration == null ? Remaining.Unlimited.INSTANCE : new Remaining.Seconds(duration);
             return new LicenseGrant(
-                    new GrantedHandle.New(answer.getBody()), new LicenseTimes(left, new Remaining.Seconds(60)), null);
+                    new GrantedHandle.New(answer.getBody()), new LicenseTimes(left, new Remaining.Seconds(60)), null, null);
         }
 
         @Override

@@ -152,7 +152,7 @@ class MediaDrmEngineTest {
 
     @Test
     fun `container type, init data and optional parameters reach the CDM`() {
-        val mine = MediaDrmEngine(optionalParameters = mapOf("household" to "7"))
+        val mine = MediaDrmEngine(DrmScheme.WIDEVINE, optionalParameters = mapOf("household" to "7"))
         mine.acquire(widevineRequest(), exchange)
         val asked = VirtualCdm.asked.single()
         assertEquals("video/mp4", asked.mime)
@@ -435,6 +435,29 @@ class MediaDrmEngineTest {
         assertEquals("CDM_FAILED", failing { engine.inspect(stored(handle)) }.code)
         assertEquals("the list has every level", 1, checkNotNull(engine.held()).size)
         assertEquals(ReleaseOutcome.RELEASED, engine.release(stored(handle, request), exchange))
+    }
+
+    @Test
+    fun `a device that has lost its level says so, and its licences are removed from it`() {
+        val grant = engine.acquire(widevineRequest(), exchange)
+        assertEquals("L1", grant.acquiredLevel)
+        val held = stored((grant.handle as GrantedHandle.New).handle).copy(acquiredLevel = "L1")
+        VirtualCdm.level = "L3"
+        assertEquals("CDM_LEVEL_CHANGED", failing { engine.inspect(held) }.code)
+        assertEquals("CDM_LEVEL_CHANGED", failing { engine.renew(held, held.request, exchange) }.code)
+        assertEquals(ReleaseOutcome.NOT_SUPPORTED, engine.release(held, exchange))
+        assertEquals(0, VirtualCdm.ids.size)
+    }
+
+    @Test
+    fun `a device that has gained a level still opens what it had`() {
+        VirtualCdm.level = "L3"
+        val grant = engine.acquire(widevineRequest(), exchange)
+        assertEquals("L3", grant.acquiredLevel)
+        val held = stored((grant.handle as GrantedHandle.New).handle).copy(acquiredLevel = "L3")
+        VirtualCdm.level = "L1"
+        assertAbout(2_592_000, engine.inspect(held).license)
+        assertEquals(ReleaseOutcome.RELEASED, engine.release(held, exchange))
     }
 
     private fun acquire(request: KeyRequest = widevineRequest()): ByteArray =

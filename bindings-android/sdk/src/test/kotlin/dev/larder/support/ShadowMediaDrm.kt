@@ -26,6 +26,7 @@ class ShadowMediaDrm {
     private lateinit var drm: MediaDrm
     private lateinit var uuid: UUID
     private var isL3 = false
+    private var test = 0
     private val sessions = HashMap<String, ByteArray?>()
     private val nonces = HashMap<String, Long>()
 
@@ -36,7 +37,10 @@ class ShadowMediaDrm {
         if (this.uuid in VirtualCdm.unsupported) throw UnsupportedSchemeException("no such CDM")
         // The framework tells no events of an object that has no native side.
         ReflectionHelpers.setField(drm, "mNativeContext", 1L)
-        VirtualCdm.count { openObjects++ }
+        VirtualCdm.count {
+            this@ShadowMediaDrm.test = test
+            openObjects++
+        }
     }
 
     @Implementation
@@ -44,7 +48,7 @@ class ShadowMediaDrm {
         // The finalizer of one that could not be made comes here, too.
         if (ReflectionHelpers.getField<Long>(drm, "mNativeContext") == 0L) return
         ReflectionHelpers.setField(drm, "mNativeContext", 0L)
-        VirtualCdm.count {
+        counted {
             openObjects--
             openSessions -= sessions.size
         }
@@ -55,10 +59,8 @@ class ShadowMediaDrm {
     @Throws(NotProvisionedException::class, ResourceBusyException::class)
     protected fun openSessionNative(level: Int): ByteArray = at(Step.OPEN_SESSION) {
         if (VirtualCdm.device == null) throw NotProvisionedException("not provisioned")
-        val id = VirtualCdm.count {
-            openSessions++
-            "session ${++sessionsEver}"
-        }
+        counted { openSessions++ }
+        val id = VirtualCdm.count { "session ${++sessionsEver}" }
         sessions[id] = null
         id.toByteArray()
     }
@@ -67,7 +69,7 @@ class ShadowMediaDrm {
     protected fun closeSessionNative(session: ByteArray) {
         require(sessions.containsKey(String(session)))
         sessions.remove(String(session))
-        VirtualCdm.count { openSessions-- }
+        counted { openSessions-- }
     }
 
     @Implementation(minSdk = 31)
@@ -129,7 +131,7 @@ class ShadowMediaDrm {
 
     @Implementation
     protected fun restoreKeys(session: ByteArray, keySetId: ByteArray): Unit = at(Step.RESTORE) {
-        val keySet = VirtualCdm.find(keySetId)?.takeIf { it.l3 == (isL3 || VirtualCdm.level == "L3") } ?: throw stateError("no such key set")
+        val keySet = opened(keySetId)
         if (keySet.released) throw stateError("being released")
         if (VirtualCdm.keySets.size > VirtualCdm.failsFrom) throw badValue()
         sessions[String(session)] = keySetId
@@ -213,7 +215,7 @@ class ShadowMediaDrm {
     ): MediaDrm.KeyRequest = getKeyRequestNative(scope, init, mime, keyType, parameters)
 
     private fun releaseRequest(id: ByteArray): MediaDrm.KeyRequest {
-        val keySet = VirtualCdm.find(id) ?: throw stateError("no such key set")
+        val keySet = opened(id)
         // Making the release message ends the keys' use, whether it arrives or not.
         keySet.released = true
         val device = VirtualCdm.device ?: throw NotProvisionedException("not provisioned")
@@ -221,12 +223,18 @@ class ShadowMediaDrm {
         return keyRequest(body, MediaDrm.KeyRequest.REQUEST_TYPE_RELEASE)
     }
 
+    /** A key set is one level's: another one does not find it. */
+    private fun opened(id: ByteArray): VirtualCdm.KeySet =
+        VirtualCdm.find(id)?.takeIf { it.l3 == (isL3 || VirtualCdm.level == "L3") } ?: throw stateError("no such key set")
+
     private fun released(id: ByteArray, response: ByteArray): ByteArray? {
         val answer = requireNotNull(VirtualWire.read("WVL", response)) { "BAD_VALUE" }
         require(answer.getBoolean("released")) { "BAD_VALUE" }
         VirtualCdm.vanish(id)
         return null
     }
+
+    private fun counted(change: VirtualCdm.() -> Unit) = VirtualCdm.count { if (this@ShadowMediaDrm.test == test) change() }
 
     private fun nonce(scope: ByteArray): Long = VirtualCdm.nextNonce().also { nonces[String(scope)] = it }
 

@@ -70,6 +70,9 @@ object VirtualCdm {
     var openSessions = 0
     var sessionsEver = 0
 
+    /** Which test this is: what hangs for ever in an earlier one is not counted in the next. */
+    var test = 0
+
     /** Everything that was asked for, as the CDM saw it. */
     val asked = mutableListOf<Asked>()
 
@@ -99,6 +102,9 @@ object VirtualCdm {
         failsFrom = Int.MAX_VALUE
         trace = null
         unsupported.clear()
+        test++
+        openObjects = 0
+        openSessions = 0
         sessionsEver = 0
         asked.clear()
         planned.clear()

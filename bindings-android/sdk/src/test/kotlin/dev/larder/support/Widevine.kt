@@ -1,7 +1,10 @@
 package dev.larder.support
 
+import dev.larder.DrmParams
 import dev.larder.DrmScheme
 import dev.larder.KeyRequest
+import dev.larder.MediaSource
+import dev.larder.RenewalPolicy
 import dev.larder.SecurityLevel
 import dev.larder.StoredLicense
 import java.nio.ByteBuffer
@@ -35,3 +38,11 @@ const val PLAY_READY_SYSTEM = "9a04f079-9840-4286-ab92-e65be0885f95"
 const val COMMON_SYSTEM = "1077efec-c0b2-4d02-ace3-3c1e52e2fb4b"
 const val KID_A = "6f651ae1dbe44434bcb4690d1564c41c"
 const val KID_B = "0294b9599d755de2bbf0fdca3fa5eab7"
+
+/** A title of Widevine's on the test servers; `query` has terms of its own. */
+fun widevineSource(servers: TestServers, query: String = "", renewal: RenewalPolicy = RenewalPolicy.ACQUIRE_THEN_RELEASE) =
+    MediaSource(
+        id = "dash",
+        url = servers.url("/media/dash-cenc/manifest.mpd"),
+        drm = listOf(DrmParams(DrmScheme.WIDEVINE, servers.url("/widevine/license$query"), renewal = renewal)),
+    )
