@@ -89,7 +89,12 @@ impl DrmEngine for ClearKeyEngine {
         let asked = asked(&kids, None);
         let held = self.ask(&asked, ExchangeKind::License, exchange.as_ref())?;
         let handle = GrantedHandle::New(held.write()?);
-        Ok(LicenseGrant { handle, times: held.full_times(), key_ids: Some(held.keys.into_keys().collect()), acquired_level: None })
+        Ok(LicenseGrant {
+            handle,
+            times: held.full_times(),
+            key_ids: Some(held.keys.into_keys().collect()),
+            acquired_level: None,
+        })
     }
 
     fn renew(
@@ -120,7 +125,12 @@ impl DrmEngine for ClearKeyEngine {
             true => GrantedHandle::Changed(written),
             false => GrantedHandle::New(written),
         };
-        Ok(LicenseGrant { handle, times: new.full_times(), key_ids: Some(new.keys.into_keys().collect()), acquired_level: None })
+        Ok(LicenseGrant {
+            handle,
+            times: new.full_times(),
+            key_ids: Some(new.keys.into_keys().collect()),
+            acquired_level: None,
+        })
     }
 
     fn inspect(&self, held: &StoredLicense) -> Result<LicenseTimes> {

@@ -269,7 +269,8 @@ mod tests {
     #[test]
     fn a_grant_with_a_malformed_key_id_is_the_engines_fault() {
         let times = LicenseTimes { license: Remaining::Unknown, playback: Remaining::Unknown };
-        let grant = LicenseGrant { handle: GrantedHandle::Same, times, key_ids: Some(vec!["zz".into()]), acquired_level: None };
+        let grant =
+            LicenseGrant { handle: GrantedHandle::Same, times, key_ids: Some(vec!["zz".into()]), acquired_level: None };
         assert_eq!(license::LicenseGrant::try_from(grant).unwrap_err().code(), Code::CdmFailed);
     }
 }
