@@ -1,3 +1,4 @@
+import Dispatch
 import Foundation
 
 #if canImport(FoundationNetworking)
@@ -10,30 +11,24 @@ package final class Testkit: @unchecked Sendable {
   /// Where the public is served, without a slash at the end.
   package let url: String
   private let adminURL: String
-  private let process: Process
+  private let child: Child
 
   package init() throws {
     let command = Repository.command
     guard FileManager.default.isExecutableFile(atPath: command.path) else {
       throw Failure(what: "the test servers are missing: cargo build -p larder-cli")
     }
-    process = Process()
-    process.executableURL = command
-    process.arguments = ["testkit", "serve", "--media", Repository.media.path, "--print-url"]
-    let output = Pipe()
-    process.standardOutput = output
-    process.standardError = FileHandle.nullDevice
-    try process.run()
-    var lines = LineReader(output.fileHandleForReading)
+    child = try Child(command.path, ["testkit", "serve", "--media", Repository.media.path, "--print-url"])
+    var lines = LineReader(child.output)
     guard let url = lines.next(), let adminURL = lines.next() else {
-      end(process)
+      child.end()
       throw Failure(what: "the test servers did not say where they are")
     }
     (self.url, self.adminURL) = (url, adminURL)
   }
 
   deinit {
-    end(process)
+    child.end()
   }
 
   /// A licence in the servers' book.
@@ -122,10 +117,53 @@ package struct Failure: Error {
   }
 }
 
-// Not `terminate()`: a child inherits the signal mask of the thread that starts it, and Dispatch's threads on Linux mask
-// SIGTERM. Foundation reaps it; waiting here would block a thread of Swift's pool.
-private func end(_ process: Process) {
-  if process.isRunning { kill(process.processIdentifier, SIGKILL) }
+/// A process whose output is read.
+///
+/// Not Foundation's: on Linux it lists the open files of this process before it starts another, reads over the end of that
+/// list when there are some 1,300 (all tests run at once), and crashes.
+private struct Child: Sendable {
+  let output: FileHandle
+  private let id: pid_t
+
+  init(_ path: String, _ arguments: [String]) throws {
+    var ends: [Int32] = [0, 0]
+    guard pipe(&ends) == 0 else { throw Failure(what: "no pipe: errno \(errno)") }
+    defer { close(ends[1]) }
+    // Nobody else's child keeps them open.
+    for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+    output = FileHandle(fileDescriptor: ends[0], closeOnDealloc: true)
+    #if canImport(Darwin)
+      var actions: posix_spawn_file_actions_t?
+    #else
+      var actions = posix_spawn_file_actions_t()
+    #endif
+    posix_spawn_file_actions_init(&actions)
+    defer { posix_spawn_file_actions_destroy(&actions) }
+    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+    posix_spawn_file_actions_adddup2(&actions, ends[1], 1)
+    posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
+    var words: [UnsafeMutablePointer<CChar>?] = ([path] + arguments).map { strdup($0) }
+    words.append(nil)
+    defer { words.forEach { free($0) } }
+    var variables: [UnsafeMutablePointer<CChar>?] = ProcessInfo.processInfo.environment.map { strdup("\($0)=\($1)") }
+    variables.append(nil)
+    defer { variables.forEach { free($0) } }
+    var started: pid_t = 0
+    let failure = posix_spawn(&started, path, &actions, nil, words, variables)
+    guard failure == 0 else { throw Failure(what: "\(path) does not start: errno \(failure)") }
+    id = started
+  }
+
+  // Not SIGTERM: a child inherits the signal mask of the thread that starts it, and Dispatch's threads on Linux mask it.
+  func end() {
+    kill(id, SIGKILL)
+    // It is dead at once, or nearly; somebody has to take note of it.
+    let id = id
+    DispatchQueue.global().async {
+      var status: Int32 = 0
+      while waitpid(id, &status, 0) == -1 && errno == EINTR {}
+    }
+  }
 }
 
 /// Lines of a pipe, as they come.
