@@ -98,7 +98,10 @@ final class LocalAsset: AVURLAsset, @unchecked Sendable {
 }
 
 /// In each group of an asset, what is stored of it.
-private struct StoredSelection: Sendable {
+///
+/// Found where the asset loads, applied on the main actor. Apple's groups and options never change, but do not say that they
+/// are Sendable.
+private struct StoredSelection: @unchecked Sendable {
   private var chosen: [(AVMediaSelectionGroup, AVMediaSelectionOption?)] = []
 
   /// Nothing for an asset that AVFoundation did not download: all that its manifest names is there.

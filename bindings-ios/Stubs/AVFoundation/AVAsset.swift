@@ -56,12 +56,14 @@ extension AVPartialAsyncProperty where Root: AVAsset {
 }
 
 // https://developer.apple.com/documentation/avfoundation/avasset
+@available(iOS 4.0, macOS 10.7, *)
 open class AVAsset: NSObject, AVAsynchronousKeyValueLoading {}
 
 // https://developer.apple.com/documentation/avfoundation/avurlasset
 //
 // Sendable (NS_SWIFT_SENDABLE). May be subclassed: "Subclasses of this type that are used from Swift must fulfill the
 // requirements of a Sendable type" (AVAsset.h).
+@available(iOS 4.0, macOS 10.7, *)
 open class AVURLAsset: AVAsset, AVContentKeyRecipient, @unchecked Sendable {
   // ".../url"
   public let url: URL
@@ -104,6 +106,7 @@ open class AVURLAsset: AVAsset, AVContentKeyRecipient, @unchecked Sendable {
 }
 
 // https://developer.apple.com/documentation/avfoundation/avassetresourceloader
+@available(iOS 6.0, macOS 10.9, *)
 public final class AVAssetResourceLoader: NSObject, @unchecked Sendable {
   // ".../preloadseligiblecontentkeys": off unless set.
   @available(iOS 9.0, macOS 10.11, *)

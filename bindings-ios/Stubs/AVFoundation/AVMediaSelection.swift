@@ -1,6 +1,7 @@
 import Foundation
 
 // https://developer.apple.com/documentation/avfoundation/avmediacharacteristic
+@available(iOS 4.0, macOS 10.7, *)
 public struct AVMediaCharacteristic: RawRepresentable, Hashable, Sendable {
   public let rawValue: String
 
@@ -16,8 +17,9 @@ public struct AVMediaCharacteristic: RawRepresentable, Hashable, Sendable {
   public static let legible = AVMediaCharacteristic(rawValue: "public.legible")
 }
 
-// https://developer.apple.com/documentation/avfoundation/avmediaselectiongroup (NS_SWIFT_SENDABLE)
-public final class AVMediaSelectionGroup: NSObject, Sendable {
+// https://developer.apple.com/documentation/avfoundation/avmediaselectiongroup (not Sendable)
+@available(iOS 5.0, macOS 10.8, *)
+public final class AVMediaSelectionGroup: NSObject {
   // ".../options"
   public let options: [AVMediaSelectionOption]
   // ".../defaultoption"
@@ -48,8 +50,9 @@ public final class AVMediaSelectionGroup: NSObject, Sendable {
   }
 }
 
-// https://developer.apple.com/documentation/avfoundation/avmediaselectionoption (NS_SWIFT_SENDABLE)
-public final class AVMediaSelectionOption: NSObject, Sendable {
+// https://developer.apple.com/documentation/avfoundation/avmediaselectionoption (not Sendable)
+@available(iOS 5.0, macOS 10.8, *)
+public final class AVMediaSelectionOption: NSObject {
   // ".../displayname"
   public let displayName: String
   // ".../extendedlanguagetag"
@@ -62,8 +65,9 @@ public final class AVMediaSelectionOption: NSObject, Sendable {
   }
 }
 
-// https://developer.apple.com/documentation/avfoundation/avmediaselection (NS_SWIFT_SENDABLE)
-public final class AVMediaSelection: NSObject, Sendable {
+// https://developer.apple.com/documentation/avfoundation/avmediaselection (not Sendable)
+@available(iOS 9.0, macOS 10.11, *)
+public final class AVMediaSelection: NSObject {
   private let selected: [AVMediaSelectionGroup: AVMediaSelectionOption?]
 
   init(_ selected: [AVMediaSelectionGroup: AVMediaSelectionOption?]) {

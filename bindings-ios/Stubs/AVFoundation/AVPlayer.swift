@@ -4,6 +4,7 @@ import Foundation
 public let AVFoundationErrorDomain = "AVFoundationErrorDomain"
 
 // https://developer.apple.com/documentation/avfoundation/avplayeritem
+@available(iOS 4.0, macOS 10.7, *)
 @MainActor
 public final class AVPlayerItem: NSObject {
   // https://developer.apple.com/documentation/avfoundation/avplayeritem/status-swift.enum
@@ -65,6 +66,7 @@ public final class AVPlayerItem: NSObject {
 }
 
 // https://developer.apple.com/documentation/avfoundation/avplayer
+@available(iOS 4.0, macOS 10.7, *)
 @MainActor
 public final class AVPlayer: NSObject {
   // https://developer.apple.com/documentation/avfoundation/avplayer/timecontrolstatus-swift.enum
@@ -97,6 +99,7 @@ public final class AVPlayer: NSObject {
   }
 
   // ".../timecontrolstatus-swift.property"
+  @available(iOS 10.0, macOS 10.12, *)
   public private(set) var timeControlStatus = TimeControlStatus.paused
 
   // ".../rate"
@@ -109,6 +112,7 @@ public final class AVPlayer: NSObject {
   }
 
   // ".../appliesmediaselectioncriteriaautomatically"
+  @available(iOS 7.0, macOS 10.9, *)
   public var appliesMediaSelectionCriteriaAutomatically = true
 
   // ".../play()": the same as a rate of 1. Media moves once its keys are there.

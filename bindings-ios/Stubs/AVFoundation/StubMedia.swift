@@ -3,7 +3,7 @@ import Foundation
 /// What lies at a URL, for assets made of it. Nothing is read: a test says what is there.
 @_spi(Stub) public final class StubMedia: @unchecked Sendable {
   /// What an `AVAssetDownloadTask` left.
-  public struct Stored: Sendable {
+  public struct Stored: @unchecked Sendable {
     public var isComplete: Bool
     public var options: Set<AVMediaSelectionOption>
 

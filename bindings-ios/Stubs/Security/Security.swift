@@ -30,6 +30,7 @@ public let kSecAttrAccessGroup: CFString = "agrp"
 public let kSecAttrSynchronizable: CFString = "sync"
 public let kSecAttrAccessible: CFString = "pdmn"
 public let kSecAttrAccessibleWhenUnlocked: CFString = "ak"
+@available(iOS 4.0, macOS 10.9, *)
 public let kSecAttrAccessibleAfterFirstUnlockThisDeviceOnly: CFString = "cku"
 
 // https://developer.apple.com/documentation/security/item-return-result-keys, search-attribute-keys-and-values
@@ -45,16 +46,19 @@ public let kSecMatchLimitAll: CFString = "m_LimitAll"
 public let kSecUseDataProtectionKeychain: CFString = "nleg"
 
 // https://developer.apple.com/documentation/security/secitemadd(_:_:)
+@available(iOS 2.0, macOS 10.6, *)
 public func SecItemAdd(_ attributes: CFDictionary, _ result: UnsafeMutablePointer<CFTypeRef?>?) -> OSStatus {
   StubKeychain.shared.add(attributes)
 }
 
 // https://developer.apple.com/documentation/security/secitemupdate(_:_:)
+@available(iOS 2.0, macOS 10.6, *)
 public func SecItemUpdate(_ query: CFDictionary, _ attributesToUpdate: CFDictionary) -> OSStatus {
   StubKeychain.shared.update(query, attributesToUpdate)
 }
 
 // https://developer.apple.com/documentation/security/secitemcopymatching(_:_:)
+@available(iOS 2.0, macOS 10.6, *)
 public func SecItemCopyMatching(_ query: CFDictionary, _ result: UnsafeMutablePointer<CFTypeRef?>?) -> OSStatus {
   let (status, found) = StubKeychain.shared.copy(query)
   result?.pointee = found
@@ -62,6 +66,7 @@ public func SecItemCopyMatching(_ query: CFDictionary, _ result: UnsafeMutablePo
 }
 
 // https://developer.apple.com/documentation/security/secitemdelete(_:)
+@available(iOS 2.0, macOS 10.6, *)
 public func SecItemDelete(_ query: CFDictionary) -> OSStatus {
   StubKeychain.shared.delete(query)
 }

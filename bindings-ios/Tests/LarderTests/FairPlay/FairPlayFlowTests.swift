@@ -187,6 +187,24 @@ struct FairPlayFlowTests {
     }
   }
 
+  @Test("the application certificate is fetched once, and again after a server has refused a licence")
+  func certificate() async throws {
+    let phone = try Phone()
+    func fetched() async throws -> Int {
+      try await phone.kit.requests().filter { $0.path == "/fairplay/certificate" }.count
+    }
+    try await phone.register("a")
+    try await phone.register("b")
+    try await phone.manager.refreshAsset("a")
+    #expect(try await fetched() == 1)
+    // The service has another certificate from now on.
+    try await phone.kit.setPolicy(#"{"certificate": 2}"#)
+    #expect(try await thrown { try await phone.manager.refreshAsset("a") }.code == .licenseDenied)
+    #expect(try await phone.manager.refreshAsset("a").isPlayable)
+    #expect(try await phone.register("c").isPlayable)
+    #expect(try await fetched() == 2)
+  }
+
   @Test("twenty licences one after the other", .timeLimit(.minutes(2)))
   func twentyInARow() async throws {
     let phone = try Phone { $0.release = .atServer }

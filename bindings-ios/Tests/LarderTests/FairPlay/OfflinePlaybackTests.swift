@@ -163,6 +163,29 @@ struct OfflinePlaybackTests {
     #expect(phone.device.misuses.isEmpty)
   }
 
+  @Test("nothing is answered with the old key once there is a new one, however long storing it takes")
+  func slowStorage() async throws {
+    let (saving, free, isSlow) = (Gate(), Gate(), Shared(false))
+    let storage = SteppedStorage { step in
+      guard step == .save, isSlow.value else { return }
+      saving.open()
+      free.wait()
+    }
+    let phone = try Phone(storage: storage)
+    try await phone.register(from: phone.source(query: "&playback_s=600"))
+    let source = try phone.manager.getLocalMediaSource(assetId: "film")
+    let asset = try source.makeAsset(manager: phone.manager, session: phone.session())
+    isSlow.value = true
+    try await StubMedia().key(Phone.keyURI, for: asset)
+    await saving.opened()
+    let second = Task { try await StubMedia().key(Phone.keyURI, for: asset) }
+    try await eventually("the second request did not come") { phone.device.requests.count == 3 }
+    #expect(phone.device.requests.last?.answer == nil)
+    free.open()
+    // The old key is void: it would fail.
+    try await second.value
+  }
+
   @Test("a new key that the storage does not take is used from memory and stored as soon as it does")
   func unstoredKey() async throws {
     let isLocked = Shared(false)
