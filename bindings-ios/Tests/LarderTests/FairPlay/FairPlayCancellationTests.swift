@@ -4,129 +4,131 @@ import Larder
 import TestSupport
 import Testing
 
-@Suite("FairPlay and cancelled tasks", .timeLimit(.minutes(2)))
-struct FairPlayCancellationTests {
-  /// Every point at which something else is waited for during a registration.
-  enum Point: CaseIterable, Sendable {
-    case beforeTheCall
-    case inTheTokenProvider
-    case beforeTheRequest
-    case beforeThePersistableRequest
-    case beforeTheKeyData
-    case whileTheServerAnswers
-    case inTheAnswerParser
-    case beforeThePersistableKey
-    case beforeTheAnswerTakesEffect
-    case whileTheKeyIsSaved
-    case whileTheKeyIsReadBack
+extension FairPlaySuites {
+  @Suite("FairPlay and cancelled tasks", .timeLimit(.minutes(2)))
+  struct FairPlayCancellationTests {
+    /// Every point at which something else is waited for during a registration.
+    enum Point: CaseIterable, Sendable {
+      case beforeTheCall
+      case inTheTokenProvider
+      case beforeTheRequest
+      case beforeThePersistableRequest
+      case beforeTheKeyData
+      case whileTheServerAnswers
+      case inTheAnswerParser
+      case beforeThePersistableKey
+      case beforeTheAnswerTakesEffect
+      case whileTheKeyIsSaved
+      case whileTheKeyIsReadBack
 
-    init?(_ step: StubFairPlay.Step) {
-      switch step {
-      case .request: self = .beforeTheRequest
-      case .persistableRequest: self = .beforeThePersistableRequest
-      case .requestData: self = .beforeTheKeyData
-      case .persistableKey: self = .beforeThePersistableKey
-      case .response: self = .beforeTheAnswerTakesEffect
-      case .invalidation: return nil
+      init?(_ step: StubFairPlay.Step) {
+        switch step {
+        case .request: self = .beforeTheRequest
+        case .persistableRequest: self = .beforeThePersistableRequest
+        case .requestData: self = .beforeTheKeyData
+        case .persistableKey: self = .beforeThePersistableKey
+        case .response: self = .beforeTheAnswerTakesEffect
+        case .invalidation: return nil
+        }
       }
     }
-  }
 
-  @Test(
-    "a task cancelled at any await leaves no half state, no live licence, no open request", arguments: Point.allCases)
-  func everyPoint(point: Point) async throws {
-    let task = Shared<Task<AssetStatus, any Error>?>(nil)
-    let begun = Gate()
-    let reached: @Sendable (Point?) -> Void = { here in
-      guard here == point else { return }
-      begun.wait()
-      task.value?.cancel()
-    }
-    let storage = SteppedStorage { step in
-      switch step {
-      case .save: reached(.whileTheKeyIsSaved)
-      case .load: reached(.whileTheKeyIsReadBack)
-      case .remove: break
-      }
-    }
-    let hooks = Hooks(adapting: { reached(.inTheTokenProvider) }, parsing: { reached(.inTheAnswerParser) })
-    let phone = try Phone(storage: storage, requestAdapter: hooks, tokenProvider: hooks) { $0.release = .atServer }
-    phone.device.script = { step in
-      reached(Point(step))
-      return .usual
-    }
-    if point == .whileTheServerAnswers {
-      try await phone.kit.addFault(
-        #"{"path": "/fairplay/udrm", "count": 1, "action": {"kind": "delay", "delay_ms": 1500}}"#)
-    }
-    task.value = Task {
-      if point == .beforeTheCall { withUnsafeCurrentTask { $0?.cancel() } }
-      return try await phone.register()
-    }
-    begun.open()
-    if point == .whileTheServerAnswers {
-      try await eventually("no licence was asked for") { try await phone.licenseRequests() > 0 }
-      task.value?.cancel()
-    }
-    switch try #require(await task.value?.result) {
-    case .failure(let error):
-      #expect(error is CancellationError, "\(error)")
-    case .success(let status):
-      // Too late to stop: then it is registered as if nobody had asked.
-      #expect(
-        [.beforeTheAnswerTakesEffect, .whileTheKeyIsSaved, .whileTheKeyIsReadBack].contains(point),
-        "\(point) was not heard")
-      #expect(status.isPlayable)
-      try await phone.manager.unregisterAsset("film")
-    }
-    // Only what is asked for in the last moment may still be on its way back.
-    try await eventually("a licence is still live") {
-      try await phone.manager.settle()
-      return try await phone.kit.book().live == 0
-    }
-    try await phone.isGone()
-    #expect(storage.memory.keys.isEmpty)
-    try await phone.isTidy()
-  }
-
-  @Test("a task cancelled after any time leaves none, either", arguments: 0..<10)
-  func anyTime(turn: Int) async throws {
-    let phone = try Phone { $0.release = .atServer }
-    let task = Task { try await phone.register() }
-    try await Task.sleep(nanoseconds: UInt64(turn) * 4_000_000)
-    task.cancel()
-    switch await task.result {
-    case .failure(let error): #expect(error is CancellationError, "\(error)")
-    case .success: try await phone.manager.unregisterAsset("film")
-    }
-    try await eventually("a licence is still live") {
-      try await phone.manager.settle()
-      return try await phone.kit.book().live == 0
-    }
-    try await phone.isGone()
-    try await phone.isTidy()
-  }
-
-  @Test("a cancelled renewal keeps the key that works")
-  func renewal() async throws {
-    let phone = try Phone { $0.release = .atServer }
-    try await phone.register()
-    let task = Shared<Task<AssetStatus, any Error>?>(nil)
-    let begun = Gate()
-    phone.device.script = { step in
-      if step == .requestData {
+    @Test(
+      "a task cancelled at any await leaves no half state, no live licence, no open request", arguments: Point.allCases)
+    func everyPoint(point: Point) async throws {
+      let task = Shared<Task<AssetStatus, any Error>?>(nil)
+      let begun = Gate()
+      let reached: @Sendable (Point?) -> Void = { here in
+        guard here == point else { return }
         begun.wait()
         task.value?.cancel()
       }
-      return .usual
+      let storage = SteppedStorage { step in
+        switch step {
+        case .save: reached(.whileTheKeyIsSaved)
+        case .load: reached(.whileTheKeyIsReadBack)
+        case .remove: break
+        }
+      }
+      let hooks = Hooks(adapting: { reached(.inTheTokenProvider) }, parsing: { reached(.inTheAnswerParser) })
+      let phone = try Phone(storage: storage, requestAdapter: hooks, tokenProvider: hooks) { $0.release = .atServer }
+      phone.device.script = { step in
+        reached(Point(step))
+        return .usual
+      }
+      if point == .whileTheServerAnswers {
+        try await phone.kit.addFault(
+          #"{"path": "/fairplay/udrm", "count": 1, "action": {"kind": "delay", "delay_ms": 1500}}"#)
+      }
+      task.value = Task {
+        if point == .beforeTheCall { withUnsafeCurrentTask { $0?.cancel() } }
+        return try await phone.register()
+      }
+      begun.open()
+      if point == .whileTheServerAnswers {
+        try await eventually("no licence was asked for") { try await phone.licenseRequests() > 0 }
+        task.value?.cancel()
+      }
+      switch try #require(await task.value?.result) {
+      case .failure(let error):
+        #expect(error is CancellationError, "\(error)")
+      case .success(let status):
+        // Too late to stop: then it is registered as if nobody had asked.
+        #expect(
+          [.beforeTheAnswerTakesEffect, .whileTheKeyIsSaved, .whileTheKeyIsReadBack].contains(point),
+          "\(point) was not heard")
+        #expect(status.isPlayable)
+        try await phone.manager.unregisterAsset("film")
+      }
+      // Only what is asked for in the last moment may still be on its way back.
+      try await eventually("a licence is still live") {
+        try await phone.manager.settle()
+        return try await phone.kit.book().live == 0
+      }
+      try await phone.isGone()
+      #expect(storage.memory.keys.isEmpty)
+      try await phone.isTidy()
     }
-    task.value = Task { try await phone.manager.refreshAsset("film") }
-    begun.open()
-    await #expect(throws: CancellationError.self) { try await task.value?.value }
-    phone.device.script = { _ in .usual }
-    #expect(try await phone.play().item.status == .readyToPlay)
-    try await phone.manager.settle()
-    #expect(try await phone.kit.book().live == 1)
+
+    @Test("a task cancelled after any time leaves none, either", arguments: 0..<10)
+    func anyTime(turn: Int) async throws {
+      let phone = try Phone { $0.release = .atServer }
+      let task = Task { try await phone.register() }
+      try await Task.sleep(nanoseconds: UInt64(turn) * 4_000_000)
+      task.cancel()
+      switch await task.result {
+      case .failure(let error): #expect(error is CancellationError, "\(error)")
+      case .success: try await phone.manager.unregisterAsset("film")
+      }
+      try await eventually("a licence is still live") {
+        try await phone.manager.settle()
+        return try await phone.kit.book().live == 0
+      }
+      try await phone.isGone()
+      try await phone.isTidy()
+    }
+
+    @Test("a cancelled renewal keeps the key that works")
+    func renewal() async throws {
+      let phone = try Phone { $0.release = .atServer }
+      try await phone.register()
+      let task = Shared<Task<AssetStatus, any Error>?>(nil)
+      let begun = Gate()
+      phone.device.script = { step in
+        if step == .requestData {
+          begun.wait()
+          task.value?.cancel()
+        }
+        return .usual
+      }
+      task.value = Task { try await phone.manager.refreshAsset("film") }
+      begun.open()
+      await #expect(throws: CancellationError.self) { try await task.value?.value }
+      phone.device.script = { _ in .usual }
+      #expect(try await phone.play().item.status == .readyToPlay)
+      try await phone.manager.settle()
+      #expect(try await phone.kit.book().live == 1)
+    }
   }
 }
 

@@ -4,262 +4,266 @@ import Larder
 import TestSupport
 import Testing
 
-@Suite("FairPlay, when something goes wrong", .timeLimit(.minutes(2)))
-struct FairPlayFailureTests {
-  struct Case: Sendable, CustomTestStringConvertible {
-    let step: StubFairPlay.Step
-    let behaviour: StubFairPlay.Behaviour
-    let code: LarderError.Code
-    /// Licences that the server has granted by then and that cannot be given back: there is no key to prove them with.
-    var lost = 0
+extension FairPlaySuites {
+  @Suite("FairPlay, when something goes wrong", .timeLimit(.minutes(2)))
+  struct FairPlayFailureTests {
+    struct Case: Sendable, CustomTestStringConvertible {
+      let step: StubFairPlay.Step
+      let behaviour: StubFairPlay.Behaviour
+      let code: LarderError.Code
+      /// Licences that the server has granted by then and that cannot be given back: there is no key to prove them with.
+      var lost = 0
 
-    var testDescription: String { "\(step) \(behaviour)" }
+      var testDescription: String { "\(step) \(behaviour)" }
 
-    static let all = [
-      Case(step: .request, behaviour: .fails(-11800), code: .cdmFailed),
-      Case(step: .request, behaviour: .never, code: .cdmFailed),
-      Case(step: .request, behaviour: .fails(-11819), code: .cdmBusy),
-      Case(step: .persistableRequest, behaviour: .fails(-11800), code: .cdmFailed),
-      Case(step: .persistableRequest, behaviour: .never, code: .cdmFailed),
-      Case(step: .requestData, behaviour: .fails(-11800), code: .cdmFailed),
-      Case(step: .requestData, behaviour: .givesNothing, code: .cdmFailed),
-      Case(step: .requestData, behaviour: .never, code: .cdmFailed),
-      Case(step: .persistableKey, behaviour: .fails(-11800), code: .licenseMalformed, lost: 1),
-      Case(step: .persistableKey, behaviour: .fails(-11835), code: .licensePersistenceDenied, lost: 1),
-    ]
-  }
-
-  @Test("whatever AVFoundation does not do, the request is answered and the caller told", arguments: Case.all)
-  func device(failing: Case) async throws {
-    let phone = try Phone { $0.patience = 0.5 }
-    phone.device.script = { $0 == failing.step ? failing.behaviour : .usual }
-    let error = try await thrown { try await phone.register() }
-    #expect(error.code == failing.code, "\(error)")
-    try await phone.isGone(live: failing.lost)
-    #expect(phone.device.misuses.isEmpty, "\(phone.device.misuses)")
-    // What never came to the app, or failed before, has nothing to be answered.
-    let isOurs = ![.request].contains(failing.step) && !isFailure(failing)
-    if isOurs { #expect(phone.device.unanswered.isEmpty) }
-    try await eventually("a session is left") { phone.device.sessionCounts.live == 0 }
-    // The next one goes well.
-    phone.device.script = { _ in .usual }
-    #expect(
-      try await phone.manager.registerDownloadedAsset(
-        location: phone.scene.downloads.appendingPathComponent("film/master.m3u8"), mediaSource: phone.source(),
-        assetId: "film"
-      ).isPlayable)
-  }
-
-  private func isFailure(_ failing: Case) -> Bool {
-    if case .fails = failing.behaviour { failing.step == .persistableRequest } else { false }
-  }
-
-  @Test("what the server answers reaches the caller", arguments: Answer.allCases)
-  func server(answer: Answer) async throws {
-    let phone = try Phone()
-    if let action = answer.action {
-      try await phone.kit.addFault(#"{"path": "/fairplay/udrm", "action": \#(action)}"#)
+      static let all = [
+        Case(step: .request, behaviour: .fails(-11800), code: .cdmFailed),
+        Case(step: .request, behaviour: .never, code: .cdmFailed),
+        Case(step: .request, behaviour: .fails(-11819), code: .cdmBusy),
+        Case(step: .persistableRequest, behaviour: .fails(-11800), code: .cdmFailed),
+        Case(step: .persistableRequest, behaviour: .never, code: .cdmFailed),
+        Case(step: .requestData, behaviour: .fails(-11800), code: .cdmFailed),
+        Case(step: .requestData, behaviour: .givesNothing, code: .cdmFailed),
+        Case(step: .requestData, behaviour: .never, code: .cdmFailed),
+        Case(step: .persistableKey, behaviour: .fails(-11800), code: .licenseMalformed, lost: 1),
+        Case(step: .persistableKey, behaviour: .fails(-11835), code: .licensePersistenceDenied, lost: 1),
+      ]
     }
-    let error = try await thrown { try await phone.register(from: phone.source(query: answer.query)) }
-    #expect(error.code == answer.code, "\(error)")
-    #expect(try phone.manager.assets().isEmpty && phone.storage.keys.isEmpty)
-    try await phone.isTidy()
-  }
 
-  enum Answer: CaseIterable {
-    case forbidden
-    case notFound
-    case webPage
-    case nothing
-    case noCkc
-    case noCkcInBase64
-    case anotherCkc
-    case streamingOnly
-    case noDuration
-    case zeroDuration
-    case absurdDuration
+    @Test("whatever AVFoundation does not do, the request is answered and the caller told", arguments: Case.all)
+    func device(failing: Case) async throws {
+      let phone = try Phone { $0.patience = 0.5 }
+      phone.device.script = { $0 == failing.step ? failing.behaviour : .usual }
+      let error = try await thrown { try await phone.register() }
+      #expect(error.code == failing.code, "\(error)")
+      try await phone.isGone(live: failing.lost)
+      #expect(phone.device.misuses.isEmpty, "\(phone.device.misuses)")
+      // What never came to the app, or failed before, has nothing to be answered.
+      let isOurs = ![.request].contains(failing.step) && !isFailure(failing)
+      if isOurs { #expect(phone.device.unanswered.isEmpty) }
+      try await eventually("a session is left") { phone.device.sessionCounts.live == 0 }
+      // The next one goes well.
+      phone.device.script = { _ in .usual }
+      #expect(
+        try await phone.manager.registerDownloadedAsset(
+          location: phone.scene.downloads.appendingPathComponent("film/master.m3u8"), mediaSource: phone.source(),
+          assetId: "film"
+        ).isPlayable)
+    }
 
-    var action: String? {
-      switch self {
-      case .forbidden: #"{"kind": "status", "status": 403}"#
-      case .notFound: #"{"kind": "status", "status": 404}"#
-      case .webPage: #"{"kind": "html"}"#
-      case .nothing: #"{"kind": "empty"}"#
-      case .noCkc: #"{"kind": "body", "text": "{}", "content_type": "application/json"}"#
-      case .noCkcInBase64: #"{"kind": "body", "text": "{\"ckc\": \"***\"}", "content_type": "application/json"}"#
-      case .anotherCkc:
-        #"{"kind": "body", "text": "{\"ckc\": \"QUJD\", \"persistence_duration\": 60}", "content_type": "application/json"}"#
-      case .streamingOnly, .noDuration, .zeroDuration, .absurdDuration: nil
+    private func isFailure(_ failing: Case) -> Bool {
+      if case .fails = failing.behaviour { failing.step == .persistableRequest } else { false }
+    }
+
+    @Test("what the server answers reaches the caller", arguments: Answer.allCases)
+    func server(answer: Answer) async throws {
+      let phone = try Phone()
+      if let action = answer.action {
+        try await phone.kit.addFault(#"{"path": "/fairplay/udrm", "action": \#(action)}"#)
       }
-    }
-
-    var query: String {
-      switch self {
-      case .streamingOnly: "&persist=false"
-      case .noDuration: "&duration_s=never"
-      case .zeroDuration: "&duration_s=0"
-      case .absurdDuration: "&duration_s=99999999999"
-      default: ""
-      }
-    }
-
-    var code: LarderError.Code {
-      switch self {
-      case .forbidden: .unauthorized
-      case .notFound: .serverRejected
-      case .webPage: .licenseNotALicense
-      case .nothing: .licenseEmpty
-      case .noCkc, .noCkcInBase64, .anotherCkc: .licenseMalformed
-      case .streamingOnly: .licensePersistenceDenied
-      case .noDuration, .zeroDuration, .absurdDuration: .licenseDurationInvalid
-      }
-    }
-  }
-
-  @Test("without parameters, certificate or network nothing is asked, and the caller knows")
-  func nothingToAskWith() async throws {
-    let phone = try Phone()
-    let bare = MediaSource(id: "bare", url: "\(phone.kit.url)/media/hls-cbcs/master.m3u8", format: .hls)
-    #expect(try await thrown { try await phone.register("a", from: bare) }.code == .drmParamsMissing)
-    for (certificate, path, code) in [
-      (nil, nil, LarderError.Code.certificateMissing), (Data("not DER".utf8), nil, .certificateMissing),
-      (nil, "nothing/here", .certificateMissing),
-    ] as [(Data?, String?, LarderError.Code)] {
-      let source = phone.source(certificate: certificate, certificatePath: path)
-      let error = try await thrown { try await phone.register("\(UUID())", from: source) }
-      #expect(error.code == code, "\(error)")
-    }
-    try phone.manager.setNetworkState(.offline)
-    #expect(try await thrown { try await phone.register("e") }.code == .offline)
-    #expect(try await phone.licenseRequests() == 0)
-    #expect(phone.device.requests.isEmpty)
-    try await phone.isTidy()
-  }
-
-  @Test("a certificate that the source brings is not fetched")
-  func ownCertificate() async throws {
-    let phone = try Phone()
-    let url = try #require(URL(string: "\(phone.kit.url)/fairplay/certificate"))
-    let source = phone.source(certificate: try Data(contentsOf: url), certificatePath: nil)
-    let before = try await phone.kit.requests().count
-    #expect(try await phone.register(from: source).isPlayable)
-    #expect(try await phone.kit.requests().count == before + 1)
-  }
-
-  @Test("in the background nothing is asked, and the call works again in the foreground")
-  func background() async throws {
-    let phone = try Phone()
-    let source = phone.source()
-    for name in ["UIApplicationDidEnterBackgroundNotification", "NSExtensionHostDidEnterBackgroundNotification"] {
-      phone.notifications.post(name: Notification.Name(name), object: nil)
-      let error = try await thrown { try await phone.register(name, from: source) }
-      #expect(error.code == .cdmBusy && error.isRetryable && error.remedy == .retry)
-      #expect(error.message.contains("background"))
-      #expect(phone.device.requests.isEmpty)
-      let back = name.replacingOccurrences(of: "DidEnterBackground", with: "WillEnterForeground")
-      phone.notifications.post(name: Notification.Name(back), object: nil)
-    }
-    #expect(try await phone.register(from: source).isPlayable)
-    try await phone.isTidy()
-  }
-
-  @Test("an exchange that the background interrupts says so", arguments: [true, false])
-  func interrupted(fails: Bool) async throws {
-    let phone = try Phone { $0.patience = 1 }
-    phone.device.script = { [notifications = phone.notifications] step in
-      guard step == .requestData else { return .usual }
-      notifications.post(name: Notification.Name("UIApplicationDidEnterBackgroundNotification"), object: nil)
-      return fails ? .fails(-11800) : .never
-    }
-    let error = try await thrown { try await phone.register() }
-    #expect(error.code == .cdmBusy && error.isRetryable)
-    try await phone.isTidy()
-  }
-
-  @Test("AVFoundation's offer to try again is taken before the server was asked, not for ever, and not after that")
-  func retries() async throws {
-    let phone = try Phone()
-    let asked = Shared(0)
-    phone.device.script = { step in
-      guard step == .request else { return .usual }
-      let count = asked.change { count -> Int in
-        count += 1
-        return count
-      }
-      return count == 1 ? .asksToRetry(.timedOut) : .usual
-    }
-    #expect(try await phone.register("a").isPlayable)
-    #expect(try await phone.licenseRequests() == 1)
-
-    phone.device.script = { $0 == .request ? .asksToRetry(.receivedObsoleteContentKey) : .usual }
-    #expect(try await thrown { try await phone.register("b") }.code == .cdmFailed)
-    #expect(try await phone.licenseRequests() == 1)
-    try await eventually("a session is left") { phone.device.sessionCounts.live == 0 }
-  }
-
-  @Test("a call that takes too long has an unknown outcome, and a key that comes after it is given back")
-  func late() async throws {
-    let (phone, reached, free) = (try Phone(engineTimeoutS: 1) { $0.release = .atServer }, Gate(), Gate())
-    phone.device.script = { step in
-      if step == .persistableKey {
-        reached.open()
-        free.wait()
-      }
-      return .usual
-    }
-    let error = try await thrown { try await phone.register() }
-    #expect(error.code == .timeout && error.isRetryable, "\(error)")
-    await reached.opened()
-    #expect(try await phone.kit.book().live == 1)
-    free.open()
-    try await eventually("the late key was not given back") {
+      let error = try await thrown { try await phone.register(from: phone.source(query: answer.query)) }
+      #expect(error.code == answer.code, "\(error)")
+      // What was granted and is of no use is given up.
       try await phone.manager.settle()
-      return try await phone.kit.book().live == 0
+      #expect(try phone.manager.assets().isEmpty && phone.storage.keys.isEmpty)
+      try await phone.isTidy()
     }
-    try await phone.isGone()
-    try await phone.isTidy()
-  }
 
-  @Test("a callback that comes too late asks no server, and its request is answered")
-  func lateCallback() async throws {
-    let phone = try Phone(engineTimeoutS: 1)
-    let kept = Shared<[@Sendable () -> Void]>([])
-    phone.device.script = { step in
-      step == .requestData ? .waits { goOn in kept.change { $0.append(goOn) } } : .usual
-    }
-    #expect(try await thrown { try await phone.register() }.code == .timeout)
-    for goOn in kept.value { goOn() }
-    try await phone.isTidy()
-    #expect(try await phone.licenseRequests() == 0)
-    #expect(phone.device.requests.first?.answer?.error != nil)
-  }
+    enum Answer: CaseIterable {
+      case forbidden
+      case notFound
+      case webPage
+      case nothing
+      case noCkc
+      case noCkcInBase64
+      case anotherCkc
+      case streamingOnly
+      case noDuration
+      case zeroDuration
+      case absurdDuration
 
-  @Test("a device that hangs keeps the others waiting for a bounded time, and is at work again when it has given up")
-  func queue() async throws {
-    let phone = try Phone { ($0.operationsAtOnce, $0.queueTimeout, $0.patience) = (1, 0.2, 2) }
-    let first = Shared(true)
-    phone.device.script = { step in
-      guard step == .requestData else { return .usual }
-      let isFirst = first.change { isFirst -> Bool in
-        defer { isFirst = false }
-        return isFirst
+      var action: String? {
+        switch self {
+        case .forbidden: #"{"kind": "status", "status": 403}"#
+        case .notFound: #"{"kind": "status", "status": 404}"#
+        case .webPage: #"{"kind": "html"}"#
+        case .nothing: #"{"kind": "empty"}"#
+        case .noCkc: #"{"kind": "body", "text": "{}", "content_type": "application/json"}"#
+        case .noCkcInBase64: #"{"kind": "body", "text": "{\"ckc\": \"***\"}", "content_type": "application/json"}"#
+        case .anotherCkc:
+          #"{"kind": "body", "text": "{\"ckc\": \"QUJD\", \"persistence_duration\": 60}", "content_type": "application/json"}"#
+        case .streamingOnly, .noDuration, .zeroDuration, .absurdDuration: nil
+        }
       }
-      return isFirst ? .never : .usual
-    }
-    async let hanging = thrown { try await phone.register("a") }
-    try await eventually("nothing was asked") { !phone.device.requests.isEmpty && !first.value }
-    let busy = try await thrown { try await phone.register("b") }
-    #expect(busy.code == .cdmBusy && busy.isRetryable)
-    #expect(try await hanging.code == .cdmFailed)
-    #expect(try await phone.register("c").isPlayable)
-    try await phone.isTidy()
-  }
 
-  @Test("messages hold no key, token or URL")
-  func redaction() async throws {
-    let phone = try Phone()
-    phone.device.script = { $0 == .persistableKey ? .fails(-11800) : .usual }
-    let error = try await thrown { try await phone.register(from: phone.source(query: "&token=hunter2")) }
-    for secret in ["hunter2", "skd://", "CKC", phone.kit.url] { #expect(!"\(error)".contains(secret)) }
+      var query: String {
+        switch self {
+        case .streamingOnly: "&persist=false"
+        case .noDuration: "&duration_s=never"
+        case .zeroDuration: "&duration_s=0"
+        case .absurdDuration: "&duration_s=99999999999"
+        default: ""
+        }
+      }
+
+      var code: LarderError.Code {
+        switch self {
+        case .forbidden: .unauthorized
+        case .notFound: .serverRejected
+        case .webPage: .licenseNotALicense
+        case .nothing: .licenseEmpty
+        case .noCkc, .noCkcInBase64, .anotherCkc: .licenseMalformed
+        case .streamingOnly: .licensePersistenceDenied
+        case .noDuration, .zeroDuration, .absurdDuration: .licenseDurationInvalid
+        }
+      }
+    }
+
+    @Test("without parameters, certificate or network nothing is asked, and the caller knows")
+    func nothingToAskWith() async throws {
+      let phone = try Phone()
+      let bare = MediaSource(id: "bare", url: "\(phone.kit.url)/media/hls-cbcs/master.m3u8", format: .hls)
+      #expect(try await thrown { try await phone.register("a", from: bare) }.code == .drmParamsMissing)
+      for (certificate, path, code) in [
+        (nil, nil, LarderError.Code.certificateMissing), (Data("not DER".utf8), nil, .certificateMissing),
+        (nil, "nothing/here", .certificateMissing),
+      ] as [(Data?, String?, LarderError.Code)] {
+        let source = phone.source(certificate: certificate, certificatePath: path)
+        let error = try await thrown { try await phone.register("\(UUID())", from: source) }
+        #expect(error.code == code, "\(error)")
+      }
+      try phone.manager.setNetworkState(.offline)
+      #expect(try await thrown { try await phone.register("e") }.code == .offline)
+      #expect(try await phone.licenseRequests() == 0)
+      #expect(phone.device.requests.isEmpty)
+      try await phone.isTidy()
+    }
+
+    @Test("a certificate that the source brings is not fetched")
+    func ownCertificate() async throws {
+      let phone = try Phone()
+      let url = try #require(URL(string: "\(phone.kit.url)/fairplay/certificate"))
+      let source = phone.source(certificate: try Data(contentsOf: url), certificatePath: nil)
+      let before = try await phone.kit.requests().count
+      #expect(try await phone.register(from: source).isPlayable)
+      #expect(try await phone.kit.requests().count == before + 1)
+    }
+
+    @Test("in the background nothing is asked, and the call works again in the foreground")
+    func background() async throws {
+      let phone = try Phone()
+      let source = phone.source()
+      for name in ["UIApplicationDidEnterBackgroundNotification", "NSExtensionHostDidEnterBackgroundNotification"] {
+        phone.notifications.post(name: Notification.Name(name), object: nil)
+        let error = try await thrown { try await phone.register(name, from: source) }
+        #expect(error.code == .cdmBusy && error.isRetryable && error.remedy == .retry)
+        #expect(error.message.contains("background"))
+        #expect(phone.device.requests.isEmpty)
+        let back = name.replacingOccurrences(of: "DidEnterBackground", with: "WillEnterForeground")
+        phone.notifications.post(name: Notification.Name(back), object: nil)
+      }
+      #expect(try await phone.register(from: source).isPlayable)
+      try await phone.isTidy()
+    }
+
+    @Test("an exchange that the background interrupts says so", arguments: [true, false])
+    func interrupted(fails: Bool) async throws {
+      let phone = try Phone { $0.patience = 1 }
+      phone.device.script = { [notifications = phone.notifications] step in
+        guard step == .requestData else { return .usual }
+        notifications.post(name: Notification.Name("UIApplicationDidEnterBackgroundNotification"), object: nil)
+        return fails ? .fails(-11800) : .never
+      }
+      let error = try await thrown { try await phone.register() }
+      #expect(error.code == .cdmBusy && error.isRetryable)
+      try await phone.isTidy()
+    }
+
+    @Test("AVFoundation's offer to try again is taken before the server was asked, not for ever, and not after that")
+    func retries() async throws {
+      let phone = try Phone()
+      let asked = Shared(0)
+      phone.device.script = { step in
+        guard step == .request else { return .usual }
+        let count = asked.change { count -> Int in
+          count += 1
+          return count
+        }
+        return count == 1 ? .asksToRetry(.timedOut) : .usual
+      }
+      #expect(try await phone.register("a").isPlayable)
+      #expect(try await phone.licenseRequests() == 1)
+
+      phone.device.script = { $0 == .request ? .asksToRetry(.receivedObsoleteContentKey) : .usual }
+      #expect(try await thrown { try await phone.register("b") }.code == .cdmFailed)
+      #expect(try await phone.licenseRequests() == 1)
+      try await eventually("a session is left") { phone.device.sessionCounts.live == 0 }
+    }
+
+    @Test("a call that takes too long has an unknown outcome, and a key that comes after it is given back")
+    func late() async throws {
+      let (phone, reached, free) = (try Phone(engineTimeoutS: 1) { $0.release = .atServer }, Gate(), Gate())
+      phone.device.script = { step in
+        if step == .persistableKey {
+          reached.open()
+          free.wait()
+        }
+        return .usual
+      }
+      let error = try await thrown { try await phone.register() }
+      #expect(error.code == .timeout && error.isRetryable, "\(error)")
+      await reached.opened()
+      #expect(try await phone.kit.book().live == 1)
+      free.open()
+      try await eventually("the late key was not given back") {
+        try await phone.manager.settle()
+        return try await phone.kit.book().live == 0
+      }
+      try await phone.isGone()
+      try await phone.isTidy()
+    }
+
+    @Test("a callback that comes too late asks no server, and its request is answered")
+    func lateCallback() async throws {
+      let phone = try Phone(engineTimeoutS: 1)
+      let kept = Shared<[@Sendable () -> Void]>([])
+      phone.device.script = { step in
+        step == .requestData ? .waits { goOn in kept.change { $0.append(goOn) } } : .usual
+      }
+      #expect(try await thrown { try await phone.register() }.code == .timeout)
+      for goOn in kept.value { goOn() }
+      try await phone.isTidy()
+      #expect(try await phone.licenseRequests() == 0)
+      #expect(phone.device.requests.first?.answer?.error != nil)
+    }
+
+    @Test("a device that hangs keeps the others waiting for a bounded time, and is at work again when it has given up")
+    func queue() async throws {
+      let phone = try Phone { ($0.operationsAtOnce, $0.queueTimeout, $0.patience) = (1, 0.2, 2) }
+      let first = Shared(true)
+      phone.device.script = { step in
+        guard step == .requestData else { return .usual }
+        let isFirst = first.change { isFirst -> Bool in
+          defer { isFirst = false }
+          return isFirst
+        }
+        return isFirst ? .never : .usual
+      }
+      async let hanging = thrown { try await phone.register("a") }
+      try await eventually("nothing was asked") { !phone.device.requests.isEmpty && !first.value }
+      let busy = try await thrown { try await phone.register("b") }
+      #expect(busy.code == .cdmBusy && busy.isRetryable)
+      #expect(try await hanging.code == .cdmFailed)
+      #expect(try await phone.register("c").isPlayable)
+      try await phone.isTidy()
+    }
+
+    @Test("messages hold no key, token or URL")
+    func redaction() async throws {
+      let phone = try Phone()
+      phone.device.script = { $0 == .persistableKey ? .fails(-11800) : .usual }
+      let error = try await thrown { try await phone.register(from: phone.source(query: "&token=hunter2")) }
+      for secret in ["hunter2", "skd://", "CKC", phone.kit.url] { #expect(!"\(error)".contains(secret)) }
+    }
   }
 }

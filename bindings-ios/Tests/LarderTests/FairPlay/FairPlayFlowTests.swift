@@ -4,238 +4,240 @@ import Larder
 import TestSupport
 import Testing
 
-@Suite("FairPlay from the registration to the playback key, renewal and release", .timeLimit(.minutes(2)))
-struct FairPlayFlowTests {
-  /// What FairPlay servers speak.
-  enum Wire: CaseIterable {
-    case udrm
-    case plain
-    case base64
-    case form
+extension FairPlaySuites {
+  @Suite("FairPlay from the registration to the playback key, renewal and release", .timeLimit(.minutes(2)))
+  struct FairPlayFlowTests {
+    /// What FairPlay servers speak.
+    enum Wire: CaseIterable {
+      case udrm
+      case plain
+      case base64
+      case form
 
-    var wire: LicenseWire {
-      switch self {
-      case .udrm: .usual
-      case .plain: .raw
-      case .base64: .base64
-      case .form: .form
+      var wire: LicenseWire {
+        switch self {
+        case .udrm: .usual
+        case .plain: .raw
+        case .base64: .base64
+        case .form: .form
+        }
       }
     }
-  }
 
-  @Test("a title is registered, played offline, renewed and given back", arguments: Wire.allCases)
-  func wholeFlow(wire: Wire) async throws {
-    let phone = try Phone { $0.release = .atServer }
-    let source = phone.source(wire: wire.wire, path: "\(wire)")
-    let registered = try await phone.register(from: source)
-    #expect(registered.isPlayable && registered.licenses.map(\.state) == [.active])
-    // Kaltura's answer says how long the key may be stored; the others' do not, and neither does AVFoundation.
-    if wire == .udrm {
-      let left = try #require(registered.expires.date).timeIntervalSinceNow
-      #expect(abs(left - 30 * 24 * 3600) < 60)
-    } else {
-      #expect(registered.expires == .unknown && registered.warnings.contains(.expiryUnknown))
+    @Test("a title is registered, played offline, renewed and given back", arguments: Wire.allCases)
+    func wholeFlow(wire: Wire) async throws {
+      let phone = try Phone { $0.release = .atServer }
+      let source = phone.source(wire: wire.wire, path: "\(wire)")
+      let registered = try await phone.register(from: source)
+      #expect(registered.isPlayable && registered.licenses.map(\.state) == [.active])
+      // Kaltura's answer says how long the key may be stored; the others' do not, and neither does AVFoundation.
+      if wire == .udrm {
+        let left = try #require(registered.expires.date).timeIntervalSinceNow
+        #expect(abs(left - 30 * 24 * 3600) < 60)
+      } else {
+        #expect(registered.expires == .unknown && registered.warnings.contains(.expiryUnknown))
+      }
+      #expect(try await phone.licenseRequests() == 1)
+
+      try await phone.kit.stop()
+      let first = try await phone.play()
+      #expect(first.item.status == .readyToPlay)
+      try await phone.kit.resume()
+
+      let refreshed = try await phone.manager.refreshAsset("film")
+      #expect(refreshed.isPlayable && refreshed.licenses.map(\.state).contains(.active))
+      try await phone.manager.settle()
+      #expect(try await phone.kit.book().live == 1)
+      #expect(try await phone.play().item.status == .readyToPlay)
+
+      try await phone.manager.unregisterAsset("film")
+      try await phone.isGone()
+      #expect(phone.device.misuses.isEmpty && phone.device.unanswered.isEmpty)
     }
-    #expect(try await phone.licenseRequests() == 1)
 
-    try await phone.kit.stop()
-    let first = try await phone.play()
-    #expect(first.item.status == .readyToPlay)
-    try await phone.kit.resume()
-
-    let refreshed = try await phone.manager.refreshAsset("film")
-    #expect(refreshed.isPlayable && refreshed.licenses.map(\.state).contains(.active))
-    try await phone.manager.settle()
-    #expect(try await phone.kit.book().live == 1)
-    #expect(try await phone.play().item.status == .readyToPlay)
-
-    try await phone.manager.unregisterAsset("film")
-    try await phone.isGone()
-    #expect(phone.device.misuses.isEmpty && phone.device.unanswered.isEmpty)
-  }
-
-  @Test("a renewal in place tells the server which key it is about, and leaves nothing to give back")
-  func renewInPlace() async throws {
-    let phone = try Phone { $0.release = .atServer }
-    let old = try #require(try await phone.register(from: phone.source(renewal: .inPlace)).licenses.first)
-    let key = try phone.manager.licenseHandle(old.licenseId)
-    let source = phone.source(query: "&duration_s=7200", renewal: .inPlace)
-    let renewed = try await phone.manager.refreshAsset("film", mediaSource: source)
-    // The fresh parameters' terms, not the old ones'.
-    #expect(abs(try #require(renewed.expires.date).timeIntervalSinceNow - 7200) < 60)
-    let new = try #require(renewed.licenses.first { $0.state == .active })
-    #expect(try phone.manager.licenseHandle(new.licenseId) != key)
-    try await phone.manager.settle()
-    let book = try await phone.kit.book()
-    #expect(book.licenses.count == 1 && book.live == 1 && book.licenses.first?.renewals == 1)
-    #expect(try await phone.licenseRequests(["release"]) == 0)
-    #expect(phone.storage.keys.count == 1)
-    try await phone.isTidy()
-  }
-
-  @Test("a key that has expired is renewed without it: a new licence takes its place")
-  func renewExpired() async throws {
-    let phone = try Phone()
-    try await phone.register(from: phone.source(query: "&duration_s=7200", renewal: .inPlace))
-    phone.device.forgetAll()
-    #expect(try await phone.manager.refreshAsset("film").isPlayable)
-    #expect(try await phone.kit.book().licenses.count == 2)
-    try await phone.isTidy()
-  }
-
-  @Test("a server that takes nothing back is a normal end, and the key is void on the device")
-  func releaseNotSupported() async throws {
-    let phone = try Phone()
-    let license = try #require(try await phone.register().licenses.first)
-    let key = try phone.manager.licenseHandle(license.licenseId)
-    #expect(phone.device.opens(key))
-    try await phone.manager.unregisterAsset("film")
-    let settled = try await phone.manager.settle()
-    #expect(settled.pending == 0)
-    #expect(!phone.device.opens(key) && phone.storage.keys.isEmpty)
-    #expect(try await phone.licenseRequests(["release"]) == 0)
-    try await phone.isTidy()
-  }
-
-  @Test("a server that knows no releases is a normal end, too", arguments: [404, 405])
-  func noSuchService(status: Int) async throws {
-    let phone = try Phone { $0.release = .atServer }
-    try await phone.register()
-    try await phone.kit.addFault(
-      #"{"path": "/fairplay", "request_kind": "release", "action": {"kind": "status", "status": \#(status)}}"#)
-    try await phone.manager.unregisterAsset("film")
-    let settled = try await phone.manager.settle()
-    #expect(settled.pending == 0 && phone.storage.keys.isEmpty)
-    try await phone.isTidy()
-  }
-
-  @Test("a release that could not be sent is sent later, with the token that was made then")
-  func releaseLater() async throws {
-    let phone = try Phone {
-      $0.release = .atServer { _ in Data(repeating: 7, count: 8) }
+    @Test("a renewal in place tells the server which key it is about, and leaves nothing to give back")
+    func renewInPlace() async throws {
+      let phone = try Phone { $0.release = .atServer }
+      let old = try #require(try await phone.register(from: phone.source(renewal: .inPlace)).licenses.first)
+      let key = try phone.manager.licenseHandle(old.licenseId)
+      let source = phone.source(query: "&duration_s=7200", renewal: .inPlace)
+      let renewed = try await phone.manager.refreshAsset("film", mediaSource: source)
+      // The fresh parameters' terms, not the old ones'.
+      #expect(abs(try #require(renewed.expires.date).timeIntervalSinceNow - 7200) < 60)
+      let new = try #require(renewed.licenses.first { $0.state == .active })
+      #expect(try phone.manager.licenseHandle(new.licenseId) != key)
+      try await phone.manager.settle()
+      let book = try await phone.kit.book()
+      #expect(book.licenses.count == 1 && book.live == 1 && book.licenses.first?.renewals == 1)
+      #expect(try await phone.licenseRequests(["release"]) == 0)
+      #expect(phone.storage.keys.count == 1)
+      try await phone.isTidy()
     }
-    try await phone.register()
-    try await phone.kit.stop()
-    try await phone.manager.unregisterAsset("film")
-    #expect(try await phone.manager.settle().pending == 1)
-    try await phone.kit.resume()
-    try await phone.isGone()
-    try await phone.isTidy()
-  }
 
-  @Test("a challenge of the wrong length is refused before anything is void")
-  func wrongChallenge() async throws {
-    let phone = try Phone { $0.release = .atServer { _ in Data([1]) } }
-    let license = try #require(try await phone.register().licenses.first)
-    let key = try phone.manager.licenseHandle(license.licenseId)
-    try await phone.manager.unregisterAsset("film")
-    #expect(try await phone.manager.settle().pending == 1)
-    #expect(phone.device.opens(key))
-    try await phone.isTidy()
-  }
-
-  @Test("each key of a title has a licence of its own")
-  func severalKeys() async throws {
-    let phone = try Phone { $0.release = .atServer }
-    let location = try phone.scene.download(.fairPlayHls)
-    let audio = location.deletingLastPathComponent().appendingPathComponent("audio-en.m3u8")
-    let text = try String(contentsOf: audio, encoding: .utf8)
-    try text.replacingOccurrences(of: Phone.keyURI, with: "skd://other?assetId=audio").write(
-      to: audio, atomically: true, encoding: .utf8)
-    let status = try await phone.manager.registerDownloadedAsset(
-      location: location, mediaSource: phone.source(), assetId: "film")
-    #expect(status.licenses.count == 2 && status.isPlayable)
-    #expect(Set(phone.device.requests.map(\.identifier)) == [Phone.keyURI, "skd://other?assetId=audio"])
-    let both = StubMedia(keys: [Phone.keyURI, "skd://other?assetId=audio"])
-    #expect(try await phone.play(media: both).item.status == .readyToPlay)
-    try await phone.manager.unregisterAsset("film")
-    try await phone.isGone()
-  }
-
-  @Test("the content identifier follows the app's rule")
-  func contentId() async throws {
-    for (rule, expected) in [
-      (FairPlayContentId.usual, "license.invalid/dc17a1fbd4c04ba6a33ec70ff3ba9042"), (.host, "license.invalid"),
-      (.uri, Phone.keyURI), (FairPlayContentId { _ in Data("mine".utf8) }, "mine"),
-    ] {
-      let phone = try Phone { $0.contentId = rule }
-      try await phone.register(from: phone.unnamedSource())
-      #expect(try await phone.kit.book().licenses.map(\.asset) == [expected])
-    }
-    let nameless = try Phone { $0.contentId = FairPlayContentId { _ in nil } }
-    let error = try await thrown { try await nameless.register() }
-    #expect(error.code == .sessionKeyMissing || error.code == .cdmFailed)
-    try await nameless.isTidy()
-  }
-
-  @Test("the usual content identifier is the assetId of the query, else all after skd://")
-  func usualContentId() async throws {
-    for (uri, expected) in [
-      ("skd://a", "a"), ("SKD://a/b/", "a/b"), ("skd://drmtoday?assetId=x%20y", "x y"), ("skd://a?b=c", "a?b=c"),
-    ] {
+    @Test("a key that has expired is renewed without it: a new licence takes its place")
+    func renewExpired() async throws {
       let phone = try Phone()
-      let location = try phone.scene.download(.fairPlayHls)
-      for file in try FileManager.default.contentsOfDirectory(
-        at: location.deletingLastPathComponent(), includingPropertiesForKeys: nil)
-      where file.pathExtension == "m3u8" {
-        let text = try String(contentsOf: file, encoding: .utf8)
-        try text.replacingOccurrences(of: Phone.keyURI, with: uri).write(to: file, atomically: true, encoding: .utf8)
+      try await phone.register(from: phone.source(query: "&duration_s=7200", renewal: .inPlace))
+      phone.device.forgetAll()
+      #expect(try await phone.manager.refreshAsset("film").isPlayable)
+      #expect(try await phone.kit.book().licenses.count == 2)
+      try await phone.isTidy()
+    }
+
+    @Test("a server that takes nothing back is a normal end, and the key is void on the device")
+    func releaseNotSupported() async throws {
+      let phone = try Phone()
+      let license = try #require(try await phone.register().licenses.first)
+      let key = try phone.manager.licenseHandle(license.licenseId)
+      #expect(phone.device.opens(key))
+      try await phone.manager.unregisterAsset("film")
+      let settled = try await phone.manager.settle()
+      #expect(settled.pending == 0)
+      #expect(!phone.device.opens(key) && phone.storage.keys.isEmpty)
+      #expect(try await phone.licenseRequests(["release"]) == 0)
+      try await phone.isTidy()
+    }
+
+    @Test("a server that knows no releases is a normal end, too", arguments: [404, 405])
+    func noSuchService(status: Int) async throws {
+      let phone = try Phone { $0.release = .atServer }
+      try await phone.register()
+      try await phone.kit.addFault(
+        #"{"path": "/fairplay", "request_kind": "release", "action": {"kind": "status", "status": \#(status)}}"#)
+      try await phone.manager.unregisterAsset("film")
+      let settled = try await phone.manager.settle()
+      #expect(settled.pending == 0 && phone.storage.keys.isEmpty)
+      try await phone.isTidy()
+    }
+
+    @Test("a release that could not be sent is sent later, with the token that was made then")
+    func releaseLater() async throws {
+      let phone = try Phone {
+        $0.release = .atServer { _ in Data(repeating: 7, count: 8) }
       }
-      try await phone.manager.registerDownloadedAsset(
-        location: location, mediaSource: phone.unnamedSource(), assetId: "film")
-      #expect(try await phone.kit.book().licenses.map(\.asset) == [expected])
+      try await phone.register()
+      try await phone.kit.stop()
+      try await phone.manager.unregisterAsset("film")
+      #expect(try await phone.manager.settle().pending == 1)
+      try await phone.kit.resume()
+      try await phone.isGone()
+      try await phone.isTidy()
     }
-  }
 
-  @Test("the application certificate is fetched once, and again after a server has refused a licence")
-  func certificate() async throws {
-    let phone = try Phone()
-    func fetched() async throws -> Int {
-      try await phone.kit.requests().filter { $0.path == "/fairplay/certificate" }.count
+    @Test("a challenge of the wrong length is refused before anything is void")
+    func wrongChallenge() async throws {
+      let phone = try Phone { $0.release = .atServer { _ in Data([1]) } }
+      let license = try #require(try await phone.register().licenses.first)
+      let key = try phone.manager.licenseHandle(license.licenseId)
+      try await phone.manager.unregisterAsset("film")
+      #expect(try await phone.manager.settle().pending == 1)
+      #expect(phone.device.opens(key))
+      try await phone.isTidy()
     }
-    try await phone.register("a")
-    try await phone.register("b")
-    try await phone.manager.refreshAsset("a")
-    #expect(try await fetched() == 1)
-    // The service has another certificate from now on.
-    try await phone.kit.setPolicy(#"{"certificate": 2}"#)
-    #expect(try await thrown { try await phone.manager.refreshAsset("a") }.code == .licenseDenied)
-    #expect(try await phone.manager.refreshAsset("a").isPlayable)
-    #expect(try await phone.register("c").isPlayable)
-    #expect(try await fetched() == 2)
-  }
 
-  @Test("twenty licences one after the other", .timeLimit(.minutes(2)))
-  func twentyInARow() async throws {
-    let phone = try Phone { $0.release = .atServer }
-    for n in 0..<20 { #expect(try await phone.register("film-\(n)").isPlayable) }
-    #expect(phone.device.sessionCounts.made == 20 && phone.device.sessionCounts.most == 1)
-    #expect(try await phone.manager.removeAll() == 20)
-    try await phone.manager.settle()
-    #expect(try await phone.kit.book().live == 0)
-    try await phone.isTidy()
-  }
-
-  @Test("twenty licences at once, a few at a time on the device", .timeLimit(.minutes(2)))
-  func twentyAtOnce() async throws {
-    let phone = try Phone { ($0.release, $0.operationsAtOnce) = (.atServer, 3) }
-    try await withThrowingTaskGroup(of: Bool.self) { group in
-      for n in 0..<20 { group.addTask { try await phone.register("film-\(n)").isPlayable } }
-      for try await isPlayable in group { #expect(isPlayable) }
+    @Test("each key of a title has a licence of its own")
+    func severalKeys() async throws {
+      let phone = try Phone { $0.release = .atServer }
+      let location = try phone.scene.download(.fairPlayHls)
+      let audio = location.deletingLastPathComponent().appendingPathComponent("audio-en.m3u8")
+      let text = try String(contentsOf: audio, encoding: .utf8)
+      try text.replacingOccurrences(of: Phone.keyURI, with: "skd://other?assetId=audio").write(
+        to: audio, atomically: true, encoding: .utf8)
+      let status = try await phone.manager.registerDownloadedAsset(
+        location: location, mediaSource: phone.source(), assetId: "film")
+      #expect(status.licenses.count == 2 && status.isPlayable)
+      #expect(Set(phone.device.requests.map(\.identifier)) == [Phone.keyURI, "skd://other?assetId=audio"])
+      let both = StubMedia(keys: [Phone.keyURI, "skd://other?assetId=audio"])
+      #expect(try await phone.play(media: both).item.status == .readyToPlay)
+      try await phone.manager.unregisterAsset("film")
+      try await phone.isGone()
     }
-    #expect(phone.device.sessionCounts.made == 20)
-    #expect(phone.device.sessionCounts.most <= 3)
-    #expect(try await phone.kit.book().live == 20)
-    #expect(try await phone.manager.removeAll() == 20)
-    try await phone.manager.settle()
-    #expect(try await phone.kit.book().live == 0)
-    try await phone.isTidy()
-  }
 
-  @Test("an app's manager without a choice has FairPlay on Apple's systems, and none elsewhere")
-  func defaults() {
-    #expect(Platform.iOS.defaultEngines.map(\.scheme) == [.fairPlay])
-    #expect(Platform.macOS.defaultEngines.map(\.scheme) == [.fairPlay])
-    #expect(Platform.desktop.defaultEngines.isEmpty)
+    @Test("the content identifier follows the app's rule")
+    func contentId() async throws {
+      for (rule, expected) in [
+        (FairPlayContentId.usual, "license.invalid/dc17a1fbd4c04ba6a33ec70ff3ba9042"), (.host, "license.invalid"),
+        (.uri, Phone.keyURI), (FairPlayContentId { _ in Data("mine".utf8) }, "mine"),
+      ] {
+        let phone = try Phone { $0.contentId = rule }
+        try await phone.register(from: phone.unnamedSource())
+        #expect(try await phone.kit.book().licenses.map(\.asset) == [expected])
+      }
+      let nameless = try Phone { $0.contentId = FairPlayContentId { _ in nil } }
+      let error = try await thrown { try await nameless.register() }
+      #expect(error.code == .sessionKeyMissing || error.code == .cdmFailed)
+      try await nameless.isTidy()
+    }
+
+    @Test("the usual content identifier is the assetId of the query, else all after skd://")
+    func usualContentId() async throws {
+      for (uri, expected) in [
+        ("skd://a", "a"), ("SKD://a/b/", "a/b"), ("skd://drmtoday?assetId=x%20y", "x y"), ("skd://a?b=c", "a?b=c"),
+      ] {
+        let phone = try Phone()
+        let location = try phone.scene.download(.fairPlayHls)
+        for file in try FileManager.default.contentsOfDirectory(
+          at: location.deletingLastPathComponent(), includingPropertiesForKeys: nil)
+        where file.pathExtension == "m3u8" {
+          let text = try String(contentsOf: file, encoding: .utf8)
+          try text.replacingOccurrences(of: Phone.keyURI, with: uri).write(to: file, atomically: true, encoding: .utf8)
+        }
+        try await phone.manager.registerDownloadedAsset(
+          location: location, mediaSource: phone.unnamedSource(), assetId: "film")
+        #expect(try await phone.kit.book().licenses.map(\.asset) == [expected])
+      }
+    }
+
+    @Test("the application certificate is fetched once, and again after a server has refused a licence")
+    func certificate() async throws {
+      let phone = try Phone()
+      func fetched() async throws -> Int {
+        try await phone.kit.requests().filter { $0.path == "/fairplay/certificate" }.count
+      }
+      try await phone.register("a")
+      try await phone.register("b")
+      try await phone.manager.refreshAsset("a")
+      #expect(try await fetched() == 1)
+      // The service has another certificate from now on.
+      try await phone.kit.setPolicy(#"{"certificate": 2}"#)
+      #expect(try await thrown { try await phone.manager.refreshAsset("a") }.code == .licenseDenied)
+      #expect(try await phone.manager.refreshAsset("a").isPlayable)
+      #expect(try await phone.register("c").isPlayable)
+      #expect(try await fetched() == 2)
+    }
+
+    @Test("twenty licences one after the other", .timeLimit(.minutes(2)))
+    func twentyInARow() async throws {
+      let phone = try Phone { $0.release = .atServer }
+      for n in 0..<20 { #expect(try await phone.register("film-\(n)").isPlayable) }
+      #expect(phone.device.sessionCounts.made == 20 && phone.device.sessionCounts.most == 1)
+      #expect(try await phone.manager.removeAll() == 20)
+      try await phone.manager.settle()
+      #expect(try await phone.kit.book().live == 0)
+      try await phone.isTidy()
+    }
+
+    @Test("twenty licences at once, a few at a time on the device", .timeLimit(.minutes(2)))
+    func twentyAtOnce() async throws {
+      let phone = try Phone { ($0.release, $0.operationsAtOnce) = (.atServer, 3) }
+      try await withThrowingTaskGroup(of: Bool.self) { group in
+        for n in 0..<20 { group.addTask { try await phone.register("film-\(n)").isPlayable } }
+        for try await isPlayable in group { #expect(isPlayable) }
+      }
+      #expect(phone.device.sessionCounts.made == 20)
+      #expect(phone.device.sessionCounts.most <= 3)
+      #expect(try await phone.kit.book().live == 20)
+      #expect(try await phone.manager.removeAll() == 20)
+      try await phone.manager.settle()
+      #expect(try await phone.kit.book().live == 0)
+      try await phone.isTidy()
+    }
+
+    @Test("an app's manager without a choice has FairPlay on Apple's systems, and none elsewhere")
+    func defaults() {
+      #expect(Platform.iOS.defaultEngines.map(\.scheme) == [.fairPlay])
+      #expect(Platform.macOS.defaultEngines.map(\.scheme) == [.fairPlay])
+      #expect(Platform.desktop.defaultEngines.isEmpty)
+    }
   }
 }

@@ -4,256 +4,258 @@ import Larder
 import TestSupport
 import Testing
 
-@Suite("Playing a FairPlay title offline", .timeLimit(.minutes(2)))
-struct OfflinePlaybackTests {
-  @Test("the stored key plays, and no server hears of it")
-  func hardOffline() async throws {
-    let phone = try Phone()
-    try await phone.register()
-    try phone.manager.setNetworkState(.offline)
-    let before = try await phone.kit.requests().count
-    let (player, item) = try await phone.play()
-    #expect(item.status == .readyToPlay)
-    try await eventually("it does not play") { @MainActor in player.timeControlStatus == .playing }
-    #expect(try await phone.kit.requests().count == before)
-    #expect(phone.device.requests.last?.answer.map { if case .response = $0 { true } else { false } } == true)
-    #expect(phone.device.misuses.isEmpty)
-  }
+extension FairPlaySuites {
+  @Suite("Playing a FairPlay title offline", .timeLimit(.minutes(2)))
+  struct OfflinePlaybackTests {
+    @Test("the stored key plays, and no server hears of it")
+    func hardOffline() async throws {
+      let phone = try Phone()
+      try await phone.register()
+      try phone.manager.setNetworkState(.offline)
+      let before = try await phone.kit.requests().count
+      let (player, item) = try await phone.play()
+      #expect(item.status == .readyToPlay)
+      try await eventually("it does not play") { @MainActor in player.timeControlStatus == .playing }
+      #expect(try await phone.kit.requests().count == before)
+      #expect(phone.device.requests.last?.answer.map { if case .response = $0 { true } else { false } } == true)
+      #expect(phone.device.misuses.isEmpty)
+    }
 
-  @Test("an asset keeps its session and its delegate, asks for no key by itself, and is tidied away with them")
-  func lifetime() async throws {
-    let phone = try Phone()
-    try await phone.register()
-    let source = try phone.manager.getLocalMediaSource(assetId: "film")
-    var asset: AVURLAsset? = try source.makeAsset(manager: phone.manager, session: phone.session())
-    #expect(asset?.resourceLoader.preloadsEligibleContentKeys == false)
-    let url = try #require(asset?.url)
-    #expect(url.isFileURL && url.path == URL(string: source.url)?.path)
-    try await StubMedia().key(Phone.keyURI, for: try #require(asset))
-    asset = nil
-    try await phone.isTidy()
-  }
+    @Test("an asset keeps its session and its delegate, asks for no key by itself, and is tidied away with them")
+    func lifetime() async throws {
+      let phone = try Phone()
+      try await phone.register()
+      let source = try phone.manager.getLocalMediaSource(assetId: "film")
+      var asset: AVURLAsset? = try source.makeAsset(manager: phone.manager, session: phone.session())
+      #expect(asset?.resourceLoader.preloadsEligibleContentKeys == false)
+      let url = try #require(asset?.url)
+      #expect(url.isFileURL && url.path == URL(string: source.url)?.path)
+      try await StubMedia().key(Phone.keyURI, for: try #require(asset))
+      asset = nil
+      try await phone.isTidy()
+    }
 
-  @Test("a player that needs another URL, as of a server on this device, gets it with the same keys")
-  func anotherURL() async throws {
-    let phone = try Phone()
-    try await phone.register()
-    let url = try #require(URL(string: "http://127.0.0.1:8080/film/master.m3u8"))
-    let source = try phone.manager.getLocalMediaSource(assetId: "film")
-    let asset = try source.makeAsset(manager: phone.manager, url: url, session: phone.session())
-    #expect(asset.url == url)
-    try await StubMedia().key(Phone.keyURI, for: asset)
-  }
+    @Test("a player that needs another URL, as of a server on this device, gets it with the same keys")
+    func anotherURL() async throws {
+      let phone = try Phone()
+      try await phone.register()
+      let url = try #require(URL(string: "http://127.0.0.1:8080/film/master.m3u8"))
+      let source = try phone.manager.getLocalMediaSource(assetId: "film")
+      let asset = try source.makeAsset(manager: phone.manager, url: url, session: phone.session())
+      #expect(asset.url == url)
+      try await StubMedia().key(Phone.keyURI, for: asset)
+    }
 
-  enum Trouble: CaseIterable {
-    case expired
-    case windowOver
-    case unregistered
-    case handleLost
-    case storageLocked
-    case anotherKey
-    case airPlay
+    enum Trouble: CaseIterable {
+      case expired
+      case windowOver
+      case unregistered
+      case handleLost
+      case storageLocked
+      case anotherKey
+      case airPlay
 
-    var code: LarderError.Code {
-      switch self {
-      case .expired, .windowOver: .licenseExpired
-      case .unregistered: .assetNotFound
-      case .handleLost: .licenseUnreadable
-      case .storageLocked: .storageFailed
-      case .anotherKey: .licenseMissing
-      case .airPlay: .assetNotPlayable
+      var code: LarderError.Code {
+        switch self {
+        case .expired, .windowOver: .licenseExpired
+        case .unregistered: .assetNotFound
+        case .handleLost: .licenseUnreadable
+        case .storageLocked: .storageFailed
+        case .anotherKey: .licenseMissing
+        case .airPlay: .assetNotPlayable
+        }
       }
     }
-  }
 
-  @Test(
-    "a key that is not to be had fails the item at once, with our error, and never leaves it silent",
-    arguments: Trouble.allCases)
-  func refused(trouble: Trouble) async throws {
-    let isLocked = Shared(false)
-    let storage = SteppedStorage { step in
-      if step == .load, isLocked.value { throw KeychainDrmStorage.Failure.deviceLocked.error }
-    }
-    let phone = try Phone(storage: storage) { $0.playbackWindow = { _ in 1 } }
-    try await phone.register(from: phone.source(query: trouble == .expired ? "&duration_s=1" : ""))
-    let source = try phone.manager.getLocalMediaSource(assetId: "film")
-    var media = StubMedia(keys: [Phone.keyURI])
-    switch trouble {
-    case .expired:
-      try await eventually("it does not expire") { try await phone.manager.status(of: "film").why == .licenseExpired }
-    case .windowOver:
-      try phone.manager.playbackStarted("film", at: Date(timeIntervalSinceNow: -60))
-      try await eventually("its window stays open") {
-        try await phone.manager.status(of: "film").why == .playbackWindowOver
+    @Test(
+      "a key that is not to be had fails the item at once, with our error, and never leaves it silent",
+      arguments: Trouble.allCases)
+    func refused(trouble: Trouble) async throws {
+      let isLocked = Shared(false)
+      let storage = SteppedStorage { step in
+        if step == .load, isLocked.value { throw KeychainDrmStorage.Failure.deviceLocked.error }
       }
-    case .unregistered: try await phone.manager.unregisterAsset("film")
-    case .handleLost: for key in storage.memory.keys { try storage.memory.remove(key: key) }
-    case .storageLocked: isLocked.value = true
-    case .anotherKey: media = StubMedia(keys: ["skd://another"])
-    case .airPlay: media = StubMedia(keys: [Phone.keyURI], isOnAirPlay: true)
+      let phone = try Phone(storage: storage) { $0.playbackWindow = { _ in 1 } }
+      try await phone.register(from: phone.source(query: trouble == .expired ? "&duration_s=1" : ""))
+      let source = try phone.manager.getLocalMediaSource(assetId: "film")
+      var media = StubMedia(keys: [Phone.keyURI])
+      switch trouble {
+      case .expired:
+        try await eventually("it does not expire") { try await phone.manager.status(of: "film").why == .licenseExpired }
+      case .windowOver:
+        try phone.manager.playbackStarted("film", at: Date(timeIntervalSinceNow: -60))
+        try await eventually("its window stays open") {
+          try await phone.manager.status(of: "film").why == .playbackWindowOver
+        }
+      case .unregistered: try await phone.manager.unregisterAsset("film")
+      case .handleLost: for key in storage.memory.keys { try storage.memory.remove(key: key) }
+      case .storageLocked: isLocked.value = true
+      case .anotherKey: media = StubMedia(keys: ["skd://another"])
+      case .airPlay: media = StubMedia(keys: [Phone.keyURI], isOnAirPlay: true)
+      }
+      StubMedia.put(media, at: try #require(URL(string: source.url)))
+      let item = try await item(of: source, phone)
+      let player = await AVPlayer(playerItem: item)
+      await player.play()
+      try await eventually("the item stays silent") { item.status != .unknown }
+      #expect(item.status == .failed)
+      let cause = try #require(LarderError(behind: item.error))
+      #expect(cause.code == trouble.code, "\(cause)")
+      #expect(phone.device.unanswered.isEmpty && phone.device.misuses.isEmpty)
     }
-    StubMedia.put(media, at: try #require(URL(string: source.url)))
-    let item = try await item(of: source, phone)
-    let player = await AVPlayer(playerItem: item)
-    await player.play()
-    try await eventually("the item stays silent") { item.status != .unknown }
-    #expect(item.status == .failed)
-    let cause = try #require(LarderError(behind: item.error))
-    #expect(cause.code == trouble.code, "\(cause)")
-    #expect(phone.device.unanswered.isEmpty && phone.device.misuses.isEmpty)
-  }
 
-  @Test("a delegate of the app's own hears why a key was refused")
-  func told() async throws {
-    let phone = try Phone()
-    try await phone.register()
-    let source = try phone.manager.getLocalMediaSource(assetId: "film")
-    let told = Shared<[LarderError.Code]>([])
-    let keys = OfflineContentKeyDelegate(manager: phone.manager, source: source) { error in
-      told.change { $0.append(error.code) }
+    @Test("a delegate of the app's own hears why a key was refused")
+    func told() async throws {
+      let phone = try Phone()
+      try await phone.register()
+      let source = try phone.manager.getLocalMediaSource(assetId: "film")
+      let told = Shared<[LarderError.Code]>([])
+      let keys = OfflineContentKeyDelegate(manager: phone.manager, source: source) { error in
+        told.change { $0.append(error.code) }
+      }
+      let session = phone.session()
+      session.setDelegate(keys, queue: keys.queue)
+      let asset = AVURLAsset(url: try #require(URL(string: source.url)))
+      session.addContentKeyRecipient(asset)
+      try await StubMedia().key(Phone.keyURI, for: asset)
+      await #expect(throws: (any Error).self) { try await StubMedia().key("skd://another", for: asset) }
+      #expect(told.value == [.licenseMissing])
+      phone.device.forgetAll()
+      await #expect(throws: (any Error).self) { try await StubMedia().key(Phone.keyURI, for: asset) }
+      try await eventually("AVFoundation's refusal is not told") { told.value == [.licenseMissing, .cdmFailed] }
     }
-    let session = phone.session()
-    session.setDelegate(keys, queue: keys.queue)
-    let asset = AVURLAsset(url: try #require(URL(string: source.url)))
-    session.addContentKeyRecipient(asset)
-    try await StubMedia().key(Phone.keyURI, for: asset)
-    await #expect(throws: (any Error).self) { try await StubMedia().key("skd://another", for: asset) }
-    #expect(told.value == [.licenseMissing])
-    phone.device.forgetAll()
-    await #expect(throws: (any Error).self) { try await StubMedia().key(Phone.keyURI, for: asset) }
-    try await eventually("AVFoundation's refusal is not told") { told.value == [.licenseMissing, .cdmFailed] }
-  }
 
-  @Test("a title that was renewed while it is open plays with the new key")
-  func renewedMeanwhile() async throws {
-    let phone = try Phone()
-    try await phone.register()
-    let source = try phone.manager.getLocalMediaSource(assetId: "film")
-    let asset = try source.makeAsset(manager: phone.manager, session: phone.session())
-    try await StubMedia().key(Phone.keyURI, for: asset)
-    try await phone.manager.refreshAsset("film")
-    try await phone.manager.settle()
-    try await StubMedia().key(Phone.keyURI, for: asset)
-  }
-
-  // MARK: - Dual expiry
-
-  @Test("the first playback's new key is stored in the place of the old one, and is what the next start plays with")
-  func dualExpiry() async throws {
-    let phone = try Phone { $0.playbackWindow = { _ in 600 } }
-    let old = try #require(
-      try await phone.register(from: phone.source(query: "&playback_s=600")).licenses.first
-    ).licenseId
-    let oldKey = try phone.manager.licenseHandle(old)
-    #expect(try await phone.play().item.status == .readyToPlay)
-    try await eventually("the new key was not stored") {
-      try await phone.manager.status(of: "film").licenses.first { $0.state == .active }?.licenseId != old
+    @Test("a title that was renewed while it is open plays with the new key")
+    func renewedMeanwhile() async throws {
+      let phone = try Phone()
+      try await phone.register()
+      let source = try phone.manager.getLocalMediaSource(assetId: "film")
+      let asset = try source.makeAsset(manager: phone.manager, session: phone.session())
+      try await StubMedia().key(Phone.keyURI, for: asset)
+      try await phone.manager.refreshAsset("film")
+      try await phone.manager.settle()
+      try await StubMedia().key(Phone.keyURI, for: asset)
     }
-    let status = try await phone.manager.status(of: "film")
-    let new = try #require(status.licenses.first { $0.state == .active })
-    let newKey = try phone.manager.licenseHandle(new.licenseId)
-    #expect(newKey != oldKey && phone.device.opens(newKey) && !phone.device.opens(oldKey))
-    // From now on the playback duration is the key's whole life.
-    #expect(abs(try #require(status.expires.date).timeIntervalSinceNow - 600) < 60)
-    #expect(try await phone.play().item.status == .readyToPlay)
-    phone.device.clockAheadS = 601
-    #expect(try await phone.play().item.status == .failed)
-    try await phone.manager.settle()
-    #expect(phone.storage.keys.count == 1)
-    #expect(phone.device.misuses.isEmpty)
-  }
 
-  @Test("nothing is answered with the old key once there is a new one, however long storing it takes")
-  func slowStorage() async throws {
-    let (saving, free, isSlow) = (Gate(), Gate(), Shared(false))
-    let storage = SteppedStorage { step in
-      guard step == .save, isSlow.value else { return }
-      saving.open()
-      free.wait()
+    // MARK: - Dual expiry
+
+    @Test("the first playback's new key is stored in the place of the old one, and is what the next start plays with")
+    func dualExpiry() async throws {
+      let phone = try Phone { $0.playbackWindow = { _ in 600 } }
+      let old = try #require(
+        try await phone.register(from: phone.source(query: "&playback_s=600")).licenses.first
+      ).licenseId
+      let oldKey = try phone.manager.licenseHandle(old)
+      #expect(try await phone.play().item.status == .readyToPlay)
+      try await eventually("the new key was not stored") {
+        try await phone.manager.status(of: "film").licenses.first { $0.state == .active }?.licenseId != old
+      }
+      let status = try await phone.manager.status(of: "film")
+      let new = try #require(status.licenses.first { $0.state == .active })
+      let newKey = try phone.manager.licenseHandle(new.licenseId)
+      #expect(newKey != oldKey && phone.device.opens(newKey) && !phone.device.opens(oldKey))
+      // From now on the playback duration is the key's whole life.
+      #expect(abs(try #require(status.expires.date).timeIntervalSinceNow - 600) < 60)
+      #expect(try await phone.play().item.status == .readyToPlay)
+      phone.device.clockAheadS = 601
+      #expect(try await phone.play().item.status == .failed)
+      try await phone.manager.settle()
+      #expect(phone.storage.keys.count == 1)
+      #expect(phone.device.misuses.isEmpty)
     }
-    let phone = try Phone(storage: storage)
-    try await phone.register(from: phone.source(query: "&playback_s=600"))
-    let source = try phone.manager.getLocalMediaSource(assetId: "film")
-    let asset = try source.makeAsset(manager: phone.manager, session: phone.session())
-    isSlow.value = true
-    try await StubMedia().key(Phone.keyURI, for: asset)
-    await saving.opened()
-    let second = Task { try await StubMedia().key(Phone.keyURI, for: asset) }
-    try await eventually("the second request did not come") { phone.device.requests.count == 3 }
-    #expect(phone.device.requests.last?.answer == nil)
-    free.open()
-    // The old key is void: it would fail.
-    try await second.value
-  }
 
-  @Test("a new key that the storage does not take is used from memory and stored as soon as it does")
-  func unstoredKey() async throws {
-    let isLocked = Shared(false)
-    let storage = SteppedStorage { step in
-      if step == .save, isLocked.value { throw KeychainDrmStorage.Failure.deviceLocked.error }
+    @Test("nothing is answered with the old key once there is a new one, however long storing it takes")
+    func slowStorage() async throws {
+      let (saving, free, isSlow) = (Gate(), Gate(), Shared(false))
+      let storage = SteppedStorage { step in
+        guard step == .save, isSlow.value else { return }
+        saving.open()
+        free.wait()
+      }
+      let phone = try Phone(storage: storage)
+      try await phone.register(from: phone.source(query: "&playback_s=600"))
+      let source = try phone.manager.getLocalMediaSource(assetId: "film")
+      let asset = try source.makeAsset(manager: phone.manager, session: phone.session())
+      isSlow.value = true
+      try await StubMedia().key(Phone.keyURI, for: asset)
+      await saving.opened()
+      let second = Task { try await StubMedia().key(Phone.keyURI, for: asset) }
+      try await eventually("the second request did not come") { phone.device.requests.count == 3 }
+      #expect(phone.device.requests.last?.answer == nil)
+      free.open()
+      // The old key is void: it would fail.
+      try await second.value
     }
-    let phone = try Phone(storage: storage)
-    let old = try #require(
-      try await phone.register(from: phone.source(query: "&playback_s=600")).licenses.first
-    ).licenseId
-    isLocked.value = true
-    let source = try phone.manager.getLocalMediaSource(assetId: "film")
-    let told = Shared<[LarderError.Code]>([])
-    let keys = OfflineContentKeyDelegate(manager: phone.manager, source: source) { error in
-      told.change { $0.append(error.code) }
+
+    @Test("a new key that the storage does not take is used from memory and stored as soon as it does")
+    func unstoredKey() async throws {
+      let isLocked = Shared(false)
+      let storage = SteppedStorage { step in
+        if step == .save, isLocked.value { throw KeychainDrmStorage.Failure.deviceLocked.error }
+      }
+      let phone = try Phone(storage: storage)
+      let old = try #require(
+        try await phone.register(from: phone.source(query: "&playback_s=600")).licenses.first
+      ).licenseId
+      isLocked.value = true
+      let source = try phone.manager.getLocalMediaSource(assetId: "film")
+      let told = Shared<[LarderError.Code]>([])
+      let keys = OfflineContentKeyDelegate(manager: phone.manager, source: source) { error in
+        told.change { $0.append(error.code) }
+      }
+      let session = phone.session()
+      session.setDelegate(keys, queue: keys.queue)
+      let asset = AVURLAsset(url: try #require(URL(string: source.url)))
+      session.addContentKeyRecipient(asset)
+      try await StubMedia().key(Phone.keyURI, for: asset)
+      try await eventually("nobody is told") { told.value.contains(.storageFailed) }
+      // The old key is void; the new one is only in memory.
+      try await StubMedia().key(Phone.keyURI, for: asset)
+      isLocked.value = false
+      try await eventually("it is not stored later") {
+        try await phone.manager.status(of: "film").licenses.first { $0.state == .active }?.licenseId != old
+      }
+      #expect(try await phone.play().item.status == .readyToPlay)
     }
-    let session = phone.session()
-    session.setDelegate(keys, queue: keys.queue)
-    let asset = AVURLAsset(url: try #require(URL(string: source.url)))
-    session.addContentKeyRecipient(asset)
-    try await StubMedia().key(Phone.keyURI, for: asset)
-    try await eventually("nobody is told") { told.value.contains(.storageFailed) }
-    // The old key is void; the new one is only in memory.
-    try await StubMedia().key(Phone.keyURI, for: asset)
-    isLocked.value = false
-    try await eventually("it is not stored later") {
-      try await phone.manager.status(of: "film").licenses.first { $0.state == .active }?.licenseId != old
+
+    // MARK: - The start of a playback
+
+    @Test("the first start of a playback is reported, whoever plays it, and starts the window")
+    func playbackStarted() async throws {
+      let phone = try Phone { $0.playbackWindow = { _ in 600 } }
+      try await phone.register()
+      let item = try await item(of: try phone.manager.getLocalMediaSource(assetId: "film"), phone)
+      // An item that nobody plays has not started.
+      let other = await AVPlayer(playerItem: nil)
+      await other.play()
+      #expect(try await phone.manager.status(of: "film").playbackExpires == .unknown)
+      let player = await AVPlayer(playerItem: item)
+      await player.play()
+      try await eventually("the start is not reported") {
+        try await phone.manager.status(of: "film").playbackExpires != .unknown
+      }
+      let end = try await phone.manager.status(of: "film").playbackExpires
+      #expect(await player.stubObservers == 0)
+      await player.pause()
+      await player.play()
+      #expect(try await phone.manager.status(of: "film").playbackExpires == end)
     }
-    #expect(try await phone.play().item.status == .readyToPlay)
-  }
 
-  // MARK: - The start of a playback
-
-  @Test("the first start of a playback is reported, whoever plays it, and starts the window")
-  func playbackStarted() async throws {
-    let phone = try Phone { $0.playbackWindow = { _ in 600 } }
-    try await phone.register()
-    let item = try await item(of: try phone.manager.getLocalMediaSource(assetId: "film"), phone)
-    // An item that nobody plays has not started.
-    let other = await AVPlayer(playerItem: nil)
-    await other.play()
-    #expect(try await phone.manager.status(of: "film").playbackExpires == .unknown)
-    let player = await AVPlayer(playerItem: item)
-    await player.play()
-    try await eventually("the start is not reported") {
-      try await phone.manager.status(of: "film").playbackExpires != .unknown
+    @Test("an item that fails has not started")
+    func failedStart() async throws {
+      let phone = try Phone { $0.playbackWindow = { _ in 600 } }
+      try await phone.register()
+      let (_, item) = try await phone.play(media: StubMedia(keys: ["skd://another"]))
+      #expect(item.status == .failed)
+      #expect(try await phone.manager.status(of: "film").playbackExpires == .unknown)
     }
-    let end = try await phone.manager.status(of: "film").playbackExpires
-    #expect(await player.stubObservers == 0)
-    await player.pause()
-    await player.play()
-    #expect(try await phone.manager.status(of: "film").playbackExpires == end)
-  }
 
-  @Test("an item that fails has not started")
-  func failedStart() async throws {
-    let phone = try Phone { $0.playbackWindow = { _ in 600 } }
-    try await phone.register()
-    let (_, item) = try await phone.play(media: StubMedia(keys: ["skd://another"]))
-    #expect(item.status == .failed)
-    #expect(try await phone.manager.status(of: "film").playbackExpires == .unknown)
-  }
+    // MARK: -
 
-  // MARK: -
-
-  private func item(of source: LocalMediaSource, _ phone: Phone) async throws -> AVPlayerItem {
-    let url = try #require(URL(string: source.url))
-    if StubMedia.isEmpty(at: url) { StubMedia.put(StubMedia(keys: [Phone.keyURI]), at: url) }
-    return try await source.makePlayerItem(manager: phone.manager, session: phone.session)
+    private func item(of source: LocalMediaSource, _ phone: Phone) async throws -> AVPlayerItem {
+      let url = try #require(URL(string: source.url))
+      if StubMedia.isEmpty(at: url) { StubMedia.put(StubMedia(keys: [Phone.keyURI]), at: url) }
+      return try await source.makePlayerItem(manager: phone.manager, session: phone.session)
+    }
   }
 }
