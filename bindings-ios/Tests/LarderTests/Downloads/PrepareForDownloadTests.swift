@@ -110,6 +110,8 @@ struct PrepareForDownloadTests {
     await #expect(throws: (any Error).self) {
       try await prepared(phone, try phone.source("film")) { failure in failures.change { $0.append(failure) } }
     }
+    // The player's error and the app's news of it come by ways of their own.
+    try await eventually("nobody is told") { !failures.value.isEmpty }
     #expect(failures.value.map(\.code) == [trouble.code], "\(failures.value)")
     #expect(phone.device.unanswered.isEmpty || trouble.step == .persistableRequest)
     #expect(phone.storage.keys.isEmpty)
