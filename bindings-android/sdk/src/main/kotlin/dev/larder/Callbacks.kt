@@ -1,5 +1,11 @@
 package dev.larder
 
+import kotlinx.coroutines.CoroutineScope
+import kotlinx.coroutines.Deferred
+import kotlinx.coroutines.Dispatchers
+import kotlinx.coroutines.ExperimentalCoroutinesApi
+import kotlinx.coroutines.SupervisorJob
+import kotlinx.coroutines.async
 import java.util.concurrent.CancellationException
 import java.util.concurrent.ConcurrentHashMap
 import java.util.concurrent.Executor
@@ -8,12 +14,6 @@ import java.util.concurrent.RejectedExecutionException
 import java.util.concurrent.ThreadPoolExecutor
 import java.util.concurrent.TimeUnit
 import java.util.concurrent.atomic.AtomicReference
-import kotlinx.coroutines.CoroutineScope
-import kotlinx.coroutines.Deferred
-import kotlinx.coroutines.Dispatchers
-import kotlinx.coroutines.ExperimentalCoroutinesApi
-import kotlinx.coroutines.SupervisorJob
-import kotlinx.coroutines.async
 
 /** What a Java app gives to a call that has no listener of the guides': exactly one of the two is called, once. */
 public interface ResultListener<in T> {
@@ -89,18 +89,21 @@ internal class Callbacks(executor: Executor?) {
 
     private fun asError(cause: Throwable): LarderException = when (cause) {
         is LarderException -> cause
+
         is CancellationException ->
             LarderException(LarderException.Code.CANCELLED, "the call was cancelled", isRetryable = true)
+
         else -> LarderException(
-            LarderException.Code.INTERNAL, "the call failed unexpectedly", Remedy.CONTACT_SUPPORT,
+            LarderException.Code.INTERNAL,
+            "the call failed unexpectedly",
+            Remedy.CONTACT_SUPPORT,
         )
     }
 
     private companion object {
         /** One thread, so that callbacks come in order; it goes when there is nothing to do. */
-        fun ownThread(): Executor =
-            ThreadPoolExecutor(1, 1, 10, TimeUnit.SECONDS, LinkedBlockingQueue()) { work ->
-                Thread(work, "larder-callbacks").apply { isDaemon = true }
-            }.apply { allowCoreThreadTimeOut(true) }
+        fun ownThread(): Executor = ThreadPoolExecutor(1, 1, 10, TimeUnit.SECONDS, LinkedBlockingQueue()) { work ->
+            Thread(work, "larder-callbacks").apply { isDaemon = true }
+        }.apply { allowCoreThreadTimeOut(true) }
     }
 }

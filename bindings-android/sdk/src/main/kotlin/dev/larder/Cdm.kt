@@ -68,11 +68,7 @@ internal class Cdm private constructor(
     }
 
     /** See [MediaDrmEngine.release]. No session is needed: the licence itself is what is spoken about. */
-    fun release(
-        held: StoredLicense,
-        parameters: HashMap<String, String>,
-        exchange: LicenseExchange,
-    ): ReleaseOutcome {
+    fun release(held: StoredLicense, parameters: HashMap<String, String>, exchange: LicenseExchange): ReleaseOutcome {
         val id = held.handle
         val challenge = try {
             provisioned(exchange) {
@@ -125,9 +121,8 @@ internal class Cdm private constructor(
         return if (isBeingReleased(id)) cdmError(LarderException.Code.CDM_FAILED, "the licence is being released") else error
     }
 
-    private fun isBeingReleased(id: ByteArray): Boolean =
-        Build.VERSION.SDK_INT >= Build.VERSION_CODES.Q &&
-            cdmCall(CdmStep.LISTING) { drm.getOfflineLicenseState(id) } == MediaDrm.OFFLINE_LICENSE_STATE_RELEASED
+    private fun isBeingReleased(id: ByteArray): Boolean = Build.VERSION.SDK_INT >= Build.VERSION_CODES.Q &&
+        cdmCall(CdmStep.LISTING) { drm.getOfflineLicenseState(id) } == MediaDrm.OFFLINE_LICENSE_STATE_RELEASED
 
     private fun removedWithoutServer(id: ByteArray): ReleaseOutcome {
         remove(id)

@@ -26,32 +26,37 @@ internal enum class CdmStep(val words: String) {
 }
 
 /** Calls the CDM. What it throws becomes a [LarderException], [DeviceNotProvisioned] or [ReleaseImpossible]. */
-internal inline fun <T> cdmCall(step: CdmStep, call: () -> T): T =
-    try {
-        call()
-    } catch (e: Throwable) {
-        throw e.fromCdm(step)
-    }
+internal inline fun <T> cdmCall(step: CdmStep, call: () -> T): T = try {
+    call()
+} catch (e: Throwable) {
+    throw e.fromCdm(step)
+}
 
-internal fun Throwable.fromCdm(step: CdmStep): Throwable =
-    when {
-        isNotProvisioned(this) -> DeviceNotProvisioned()
-        step == CdmStep.RELEASING && cdmErrorCode(this) == ErrorCode.LICENSE_RELEASE -> ReleaseImpossible()
-        // What the virtual machine says is not the CDM's.
-        this is VirtualMachineError || this is InterruptedException -> this
-        else -> cdmError(codeOf(this, step), "the CDM failed at ${step.words} (${describe(this)})")
-    }
+internal fun Throwable.fromCdm(step: CdmStep): Throwable = when {
+    isNotProvisioned(this) -> DeviceNotProvisioned()
+
+    step == CdmStep.RELEASING && cdmErrorCode(this) == ErrorCode.LICENSE_RELEASE -> ReleaseImpossible()
+
+    // What the virtual machine says is not the CDM's.
+    this is VirtualMachineError || this is InterruptedException -> this
+
+    else -> cdmError(codeOf(this, step), "the CDM failed at ${step.words} (${describe(this)})")
+}
 
 /** An error of the CDM's, with the remedy that its code has. */
 internal fun cdmError(code: String, message: String): LarderException {
     val (remedy, isRetryable) = when (code) {
         LarderException.Code.CDM_BUSY, LarderException.Code.CDM_FAILED, LarderException.Code.PROVISIONING_FAILED ->
             Remedy.RETRY to true
+
         LarderException.Code.LICENSE_VANISHED, LarderException.Code.RENEWAL_NOT_PERMITTED,
         LarderException.Code.CDM_LEVEL_CHANGED,
         -> Remedy.REREGISTER to false
+
         LarderException.Code.LICENSE_EXPIRED -> Remedy.GO_ONLINE to false
+
         LarderException.Code.DRM_UNSUPPORTED -> Remedy.FIX_INPUT to false
+
         else -> Remedy.CONTACT_SUPPORT to false
     }
     return LarderException(code, message, remedy, isRetryable)
@@ -59,7 +64,9 @@ internal fun cdmError(code: String, message: String): LarderException {
 
 private fun codeOf(error: Throwable, step: CdmStep): String = when {
     isBusy(error) -> LarderException.Code.CDM_BUSY
+
     error is UnsupportedSchemeException -> LarderException.Code.DRM_UNSUPPORTED
+
     // The framework throws it for a revoked device, too, and says so in the text alone.
     error is DeniedByServerException ->
         if (step == CdmStep.PROVISIONING || error.message.orEmpty().contains("revoked", ignoreCase = true)) {
@@ -67,25 +74,34 @@ private fun codeOf(error: Throwable, step: CdmStep): String = when {
         } else {
             LarderException.Code.LICENSE_DENIED
         }
+
     step == CdmStep.PROVISIONING -> LarderException.Code.PROVISIONING_FAILED
+
     else -> when (cdmErrorCode(error)) {
         ErrorCode.KEY_EXPIRED -> LarderException.Code.LICENSE_EXPIRED
+
         ErrorCode.LICENSE_PARSE -> LarderException.Code.LICENSE_MALFORMED
+
         ErrorCode.LICENSE_REQUEST_REJECTED -> LarderException.Code.LICENSE_DENIED
+
         ErrorCode.LICENSE_RESTORE -> LarderException.Code.LICENSE_VANISHED
+
         in ErrorCode.PROVISIONING -> LarderException.Code.PROVISIONING_FAILED
+
         // BAD_VALUE: of all that a caller can give, only the answer comes from outside.
         else ->
-            if (step == CdmStep.LICENSE && error is IllegalArgumentException) LarderException.Code.LICENSE_MALFORMED
-            else LarderException.Code.CDM_FAILED
+            if (step == CdmStep.LICENSE && error is IllegalArgumentException) {
+                LarderException.Code.LICENSE_MALFORMED
+            } else {
+                LarderException.Code.CDM_FAILED
+            }
     }
 }
 
-private fun isBusy(error: Throwable): Boolean =
-    error is ResourceBusyException ||
-        cdmErrorCode(error) in ErrorCode.BUSY ||
-        isContention(error) ||
-        isUnmade(error, "ResourceBusyException")
+private fun isBusy(error: Throwable): Boolean = error is ResourceBusyException ||
+    cdmErrorCode(error) in ErrorCode.BUSY ||
+    isContention(error) ||
+    isUnmade(error, "ResourceBusyException")
 
 private fun isNotProvisioned(error: Throwable): Boolean =
     error is NotProvisionedException || isUnmade(error, "NotProvisionedException")

@@ -15,8 +15,11 @@ internal object SystemId {
 
     fun of(scheme: DrmScheme): UUID = when (scheme) {
         DrmScheme.WIDEVINE -> WIDEVINE
+
         DrmScheme.PLAY_READY -> PLAY_READY
+
         DrmScheme.CLEAR_KEY -> CLEAR_KEY
+
         DrmScheme.FAIR_PLAY ->
             throw cdmError(LarderException.Code.DRM_UNSUPPORTED, "no Android device has a CDM for FairPlay")
     }
@@ -31,7 +34,8 @@ internal object CdmInitData {
     fun of(request: KeyRequest, uuid: UUID, sdkInt: Int): Pair<ByteArray, String> =
         if (request.scheme == DrmScheme.CLEAR_KEY) {
             // Larder asks by key id; the framework's ClearKey wants a common PSSH box, whatever the media has.
-            commonBox(request.keyIds) to (if (sdkInt < Build.VERSION_CODES.O && request.mime.endsWith("/mp4")) "cenc" else request.mime)
+            commonBox(request.keyIds) to
+                (if (sdkInt < Build.VERSION_CODES.O && request.mime.endsWith("/mp4")) "cenc" else request.mime)
         } else {
             boxesFor(uuid, request.initData, sdkInt) to request.mime
         }

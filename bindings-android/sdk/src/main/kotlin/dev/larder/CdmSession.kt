@@ -42,14 +42,13 @@ internal class CdmSession private constructor(
     fun keyStatus(): KeyStatusReading = KeyStatusReading(cdmCall(CdmStep.QUERY) { drm.queryKeyStatus(id) })
 
     /** The same, or nothing if the CDM will not tell. */
-    fun keyStatusIfAny(): KeyStatusReading =
-        try {
-            keyStatus()
-        } catch (_: LarderException) {
-            KeyStatusReading(emptyMap())
-        } catch (_: DeviceNotProvisioned) {
-            KeyStatusReading(emptyMap())
-        }
+    fun keyStatusIfAny(): KeyStatusReading = try {
+        keyStatus()
+    } catch (_: LarderException) {
+        KeyStatusReading(emptyMap())
+    } catch (_: DeviceNotProvisioned) {
+        KeyStatusReading(emptyMap())
+    }
 
     /** Listens to what the CDM says of the session's keys while [work] runs. */
     inline fun <T> listening(work: () -> T): T {

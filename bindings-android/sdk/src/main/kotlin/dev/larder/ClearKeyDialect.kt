@@ -9,18 +9,17 @@ internal object ClearKeyDialect {
     fun toServer(request: ByteArray): ByteArray = request.decodeToString().toUrlForm().encodeToByteArray()
 
     /** A server's answer as the CDM knows it; one that is no JSON as it is, for the CDM to refuse. */
-    fun toCdm(answer: ByteArray): ByteArray =
-        try {
-            val json = JSONObject(answer.decodeToString())
-            val keys = json.getJSONArray("keys")
-            for (i in 0 until keys.length()) {
-                val key = keys.getJSONObject(i)
-                for (name in listOf("k", "kid")) key.put(name, key.getString(name).fromUrlForm())
-            }
-            json.toString().encodeToByteArray()
-        } catch (_: JSONException) {
-            answer
+    fun toCdm(answer: ByteArray): ByteArray = try {
+        val json = JSONObject(answer.decodeToString())
+        val keys = json.getJSONArray("keys")
+        for (i in 0 until keys.length()) {
+            val key = keys.getJSONObject(i)
+            for (name in listOf("k", "kid")) key.put(name, key.getString(name).fromUrlForm())
         }
+        json.toString().encodeToByteArray()
+    } catch (_: JSONException) {
+        answer
+    }
 
     private fun String.toUrlForm() = replace('+', '-').replace('/', '_')
 

@@ -1,12 +1,12 @@
 package dev.larder
 
-import java.util.concurrent.atomic.AtomicBoolean
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Deferred
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.SupervisorJob
 import kotlinx.coroutines.async
 import kotlinx.coroutines.runBlocking
+import java.util.concurrent.atomic.AtomicBoolean
 
 /**
  * The generated manager behind the hand-written API: one place where it is made, where its calls are made and where its
@@ -37,11 +37,10 @@ internal class Core(setup: LarderSetup) {
     suspend inline fun <T> await(crossinline call: suspend (FfiManager) -> T): T = translating { call(awaitManager()) }
 
     /** An operation that the contract gives a cancellation of its own: dropping its future raises that, too. */
-    suspend inline fun <T> awaitCancellable(crossinline call: suspend (FfiManager, FfiCancellation) -> T): T =
-        translating {
-            val manager = awaitManager()
-            FfiCancellation().use { call(manager, it) }
-        }
+    suspend inline fun <T> awaitCancellable(crossinline call: suspend (FfiManager, FfiCancellation) -> T): T = translating {
+        val manager = awaitManager()
+        FfiCancellation().use { call(manager, it) }
+    }
 
     fun setNetworkState(state: NetworkState): Unit = translating {
         manager()
@@ -97,16 +96,16 @@ internal class Core(setup: LarderSetup) {
     private fun LarderException.again() =
         LarderException(code, message, remedy, isRetryable, httpStatus).also { it.initCause(this) }
 
-    private fun <T> blocking(wait: suspend () -> T): T =
-        try {
-            runBlocking { wait() }
-        } catch (_: InterruptedException) {
-            Thread.currentThread().interrupt()
-            throw LarderException(
-                LarderException.Code.CANCELLED, "the thread was interrupted while the manager was being made",
-                isRetryable = true,
-            )
-        }
+    private fun <T> blocking(wait: suspend () -> T): T = try {
+        runBlocking { wait() }
+    } catch (_: InterruptedException) {
+        Thread.currentThread().interrupt()
+        throw LarderException(
+            LarderException.Code.CANCELLED,
+            "the thread was interrupted while the manager was being made",
+            isRetryable = true,
+        )
+    }
 
     companion object {
         private val scope = CoroutineScope(SupervisorJob() + Dispatchers.IO)

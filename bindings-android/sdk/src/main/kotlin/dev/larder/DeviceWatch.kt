@@ -70,7 +70,12 @@ internal class DeviceWatch(
 
     private fun tell() {
         val now = DeviceConditions(
-            network.state, network.isMetered, network.isRoaming, battery.isCharging, battery.percent, isStorageLow,
+            network.state,
+            network.isMetered,
+            network.isRoaming,
+            battery.isCharging,
+            battery.percent,
+            isStorageLow,
         )
         if (now == reported) return
         reported = now
@@ -151,8 +156,12 @@ internal class DeviceWatch(
         const val STORAGE_OK = Intent.ACTION_DEVICE_STORAGE_OK
         val STATES = arrayOf(Intent.ACTION_BATTERY_CHANGED, STORAGE_LOW, STORAGE_OK)
         val VOLUMES = arrayOf(
-            Intent.ACTION_MEDIA_MOUNTED, Intent.ACTION_MEDIA_UNMOUNTED, Intent.ACTION_MEDIA_EJECT,
-            Intent.ACTION_MEDIA_REMOVED, Intent.ACTION_MEDIA_BAD_REMOVAL, Intent.ACTION_MEDIA_SHARED,
+            Intent.ACTION_MEDIA_MOUNTED,
+            Intent.ACTION_MEDIA_UNMOUNTED,
+            Intent.ACTION_MEDIA_EJECT,
+            Intent.ACTION_MEDIA_REMOVED,
+            Intent.ACTION_MEDIA_BAD_REMOVAL,
+            Intent.ACTION_MEDIA_SHARED,
         )
 
         fun filter(vararg actions: String) = IntentFilter().apply { actions.forEach(::addAction) }
@@ -160,11 +169,7 @@ internal class DeviceWatch(
 }
 
 /** The app's default network in the core's words. */
-internal data class NetworkView(
-    val state: NetworkState,
-    val isMetered: Boolean = false,
-    val isRoaming: Boolean = false,
-) {
+internal data class NetworkView(val state: NetworkState, val isMetered: Boolean = false, val isRoaming: Boolean = false) {
     companion object {
         /** By asking: for the start, before anything was told. */
         fun now(connectivity: ConnectivityManager): NetworkView = try {

@@ -68,22 +68,20 @@ internal class DrmEngineAdapter(private val engine: DrmEngine) : FfiDrmEngine {
         exchange.use { call(LentExchange(it)) }
     }
 
-    private inline fun <T> guarded(call: () -> T): T =
-        guarding("the DRM engine", LarderException.Code.CDM_FAILED, call)
+    private inline fun <T> guarded(call: () -> T): T = guarding("the DRM engine", LarderException.Code.CDM_FAILED, call)
 }
 
 private class LentExchange(private val exchange: FfiExchange) : LicenseExchange {
-    override fun send(message: ExchangeMessage): ExchangeAnswer =
-        try {
-            exchange.send(message)
-        } catch (e: FfiException) {
-            throw e.toLarder()
-        } catch (_: IllegalStateException) {
-            throw LarderException(
-                LarderException.Code.CANCELLED,
-                "the exchange was lent for one call, which has ended",
-                Remedy.NOTHING,
-                isRetryable = true,
-            )
-        }
+    override fun send(message: ExchangeMessage): ExchangeAnswer = try {
+        exchange.send(message)
+    } catch (e: FfiException) {
+        throw e.toLarder()
+    } catch (_: IllegalStateException) {
+        throw LarderException(
+            LarderException.Code.CANCELLED,
+            "the exchange was lent for one call, which has ended",
+            Remedy.NOTHING,
+            isRetryable = true,
+        )
+    }
 }

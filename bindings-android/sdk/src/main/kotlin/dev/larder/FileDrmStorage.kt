@@ -15,10 +15,8 @@ import java.util.concurrent.atomic.AtomicLong
  * A value is written to a file of its own, forced to the disk and then renamed, so that a crash leaves the old value or
  * the new one. Made for one process at a time on a folder.
  */
-public class FileDrmStorage internal constructor(
-    private val folder: () -> File,
-    private val makeDurable: (File) -> Unit,
-) : LocalDrmStorage {
+public class FileDrmStorage internal constructor(private val folder: () -> File, private val makeDurable: (File) -> Unit) :
+    LocalDrmStorage {
     /** @param folder made when missing. */
     public constructor(folder: File) : this({ folder }, ::syncWithNio)
 

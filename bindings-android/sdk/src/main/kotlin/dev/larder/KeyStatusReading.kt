@@ -38,6 +38,7 @@ internal class KeyStatusReading(private val said: Map<String, String?>) {
         return when {
             // The largest i32, u32 or i64: how CDMs say "without an end".
             seconds >= Int.MAX_VALUE -> Remaining.Unlimited
+
             else -> Remaining.Seconds(seconds.coerceAtLeast(0))
         }
     }

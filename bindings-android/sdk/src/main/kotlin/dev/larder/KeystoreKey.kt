@@ -51,7 +51,16 @@ internal class KeystoreKey(private val alias: String) {
         }
         try {
             val cipher = Cipher.getInstance(TRANSFORMATION)
-            cipher.init(Cipher.DECRYPT_MODE, key, GCMParameterSpec(8 * TAG_BYTES, sealed, HEADER_BYTES, nonceEnd - HEADER_BYTES))
+            cipher.init(
+                Cipher.DECRYPT_MODE,
+                key,
+                GCMParameterSpec(
+                    8 * TAG_BYTES,
+                    sealed,
+                    HEADER_BYTES,
+                    nonceEnd - HEADER_BYTES,
+                ),
+            )
             cipher.updateAAD(associated)
             cipher.doFinal(sealed, nonceEnd, sealed.size - nonceEnd)
         } catch (_: KeyPermanentlyInvalidatedException) {
@@ -67,7 +76,9 @@ internal class KeystoreKey(private val alias: String) {
         val key = keystore.getKey(alias, null) as? SecretKey
         when {
             key == null && !keystore.containsAlias(alias) -> Found.None
+
             key == null -> Found.Void
+
             else -> {
                 Cipher.getInstance(TRANSFORMATION).init(Cipher.ENCRYPT_MODE, key)
                 Found.Usable(key)
@@ -114,16 +125,15 @@ internal class KeystoreKey(private val alias: String) {
     private fun keystore(): KeyStore = KeyStore.getInstance(PROVIDER).apply { load(null) }
 
     /** Every other failure of the Keystore is one of the moment; of what it says only the class is told. */
-    private inline fun <T> asking(work: () -> T): T =
-        try {
-            work()
-        } catch (e: GeneralSecurityException) {
-            throw unavailable(e)
-        } catch (e: IOException) {
-            throw unavailable(e)
-        } catch (e: ProviderException) {
-            throw unavailable(e)
-        }
+    private inline fun <T> asking(work: () -> T): T = try {
+        work()
+    } catch (e: GeneralSecurityException) {
+        throw unavailable(e)
+    } catch (e: IOException) {
+        throw unavailable(e)
+    } catch (e: ProviderException) {
+        throw unavailable(e)
+    }
 
     private fun unavailable(cause: Exception) = LarderException(
         LarderException.Code.STORAGE_FAILED,

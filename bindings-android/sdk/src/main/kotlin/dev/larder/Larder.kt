@@ -1,8 +1,8 @@
 package dev.larder
 
-import java.util.concurrent.Executor
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.withContext
+import java.util.concurrent.Executor
 
 /** What needs no manager. */
 public object Larder {

@@ -44,7 +44,13 @@ public class LarderSetup internal constructor(
         sourceURLProvider: SourceURLProvider? = null,
         callbackExecutor: Executor? = null,
     ) : this(
-        { config }, storage, engines, requestAdapter, tokenProvider, sourceURLProvider, callbackExecutor,
+        { config },
+        storage,
+        engines,
+        requestAdapter,
+        tokenProvider,
+        sourceURLProvider,
+        callbackExecutor,
         Platform.Desktop(config.dataDir),
     )
 

@@ -28,10 +28,10 @@ import kotlin.time.Duration
  * **Listeners** are for Java. They are called exactly once, on [LarderSetup.callbackExecutor] or on the executor that
  * the call is given, unless [removeListener] takes them away before.
  */
-public class LocalAssetsManager private constructor(
-    private val core: Core,
-    private val callbacks: Callbacks,
-) : AssetCatalog by CoreCatalog(core), LocalPlayback by CorePlayback(core), AutoCloseable {
+public class LocalAssetsManager private constructor(private val core: Core, private val callbacks: Callbacks) :
+    AssetCatalog by CoreCatalog(core),
+    LocalPlayback by CorePlayback(core),
+    AutoCloseable {
 
     /**
      * A manager with everything that Android gives: see [LarderSetup.Builder]. It keeps the application context of
@@ -167,10 +167,9 @@ public class LocalAssetsManager private constructor(
         assetId: String,
         mediaSource: MediaSource? = null,
         metadata: ByteArray? = null,
-    ): AssetStatus =
-        core.awaitCancellable { manager, cancellation ->
-            manager.refreshAsset(assetId, mediaSource, metadata, cancellation)
-        }
+    ): AssetStatus = core.awaitCancellable { manager, cancellation ->
+        manager.refreshAsset(assetId, mediaSource, metadata, cancellation)
+    }
 
     /** [refreshAsset] for Java, as in the guides. The path only names the asset for the listener. */
     @JvmOverloads
@@ -315,7 +314,9 @@ public class LocalAssetsManager private constructor(
     private suspend fun renewAll(expiringWithinS: Long): List<Renewal> {
         if (expiringWithinS < 0) {
             throw LarderException(
-                LarderException.Code.INVALID_ARGUMENT, "the time within which to renew is negative", Remedy.FIX_INPUT,
+                LarderException.Code.INVALID_ARGUMENT,
+                "the time within which to renew is negative",
+                Remedy.FIX_INPUT,
             )
         }
         return core.awaitCancellable { manager, cancellation ->

@@ -80,17 +80,16 @@ public class MediaDrmEngine internal constructor(
             }
         }
 
-    override fun inspect(held: StoredLicense): LicenseTimes =
-        withCdm(held) { cdm ->
-            cdm.inSession(exchange = null) { session ->
-                session.listening {
-                    cdm.restore(session, held)
-                    val status = session.keyStatus()
-                    if (isOver(session, status)) throw expired()
-                    status.times(Moment.INSPECTED, session.keysSay(status))
-                }
+    override fun inspect(held: StoredLicense): LicenseTimes = withCdm(held) { cdm ->
+        cdm.inSession(exchange = null) { session ->
+            session.listening {
+                cdm.restore(session, held)
+                val status = session.keyStatus()
+                if (isOver(session, status)) throw expired()
+                status.times(Moment.INSPECTED, session.keysSay(status))
             }
         }
+    }
 
     /**
      * Asks for a release, sends it, tells the CDM what the server said. From the moment it is asked for the licence does not
@@ -121,14 +120,16 @@ public class MediaDrmEngine internal constructor(
     }
 
     /** Usually the id that was held comes back, or none at all (DESIGN, invariant 5). */
-    private fun renewedHandle(cdm: Cdm, session: CdmSession, held: ByteArray, id: ByteArray): GrantedHandle =
-        when {
-            id.contentEquals(held) -> GrantedHandle.Same
-            id.isEmpty() ->
-                if (session.keyStatusIfAny().isStorageForbidden) GrantedHandle.New(id) else GrantedHandle.Same
-            cdm.knows(held) -> GrantedHandle.New(id)
-            else -> GrantedHandle.Changed(id)
-        }
+    private fun renewedHandle(cdm: Cdm, session: CdmSession, held: ByteArray, id: ByteArray): GrantedHandle = when {
+        id.contentEquals(held) -> GrantedHandle.Same
+
+        id.isEmpty() ->
+            if (session.keyStatusIfAny().isStorageForbidden) GrantedHandle.New(id) else GrantedHandle.Same
+
+        cdm.knows(held) -> GrantedHandle.New(id)
+
+        else -> GrantedHandle.Changed(id)
+    }
 
     private fun isOver(session: CdmSession, status: KeyStatusReading): Boolean =
         status.mayBeOver && session.keysSay(status) == KeysSay.EXPIRED

@@ -49,13 +49,12 @@ internal object NativeLibrary {
     }
 
     /** From where JNA has found it. */
-    private fun link(): Boolean =
-        try {
-            System.load(com.sun.jna.NativeLibrary.getInstance(NAME).file.absolutePath)
-            true
-        } catch (_: UnsatisfiedLinkError) {
-            false
-        }
+    private fun link(): Boolean = try {
+        System.load(com.sun.jna.NativeLibrary.getInstance(NAME).file.absolutePath)
+        true
+    } catch (_: UnsatisfiedLinkError) {
+        false
+    }
 
     private fun unavailable(cause: Throwable) = LarderException(
         LarderException.Code.INTERNAL,

@@ -3,12 +3,12 @@ package dev.larder
 import android.content.Context
 import android.content.SharedPreferences
 import android.util.Base64
-import java.io.FileNotFoundException
-import java.util.concurrent.Executor
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.withContext
 import org.json.JSONException
 import org.json.JSONObject
+import java.io.FileNotFoundException
+import java.util.concurrent.Executor
 
 /**
  * What the app has registered with PlayKit, or with the older native SDK, for [LocalAssetsManager.importAssets]:
@@ -140,12 +140,11 @@ public class PlayKitRecords @JvmOverloads constructor(context: Context, private 
 
     private fun preferences(name: String) = context.getSharedPreferences(name, Context.MODE_PRIVATE)
 
-    private fun LocalDrmStorage.find(key: String): ByteArray? =
-        try {
-            load(key)
-        } catch (_: FileNotFoundException) {
-            null
-        }
+    private fun LocalDrmStorage.find(key: String): ByteArray? = try {
+        load(key)
+    } catch (_: FileNotFoundException) {
+        null
+    }
 
     private fun SharedPreferences.suffixes(prefix: String): List<String> =
         all.keys.filter { it.startsWith(prefix) }.map { it.removePrefix(prefix) }
@@ -173,12 +172,11 @@ public class PlayKitRecords @JvmOverloads constructor(context: Context, private 
 
         fun ByteArray.asKey(): String = Base64.encodeToString(this, Base64.NO_WRAP)
 
-        fun decoded(text: String): ByteArray? =
-            try {
-                Base64.decode(text, Base64.DEFAULT).takeIf { it.isNotEmpty() }
-            } catch (_: IllegalArgumentException) {
-                null
-            }
+        fun decoded(text: String): ByteArray? = try {
+            Base64.decode(text, Base64.DEFAULT).takeIf { it.isNotEmpty() }
+        } catch (_: IllegalArgumentException) {
+            null
+        }
 
         /** What was asked with before Android 5, and stayed stored under that through updates. */
         fun payload(pssh: ByteArray): ByteArray =

@@ -19,10 +19,8 @@ import java.io.FileNotFoundException
  *
  * @param name of the key and the folder; one of the app's own for each storage.
  */
-public class SealedDrmStorage @JvmOverloads constructor(
-    context: Context,
-    private val name: String = "licenses",
-) : LocalDrmStorage {
+public class SealedDrmStorage @JvmOverloads constructor(context: Context, private val name: String = "licenses") :
+    LocalDrmStorage {
     private val context: Context = context.applicationContext ?: context
     private val key = KeystoreKey("dev.larder.sealed.$name")
     private val files = FileDrmStorage({ File(StorageFolders(this.context).data(), "sealed-$name") }, ::sync)

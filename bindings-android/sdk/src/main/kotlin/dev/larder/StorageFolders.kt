@@ -25,9 +25,8 @@ public class StorageFolders(context: Context) {
     private val context: Context = context.applicationContext ?: context
 
     /** Where a download goes unless the app knows better: `downloads`, or below `internal` while that is not mounted. */
-    public fun downloads(): File =
-        context.getExternalFilesDir(Environment.DIRECTORY_DOWNLOADS)?.takeIf(::isMounted)
-            ?: File(context.filesDir, Environment.DIRECTORY_DOWNLOADS)
+    public fun downloads(): File = context.getExternalFilesDir(Environment.DIRECTORY_DOWNLOADS)?.takeIf(::isMounted)
+        ?: File(context.filesDir, Environment.DIRECTORY_DOWNLOADS)
 
     /** The roots that are there now. */
     public fun roots(): List<StorageRoot> = buildList {
@@ -59,9 +58,14 @@ public class StorageFolders(context: Context) {
 
     private companion object {
         val GONE = setOf(
-            Environment.MEDIA_UNMOUNTED, Environment.MEDIA_REMOVED, Environment.MEDIA_BAD_REMOVAL,
-            Environment.MEDIA_EJECTING, Environment.MEDIA_CHECKING, Environment.MEDIA_SHARED,
-            Environment.MEDIA_UNMOUNTABLE, Environment.MEDIA_NOFS,
+            Environment.MEDIA_UNMOUNTED,
+            Environment.MEDIA_REMOVED,
+            Environment.MEDIA_BAD_REMOVAL,
+            Environment.MEDIA_EJECTING,
+            Environment.MEDIA_CHECKING,
+            Environment.MEDIA_SHARED,
+            Environment.MEDIA_UNMOUNTABLE,
+            Environment.MEDIA_NOFS,
         )
     }
 }

@@ -6,8 +6,6 @@ import dev.larder.support.PROTECTED_TITLE
 import dev.larder.support.TestServers
 import dev.larder.support.eventually
 import dev.larder.support.protectedSource
-import java.util.concurrent.CountDownLatch
-import java.util.concurrent.TimeUnit
 import kotlinx.coroutines.CancellationException
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.async
@@ -22,6 +20,8 @@ import org.junit.jupiter.api.DynamicTest.dynamicTest
 import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.TestFactory
 import org.junit.jupiter.api.assertThrows
+import java.util.concurrent.CountDownLatch
+import java.util.concurrent.TimeUnit
 
 /** A coroutine cancelled anywhere in a registration leaves no half state, and no live licence that nobody releases. */
 class CancellationTest {

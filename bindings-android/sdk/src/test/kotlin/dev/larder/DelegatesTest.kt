@@ -27,17 +27,14 @@ class DelegatesTest {
         online.close()
     }
 
-    private fun context(
-        adapter: RequestAdapter? = null,
-        tokens: TokenProvider? = null,
-        urls: SourceURLProvider? = null,
-    ) = LarderSetup(
-        device.config.copy(softwareClearKey = true),
-        MemoryDrmStorage(),
-        requestAdapter = adapter,
-        tokenProvider = tokens,
-        sourceURLProvider = urls,
-    )
+    private fun context(adapter: RequestAdapter? = null, tokens: TokenProvider? = null, urls: SourceURLProvider? = null) =
+        LarderSetup(
+            device.config.copy(softwareClearKey = true),
+            MemoryDrmStorage(),
+            requestAdapter = adapter,
+            tokenProvider = tokens,
+            sourceURLProvider = urls,
+        )
 
     private fun register(context: LarderSetup, source: MediaSource = protectedSource(online)): AssetStatus = runBlocking {
         val path = device.download(PROTECTED_TITLE)
@@ -123,7 +120,11 @@ class DelegatesTest {
             answer = null
             assertNull(play())
             manager.setSourceUrlMode(SourceUrlMode.LOCAL_ALWAYS)
-            assertEquals(manager.getLocalMediaSource("a", path).url, play(), "the app keeps the URL, so the registry answers")
+            assertEquals(
+                manager.getLocalMediaSource("a", path).url,
+                play(),
+                "the app keeps the URL, so the registry answers",
+            )
             answer = "https://other.example/a.mpd"
             assertEquals("https://other.example/a.mpd", play(), "the app first")
             manager.setSourceUrlMode(SourceUrlMode.LOCAL_ALWAYS, SourceUrlOrder.REGISTRY_FIRST)

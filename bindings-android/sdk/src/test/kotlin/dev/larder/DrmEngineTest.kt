@@ -6,11 +6,6 @@ import dev.larder.support.PROTECTED_TITLE
 import dev.larder.support.TestServers
 import dev.larder.support.eventually
 import dev.larder.support.protectedSource
-import java.io.File
-import java.util.concurrent.CompletableFuture
-import java.util.concurrent.CountDownLatch
-import java.util.concurrent.TimeUnit
-import java.util.concurrent.atomic.AtomicReference
 import kotlinx.coroutines.runBlocking
 import org.junit.jupiter.api.AfterEach
 import org.junit.jupiter.api.Assertions.assertEquals
@@ -18,6 +13,11 @@ import org.junit.jupiter.api.Assertions.assertFalse
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.assertThrows
+import java.io.File
+import java.util.concurrent.CompletableFuture
+import java.util.concurrent.CountDownLatch
+import java.util.concurrent.TimeUnit
+import java.util.concurrent.atomic.AtomicReference
 
 class DrmEngineTest {
     private val online = TestServers.start()
@@ -30,15 +30,14 @@ class DrmEngineTest {
         online.close()
     }
 
-    private fun refusal(engine: DrmEngine, change: (LarderConfig) -> LarderConfig = { it }): LarderException =
-        runBlocking {
-            LocalAssetsManager(device.context(engine = engine, change = change)).use { manager ->
-                val refused = assertThrows<LarderException> { manager.registerAsset(protectedSource(online), path, "a") }
-                assertEquals(Why.NOT_REGISTERED, manager.status("a").why)
-                eventually("what was granted is given back") { online.live == 0 }
-                refused
-            }
+    private fun refusal(engine: DrmEngine, change: (LarderConfig) -> LarderConfig = { it }): LarderException = runBlocking {
+        LocalAssetsManager(device.context(engine = engine, change = change)).use { manager ->
+            val refused = assertThrows<LarderException> { manager.registerAsset(protectedSource(online), path, "a") }
+            assertEquals(Why.NOT_REGISTERED, manager.status("a").why)
+            eventually("what was granted is given back") { online.live == 0 }
+            refused
         }
+    }
 
     @Test
     fun `an engine that throws is CDM_FAILED, whatever it throws`() {
@@ -54,7 +53,11 @@ class DrmEngineTest {
     fun `an engine's own code comes through with the remedy that Larder knows`() {
         val refused = refusal(
             KotlinClearKeyEngine {
-                if (it == "acquire") throw LarderException(LarderException.Code.CDM_BUSY, "no free session", httpStatus = 503)
+                if (it ==
+                    "acquire"
+                ) {
+                    throw LarderException(LarderException.Code.CDM_BUSY, "no free session", httpStatus = 503)
+                }
             },
         )
         assertEquals(LarderException.Code.CDM_BUSY, refused.code)

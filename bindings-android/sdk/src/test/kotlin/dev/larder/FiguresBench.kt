@@ -5,10 +5,10 @@ import com.sun.jna.Native
 import dev.larder.support.CLEAR_TITLE
 import dev.larder.support.Device
 import dev.larder.support.clearSource
-import java.io.File
-import java.util.Locale
 import kotlinx.coroutines.runBlocking
 import org.junit.jupiter.api.Test
+import java.io.File
+import java.util.Locale
 
 /**
  * What calls cost on the JVM, beside what JNA alone costs. Not a test, and not run by one: `scripts/bench` asks for this

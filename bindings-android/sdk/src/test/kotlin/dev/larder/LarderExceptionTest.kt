@@ -1,10 +1,10 @@
 package dev.larder
 
-import java.io.File
-import java.lang.reflect.Modifier
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
+import java.io.File
+import java.lang.reflect.Modifier
 
 class LarderExceptionTest {
     @Test

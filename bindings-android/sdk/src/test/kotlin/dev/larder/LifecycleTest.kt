@@ -8,11 +8,6 @@ import dev.larder.support.TestServers
 import dev.larder.support.clearSource
 import dev.larder.support.eventually
 import dev.larder.support.protectedSource
-import java.io.File
-import java.lang.ref.WeakReference
-import java.util.concurrent.Callable
-import java.util.concurrent.Executors
-import java.util.concurrent.TimeUnit
 import kotlinx.coroutines.runBlocking
 import org.junit.jupiter.api.AfterEach
 import org.junit.jupiter.api.Assertions.assertEquals
@@ -20,6 +15,11 @@ import org.junit.jupiter.api.Assertions.assertFalse
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.assertThrows
+import java.io.File
+import java.lang.ref.WeakReference
+import java.util.concurrent.Callable
+import java.util.concurrent.Executors
+import java.util.concurrent.TimeUnit
 
 class LifecycleTest {
     private val device = Device()

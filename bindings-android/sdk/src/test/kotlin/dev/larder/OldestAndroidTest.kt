@@ -1,11 +1,11 @@
 package dev.larder
 
-import java.io.File
 import org.codehaus.mojo.animal_sniffer.SignatureChecker
 import org.codehaus.mojo.animal_sniffer.logging.Logger
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
+import java.io.File
 
 /**
  * The SDK's classes against what the SDK of API 24 declares. What a newer Android has is used behind a look at `SDK_INT` only;
@@ -63,7 +63,8 @@ class OldestAndroidTest {
         override fun debug(message: String, error: Throwable) = Unit
 
         private companion object {
-            val line = Regex("(.+?)(?::\\d+)?: (?:Field .* )?(?:Covariant return type change detected: |Undefined reference: )(.+)")
+            val line =
+                Regex("(.+?)(?::\\d+)?: (?:Field .* )?(?:Covariant return type change detected: |Undefined reference: )(.+)")
         }
     }
 }

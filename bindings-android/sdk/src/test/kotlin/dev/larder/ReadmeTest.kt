@@ -4,12 +4,12 @@ import dev.larder.support.Device
 import dev.larder.support.PROTECTED_TITLE
 import dev.larder.support.TestServers
 import dev.larder.support.protectedSource
-import java.io.File
 import kotlinx.coroutines.runBlocking
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertNull
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
+import java.io.File
 
 class ReadmeTest {
     private val repository = File(System.getProperty("larder.repository"))

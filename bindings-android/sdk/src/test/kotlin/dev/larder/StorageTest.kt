@@ -5,11 +5,6 @@ import dev.larder.support.PROTECTED_TITLE
 import dev.larder.support.TestServers
 import dev.larder.support.eventually
 import dev.larder.support.protectedSource
-import java.io.File
-import java.io.FileNotFoundException
-import java.util.concurrent.CountDownLatch
-import java.util.concurrent.TimeUnit
-import java.util.concurrent.atomic.AtomicReference
 import kotlinx.coroutines.runBlocking
 import org.junit.jupiter.api.AfterEach
 import org.junit.jupiter.api.Assertions.assertArrayEquals
@@ -19,6 +14,11 @@ import org.junit.jupiter.api.Assertions.assertNull
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.assertThrows
+import java.io.File
+import java.io.FileNotFoundException
+import java.util.concurrent.CountDownLatch
+import java.util.concurrent.TimeUnit
+import java.util.concurrent.atomic.AtomicReference
 
 /** Secret storages of the app: each failure is typed, and no registration is left half done. */
 class StorageTest {
@@ -70,7 +70,11 @@ class StorageTest {
 
     @Test
     fun `an exception of the storage's own is STORAGE_FAILED, and its message stays inside`() {
-        for (thrown in listOf(IllegalArgumentException("s3cr3t"), java.io.IOException("s3cr3t"), SecurityException("s3cr3t"))) {
+        for (thrown in listOf(
+            IllegalArgumentException("s3cr3t"),
+            java.io.IOException("s3cr3t"),
+            SecurityException("s3cr3t"),
+        )) {
             val refused = refusal(Moody { if (it == "save") throw thrown })
             assertEquals(LarderException.Code.STORAGE_FAILED, refused.code)
             assertEquals(Remedy.RETRY, refused.remedy)
@@ -90,7 +94,13 @@ class StorageTest {
     @Test
     fun `a LarderException of the storage keeps its message`() {
         val refused = refusal(
-            Moody { if (it == "save") throw LarderException(LarderException.Code.STORAGE_FAILED, "the key store is locked") },
+            Moody {
+                if (it ==
+                    "save"
+                ) {
+                    throw LarderException(LarderException.Code.STORAGE_FAILED, "the key store is locked")
+                }
+            },
         )
         assertTrue("the key store is locked" in refused.message, refused.message)
     }
@@ -156,7 +166,9 @@ class StorageTest {
     @Test
     fun `files are a storage, too, for any key`() {
         val storage = FileDrmStorage(File(device.folder, "secrets"))
-        val values = listOf("a", "A", ".", "..", "a/b", "../a", "", "%61", "🍎").associateWith { "value of $it".encodeToByteArray() }
+        val values = listOf("a", "A", ".", "..", "a/b", "../a", "", "%61", "🍎").associateWith {
+            "value of $it".encodeToByteArray()
+        }
         assertThrows<FileNotFoundException> { storage.load("a") }
         values.forEach(storage::save)
         values.forEach(storage::save)

@@ -8,9 +8,6 @@ import dev.larder.support.TestServers
 import dev.larder.support.clearSource
 import dev.larder.support.eventually
 import dev.larder.support.protectedSource
-import java.io.File
-import java.net.URI
-import kotlin.time.Duration.Companion.days
 import kotlinx.coroutines.runBlocking
 import org.junit.jupiter.api.Assertions.assertArrayEquals
 import org.junit.jupiter.api.Assertions.assertEquals
@@ -19,6 +16,9 @@ import org.junit.jupiter.api.Assertions.assertNull
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.assertThrows
+import java.io.File
+import java.net.URI
+import kotlin.time.Duration.Companion.days
 
 class WholeFlowTest {
     private val online = TestServers.start()

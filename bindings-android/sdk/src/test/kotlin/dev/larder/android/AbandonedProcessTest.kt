@@ -13,9 +13,6 @@ import dev.larder.support.TestServers
 import dev.larder.support.VirtualCdm
 import dev.larder.support.eventually
 import dev.larder.support.widevineSource
-import java.io.File
-import java.util.concurrent.CountDownLatch
-import kotlin.concurrent.thread
 import kotlinx.coroutines.runBlocking
 import org.junit.AfterClass
 import org.junit.Assert.assertEquals
@@ -25,6 +22,9 @@ import org.junit.Test
 import org.junit.runner.RunWith
 import org.robolectric.ParameterizedRobolectricTestRunner
 import org.robolectric.ParameterizedRobolectricTestRunner.Parameters
+import java.io.File
+import java.util.concurrent.CountDownLatch
+import kotlin.concurrent.thread
 
 /**
  * The app dies between any two neighbouring steps. A death is a manager that hangs in the CDM or in the storage and is never
@@ -130,15 +130,23 @@ class AbandonedProcessTest(private val point: Point) {
 
         /** On the way to a licence. */
         private val getting = listOf(
-            cdm(Step.OPEN_SESSION, BEFORE), cdm(Step.CHALLENGE, AFTER), cdm(Step.LICENSE, BEFORE, lost = 1), cdm(Step.LICENSE, AFTER),
-            storage(Call.SAVE, BEFORE), storage(Call.SAVE, AFTER), storage(Call.LOAD, AFTER),
+            cdm(Step.OPEN_SESSION, BEFORE),
+            cdm(Step.CHALLENGE, AFTER),
+            cdm(Step.LICENSE, BEFORE, lost = 1),
+            cdm(Step.LICENSE, AFTER),
+            storage(Call.SAVE, BEFORE),
+            storage(Call.SAVE, AFTER),
+            storage(Call.LOAD, AFTER),
         )
 
         /** On the way back. */
         private val giving = listOf(
-            cdm(Step.RELEASE_CHALLENGE, BEFORE), cdm(Step.RELEASE_CHALLENGE, AFTER),
-            cdm(Step.RELEASE_ANSWER, BEFORE), cdm(Step.RELEASE_ANSWER, AFTER),
-            storage(Call.REMOVE, BEFORE), storage(Call.REMOVE, AFTER),
+            cdm(Step.RELEASE_CHALLENGE, BEFORE),
+            cdm(Step.RELEASE_CHALLENGE, AFTER),
+            cdm(Step.RELEASE_ANSWER, BEFORE),
+            cdm(Step.RELEASE_ANSWER, AFTER),
+            storage(Call.REMOVE, BEFORE),
+            storage(Call.REMOVE, AFTER),
         )
 
         @JvmStatic

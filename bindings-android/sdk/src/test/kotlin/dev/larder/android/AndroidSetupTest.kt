@@ -17,10 +17,6 @@ import dev.larder.SourceUrlMode
 import dev.larder.Why
 import dev.larder.android.support.Phone
 import dev.larder.support.TestServers
-import java.io.File
-import java.util.concurrent.CountDownLatch
-import java.util.concurrent.Executors
-import java.util.concurrent.TimeUnit
 import kotlinx.coroutines.runBlocking
 import org.junit.After
 import org.junit.Assert.assertEquals
@@ -34,6 +30,10 @@ import org.junit.runner.RunWith
 import org.robolectric.Robolectric
 import org.robolectric.RobolectricTestRunner
 import org.robolectric.Shadows.shadowOf
+import java.io.File
+import java.util.concurrent.CountDownLatch
+import java.util.concurrent.Executors
+import java.util.concurrent.TimeUnit
 
 /** What a manager takes from an Android [Context], and when. */
 @RunWith(RobolectricTestRunner::class)
@@ -124,7 +124,8 @@ class AndroidSetupTest {
             Phone.until("it is open") { outcomes == listOf("open") }
 
             manager.registerAsset(
-                dev.larder.Registration("film", film, Phone.clearKeySource(servers)), Outcome { outcomes += it.why.name },
+                dev.larder.Registration("film", film, Phone.clearKeySource(servers)),
+                Outcome { outcomes += it.why.name },
             )
             Phone.until("it is registered") { outcomes.last() == "PLAYABLE" }
             manager.setSourceUrlMode(SourceUrlMode.LOCAL_ALWAYS)

@@ -40,14 +40,31 @@ class CdmInitDataTest {
 
     @Test
     fun `what is no box, and media without a box of the system, is the vendor's to judge`() {
-        for (odd in listOf(byteArrayOf(), byteArrayOf(1), other, new.copyOf(new.size - 1), new + byteArrayOf(0), ByteArray(40) { -1 })) {
+        for (odd in listOf(
+            byteArrayOf(),
+            byteArrayOf(1),
+            other,
+            new.copyOf(new.size - 1),
+            new + byteArrayOf(0),
+            ByteArray(40) {
+                -1
+            },
+        )) {
             for (sdk in listOf(24, 35)) assertArrayEquals(odd, widevine(odd, sdk))
         }
     }
 
     @Test
     fun `ClearKey is asked by a common box, under another name and as another type on old systems`() {
-        val request = KeyRequest(DrmScheme.CLEAR_KEY, "{}".toByteArray(), listOf(KID_A, KID_B), "video/mp4", null, SecurityLevel.DEFAULT)
+        val request =
+            KeyRequest(
+                DrmScheme.CLEAR_KEY,
+                "{}".toByteArray(),
+                listOf(KID_A, KID_B),
+                "video/mp4",
+                null,
+                SecurityLevel.DEFAULT,
+            )
         val box = psshBox(COMMON_SYSTEM, listOf(KID_A, KID_B))
         for ((sdk, type, uuid) in listOf(
             Triple(24, "cenc", SystemId.COMMON),
@@ -68,7 +85,8 @@ class CdmInitDataTest {
     fun `the framework is asked so`() {
         VirtualCdm.reset()
         VirtualCdm.device = "device"
-        val request = KeyRequest(DrmScheme.CLEAR_KEY, "{}".toByteArray(), listOf(KID_A), "video/mp4", null, SecurityLevel.DEFAULT)
+        val request =
+            KeyRequest(DrmScheme.CLEAR_KEY, "{}".toByteArray(), listOf(KID_A), "video/mp4", null, SecurityLevel.DEFAULT)
         assertThrows(IllegalStateException::class.java) {
             MediaDrmEngine(DrmScheme.CLEAR_KEY).acquire(request) { error("not sent") }
         }
@@ -80,7 +98,10 @@ class CdmInitDataTest {
     @Test
     fun `old ClearKey spoke Base64, and servers do not`() {
         val request = """{"kids":["ab+/cd"],"type":"persistent-license"}"""
-        assertEquals("""{"kids":["ab-_cd"],"type":"persistent-license"}""", ClearKeyDialect.toServer(request.toByteArray()).decodeToString())
+        assertEquals(
+            """{"kids":["ab-_cd"],"type":"persistent-license"}""",
+            ClearKeyDialect.toServer(request.toByteArray()).decodeToString(),
+        )
         val answer = """{"keys":[{"kty":"oct","k":"-_-_","kid":"a-b_"}],"type":"persistent-license"}"""
         val taken = JSONObject(ClearKeyDialect.toCdm(answer.toByteArray()).decodeToString())
         assertEquals("persistent-license", taken.getString("type"))

@@ -18,7 +18,6 @@ import dev.larder.StorageFolders
 import dev.larder.Why
 import dev.larder.android.support.Phone
 import dev.larder.support.TestServers
-import java.io.File
 import kotlinx.coroutines.runBlocking
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertThrows
@@ -31,6 +30,7 @@ import org.robolectric.shadows.ShadowEnvironment
 import org.robolectric.shadows.ShadowNetwork
 import org.robolectric.shadows.ShadowNetworkCapabilities
 import org.robolectric.shadows.StorageVolumeBuilder
+import java.io.File
 
 /** What a manager makes of its device: the network that comes and goes, volumes that do. */
 @RunWith(RobolectricTestRunner::class)
@@ -124,7 +124,8 @@ class ConditionsTest {
         init {
             check(card.mkdirs())
             val storage = base.getSystemService(StorageManager::class.java)
-            val volume = StorageVolumeBuilder("card", card, "a card", UserHandle.getUserHandleForUid(0), Environment.MEDIA_MOUNTED)
+            val volume =
+                StorageVolumeBuilder("card", card, "a card", UserHandle.getUserHandleForUid(0), Environment.MEDIA_MOUNTED)
             shadowOf(storage).addStorageVolume(volume.setFsUuid("1AB2-3C4D").build())
         }
 

@@ -10,8 +10,6 @@ import dev.larder.DeviceWatch
 import dev.larder.NetworkState
 import dev.larder.NetworkView
 import dev.larder.android.support.Phone
-import java.util.concurrent.LinkedBlockingQueue
-import java.util.concurrent.TimeUnit
 import org.junit.After
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertTrue
@@ -21,6 +19,8 @@ import org.robolectric.RobolectricTestRunner
 import org.robolectric.Shadows.shadowOf
 import org.robolectric.shadows.ShadowNetwork
 import org.robolectric.shadows.ShadowNetworkCapabilities
+import java.util.concurrent.LinkedBlockingQueue
+import java.util.concurrent.TimeUnit
 
 /** What is told of the device, event by event. */
 @RunWith(RobolectricTestRunner::class)

@@ -12,8 +12,6 @@ import dev.larder.Why
 import dev.larder.android.support.FakeAndroidKeyStore
 import dev.larder.android.support.Phone
 import dev.larder.support.TestServers
-import java.io.File
-import java.io.FileNotFoundException
 import kotlinx.coroutines.runBlocking
 import org.junit.After
 import org.junit.Assert.assertArrayEquals
@@ -25,6 +23,8 @@ import org.junit.Before
 import org.junit.Test
 import org.junit.runner.RunWith
 import org.robolectric.RobolectricTestRunner
+import java.io.File
+import java.io.FileNotFoundException
 
 /** The secret storages that Larder has for Android. */
 @RunWith(RobolectricTestRunner::class)

@@ -11,8 +11,6 @@ import dev.larder.SourceURLProvider
 import dev.larder.android.support.FrameworkPlayer
 import dev.larder.android.support.Phone
 import dev.larder.support.TestServers
-import java.io.FileNotFoundException
-import java.util.concurrent.ConcurrentHashMap
 import org.junit.After
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertNull
@@ -21,6 +19,8 @@ import org.junit.Assert.assertTrue
 import org.junit.Test
 import org.junit.runner.RunWith
 import org.robolectric.RobolectricTestRunner
+import java.io.FileNotFoundException
+import java.util.concurrent.ConcurrentHashMap
 
 /** The code of PlayKit's offline guide for Android, as Kotlin apps have it: listeners as objects, PlayKit's own type names. */
 @RunWith(RobolectricTestRunner::class)

@@ -28,8 +28,6 @@ import dev.larder.support.WIDEVINE_SYSTEM
 import dev.larder.support.psshBox
 import dev.larder.support.stored
 import dev.larder.support.widevineRequest
-import java.util.UUID
-import java.util.concurrent.Executors
 import org.junit.After
 import org.junit.AfterClass
 import org.junit.Assert.assertArrayEquals
@@ -43,6 +41,8 @@ import org.junit.BeforeClass
 import org.junit.Test
 import org.junit.runner.RunWith
 import org.robolectric.RobolectricTestRunner
+import java.util.UUID
+import java.util.concurrent.Executors
 
 /** The engine on the framework's own MediaDrm, with our model of a CDM below it and the testkit's server behind it. */
 @RunWith(RobolectricTestRunner::class)
@@ -203,7 +203,9 @@ class MediaDrmEngineTest {
     @Test
     fun `an exception that a device of API 34 cannot make is what it stands for`() {
         VirtualCdm.plan(Step.OPEN_SESSION) {
-            throw NoSuchMethodError("no non-static method \"Landroid/media/NotProvisionedException;.<init>(Ljava/lang/String;)V\"")
+            throw NoSuchMethodError(
+                "no non-static method \"Landroid/media/NotProvisionedException;.<init>(Ljava/lang/String;)V\"",
+            )
         }
         acquire()
         assertEquals(1, servers.requests("provisioning"))
@@ -338,7 +340,9 @@ class MediaDrmEngineTest {
     @Test
     fun `a CDM that keeps the name of what is released is made to forget it`() {
         val handle = acquire()
-        servers.fault("""{"path":"/widevine/license","action":{"kind":"body","text":"","content_type":"application/octet-stream"}}""")
+        servers.fault(
+            """{"path":"/widevine/license","action":{"kind":"body","text":"","content_type":"application/octet-stream"}}""",
+        )
         assertEquals(ReleaseOutcome.RELEASED, release(handle))
         assertEquals(0, VirtualCdm.ids.size)
         servers.clearFaults()
@@ -350,11 +354,10 @@ class MediaDrmEngineTest {
     fun `each failure of the CDM has its own code, and none quotes what the vendor said`() {
         val handle = acquire()
         val text = "license 0xdeadbeef for user@example.com"
-        fun acquiring(step: Step, error: () -> Throwable) =
-            failing {
-                VirtualCdm.plan(step) { throw error() }
-                engine.acquire(widevineRequest(), exchange)
-            }
+        fun acquiring(step: Step, error: () -> Throwable) = failing {
+            VirtualCdm.plan(step) { throw error() }
+            engine.acquire(widevineRequest(), exchange)
+        }
         val found = mapOf(
             "denied" to acquiring(Step.LICENSE) { DeniedByServerException(text) },
             "revoked" to acquiring(Step.LICENSE) { DeniedByServerException("device is revoked $text") },

@@ -17,9 +17,6 @@ import dev.larder.support.VirtualCdm
 import dev.larder.support.clearSource
 import dev.larder.support.eventually
 import dev.larder.support.widevineSource
-import java.io.File
-import java.net.URI
-import java.util.concurrent.CopyOnWriteArrayList
 import kotlinx.coroutines.runBlocking
 import org.junit.After
 import org.junit.AfterClass
@@ -34,6 +31,9 @@ import org.junit.BeforeClass
 import org.junit.Test
 import org.junit.runner.RunWith
 import org.robolectric.RobolectricTestRunner
+import java.io.File
+import java.net.URI
+import java.util.concurrent.CopyOnWriteArrayList
 
 /** Whole stories: manager, core, MediaDrmEngine, the framework's MediaDrm, our model of a CDM, the testkit's servers. */
 @RunWith(RobolectricTestRunner::class)
@@ -115,40 +115,46 @@ class MediaDrmStoryTest {
     }
 
     @Test
-    fun `a renewal in place falls back to a new licence where the licence, the server or its end forbids it`() = runBlocking {
-        val film = device.download("dash-cenc")
-        suspend fun registered(query: String) =
-            manager.registerAsset(widevineSource(servers, query, RenewalPolicy.IN_PLACE), film, "film").licenses.single().licenseId
+    fun `a renewal in place falls back to a new licence where the licence, the server or its end forbids it`() =
+        runBlocking {
+            val film = device.download("dash-cenc")
+            suspend fun registered(query: String) = manager.registerAsset(
+                widevineSource(servers, query, RenewalPolicy.IN_PLACE),
+                film,
+                "film",
+            ).licenses.single().licenseId
 
-        val first = registered("")
-        manager.refreshAsset("film")
-        assertEquals("renewed in place", first, manager.status("film").licenses.single().licenseId)
-        assertEquals(1 to 1, servers.issued to servers.requests("renewal"))
-        VirtualCdm.keepsHandle = false
-        manager.refreshAsset("film")
-        assertArrayEquals(VirtualCdm.ids.single(), handle())
-        VirtualCdm.keepsHandle = true
-        assertEquals("never released: it is the licence that the user has", 0, servers.requests("release"))
+            val first = registered("")
+            manager.refreshAsset("film")
+            assertEquals("renewed in place", first, manager.status("film").licenses.single().licenseId)
+            assertEquals(1 to 1, servers.issued to servers.requests("renewal"))
+            VirtualCdm.keepsHandle = false
+            manager.refreshAsset("film")
+            assertArrayEquals(VirtualCdm.ids.single(), handle())
+            VirtualCdm.keepsHandle = true
+            assertEquals("never released: it is the licence that the user has", 0, servers.requests("release"))
 
-        servers.fault("""{"path":"/widevine/license","request_kind":"renewal","action":{"kind":"status","status":403}}""")
-        manager.refreshAsset("film")
-        servers.clearFaults()
-        eventually("the old one went back") { servers.live == 1 && VirtualCdm.ids.size == 1 }
-        assertEquals(2, servers.issued)
+            servers.fault(
+                """{"path":"/widevine/license","request_kind":"renewal","action":{"kind":"status","status":403}}""",
+            )
+            manager.refreshAsset("film")
+            servers.clearFaults()
+            eventually("the old one went back") { servers.live == 1 && VirtualCdm.ids.size == 1 }
+            assertEquals(2, servers.issued)
 
-        servers.policy("""{"renewable":false}""")
-        manager.refreshAsset("film") // this one may be renewed still, but what comes of it may not
-        manager.refreshAsset("film")
-        eventually("one is live") { servers.live == 1 && VirtualCdm.ids.size == 1 }
-        assertTrue(manager.verifyAsset("film").isPlayable)
+            servers.policy("""{"renewable":false}""")
+            manager.refreshAsset("film") // this one may be renewed still, but what comes of it may not
+            manager.refreshAsset("film")
+            eventually("one is live") { servers.live == 1 && VirtualCdm.ids.size == 1 }
+            assertTrue(manager.verifyAsset("film").isPlayable)
 
-        VirtualCdm.aheadMs = 40L * 24 * 3600 * 1000
-        assertEquals(Why.LICENSE_EXPIRED, manager.verifyAsset("film").why)
-        manager.refreshAsset("film")
-        assertTrue(manager.verifyAsset("film").isPlayable)
-        eventually("one is live") { servers.live == 1 && VirtualCdm.ids.size == 1 }
-        assertEquals(1, VirtualCdm.ids.size)
-    }
+            VirtualCdm.aheadMs = 40L * 24 * 3600 * 1000
+            assertEquals(Why.LICENSE_EXPIRED, manager.verifyAsset("film").why)
+            manager.refreshAsset("film")
+            assertTrue(manager.verifyAsset("film").isPlayable)
+            eventually("one is live") { servers.live == 1 && VirtualCdm.ids.size == 1 }
+            assertEquals(1, VirtualCdm.ids.size)
+        }
 
     @Test
     fun `what the CDM lost, does not open or closes for its level is told, and registering again helps`() = runBlocking {
@@ -171,7 +177,10 @@ class MediaDrmStoryTest {
     @Test
     fun `a licence for streaming only, or without a key, is refused and leaves nothing`() = runBlocking {
         val film = device.download("dash-cenc")
-        for ((query, code) in mapOf("?persist=false" to "LICENSE_PERSISTENCE_DENIED", "?duration_s=0" to "LICENSE_DURATION_INVALID")) {
+        for ((query, code) in mapOf(
+            "?persist=false" to "LICENSE_PERSISTENCE_DENIED",
+            "?duration_s=0" to "LICENSE_DURATION_INVALID",
+        )) {
             assertEquals(code, failing { manager.registerAsset(widevineSource(servers, query), film, "film") }.code)
         }
         servers.policy("""{"omit_keys":["6f651ae1dbe44434bcb4690d1564c41c"]}""")
@@ -182,45 +191,50 @@ class MediaDrmStoryTest {
     }
 
     @Test
-    fun `two hundred licences are warned of before a CDM fails, and room is made again, and others' licences stay`() = runBlocking {
-        val film = device.download("dash-cenc")
-        val source = widevineSource(servers)
-        val foreign = List(140) { VirtualCdm.addForeign() }
-        VirtualCdm.failsFrom = 200
-        suspend fun register(numbers: IntRange) = numbers.forEach { manager.registerAsset(source, film, "film $it") }
+    fun `two hundred licences are warned of before a CDM fails, and room is made again, and others' licences stay`() =
+        runBlocking {
+            val film = device.download("dash-cenc")
+            val source = widevineSource(servers)
+            val foreign = List(140) { VirtualCdm.addForeign() }
+            VirtualCdm.failsFrom = 200
+            suspend fun register(numbers: IntRange) = numbers.forEach { manager.registerAsset(source, film, "film $it") }
 
-        register(1..9)
-        val lines = CopyOnWriteArrayList<String>()
-        Larder.setLogSink(LogSink { _, _, message -> lines += message }, LogLevel.WARN)
-        try {
-            assertEquals(listOf(140, 149, false), manager.settle().let { listOf(it.foreign, it.held, it.isCrowded) })
-            register(10..11)
-            assertEquals(listOf(140, 151, true), manager.settle().let { listOf(it.foreign, it.held, it.isCrowded) })
-            eventually("the log warns") { lines.any { "many licences" in it } }
-        } finally {
-            Larder.setLogSink(null, LogLevel.WARN)
+            register(1..9)
+            val lines = CopyOnWriteArrayList<String>()
+            Larder.setLogSink(LogSink { _, _, message -> lines += message }, LogLevel.WARN)
+            try {
+                assertEquals(listOf(140, 149, false), manager.settle().let { listOf(it.foreign, it.held, it.isCrowded) })
+                register(10..11)
+                assertEquals(listOf(140, 151, true), manager.settle().let { listOf(it.foreign, it.held, it.isCrowded) })
+                eventually("the log warns") { lines.any { "many licences" in it } }
+            } finally {
+                Larder.setLogSink(null, LogLevel.WARN)
+            }
+
+            register(12..60)
+            val error = failing { manager.registerAsset(source, film, "film 61") }
+            assertTrue("${error.code}: $error", error.code in setOf("CDM_FAILED", "LICENSE_MALFORMED"))
+            assertNull(manager.asset("film 61"))
+            // One more of somebody else's, and the CDM opens none at all; none of ours is taken for lost.
+            val last = VirtualCdm.addForeign()
+            assertEquals("CDM_FAILED", failing { manager.verifyAsset("film 1") }.code)
+            assertTrue(manager.status("film 1").isPlayable)
+
+            for (number in 1..55) manager.unregisterAsset("film $number")
+            val settled = manager.settle()
+            assertEquals(listOf(141, 146, false), listOf(settled.foreign, settled.held, settled.isCrowded))
+            assertTrue(manager.verifyAsset("film 60").isPlayable)
+            register(62..62)
+            // The server granted one that never came onto the device: it is in its book alone.
+            assertEquals(6 + 1, servers.live)
+            for (id in foreign + last) assertTrue("untouched", VirtualCdm.find(id)?.released == false)
         }
 
-        register(12..60)
-        val error = failing { manager.registerAsset(source, film, "film 61") }
-        assertTrue("${error.code}: $error", error.code in setOf("CDM_FAILED", "LICENSE_MALFORMED"))
-        assertNull(manager.asset("film 61"))
-        // One more of somebody else's, and the CDM opens none at all; none of ours is taken for lost.
-        val last = VirtualCdm.addForeign()
-        assertEquals("CDM_FAILED", failing { manager.verifyAsset("film 1") }.code)
-        assertTrue(manager.status("film 1").isPlayable)
-
-        for (number in 1..55) manager.unregisterAsset("film $number")
-        val settled = manager.settle()
-        assertEquals(listOf(141, 146, false), listOf(settled.foreign, settled.held, settled.isCrowded))
-        assertTrue(manager.verifyAsset("film 60").isPlayable)
-        register(62..62)
-        // The server granted one that never came onto the device: it is in its book alone.
-        assertEquals(6 + 1, servers.live)
-        for (id in foreign + last) assertTrue("untouched", VirtualCdm.find(id)?.released == false)
-    }
-
-    private fun handle(): ByteArray = manager.licenseHandle(runBlocking { manager.status("film") }.licenses.single().licenseId)
+    private fun handle(): ByteArray = manager.licenseHandle(
+        runBlocking {
+            manager.status("film")
+        }.licenses.single().licenseId,
+    )
 
     private fun failing(work: suspend () -> Unit): LarderException =
         assertThrows(LarderException::class.java) { runBlocking { work() } }

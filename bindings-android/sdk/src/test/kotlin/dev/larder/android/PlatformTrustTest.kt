@@ -20,10 +20,6 @@ import dev.larder.PlatformTrust
 import dev.larder.android.support.Phone
 import dev.larder.android.support.SecureFront
 import dev.larder.support.TestServers
-import java.security.MessageDigest
-import java.security.Security
-import java.security.cert.CertificateFactory
-import java.security.cert.X509Certificate
 import kotlinx.coroutines.runBlocking
 import libcore.net.NetworkSecurityPolicy
 import org.junit.After
@@ -34,6 +30,10 @@ import org.junit.Before
 import org.junit.Test
 import org.junit.runner.RunWith
 import org.robolectric.RobolectricTestRunner
+import java.security.MessageDigest
+import java.security.Security
+import java.security.cert.CertificateFactory
+import java.security.cert.X509Certificate
 
 /**
  * The licence server behind TLS, with a certificate of a private authority, asked by Larder's own client on Android's own
@@ -98,7 +98,10 @@ class PlatformTrustTest {
     private fun register(url: String): String? = runBlocking {
         LocalAssetsManager(Phone.withClearKey().build()).use { manager ->
             val source = MediaSource(
-                "dash", "https://cdn.example/m.mpd", MediaFormat.DASH, listOf(DrmParams(DrmScheme.CLEAR_KEY, url)),
+                "dash",
+                "https://cdn.example/m.mpd",
+                MediaFormat.DASH,
+                listOf(DrmParams(DrmScheme.CLEAR_KEY, url)),
             )
             val code = try {
                 manager.registerAsset(source, film, "film")

@@ -25,7 +25,6 @@ import dev.larder.Remaining
 import dev.larder.StoredLicense
 import dev.larder.Why
 import dev.larder.android.support.Phone
-import java.util.concurrent.CopyOnWriteArrayList
 import kotlinx.coroutines.runBlocking
 import org.junit.Assert.assertArrayEquals
 import org.junit.Assert.assertEquals
@@ -33,6 +32,7 @@ import org.junit.Assert.assertTrue
 import org.junit.Test
 import org.junit.runner.RunWith
 import org.robolectric.RobolectricTestRunner
+import java.util.concurrent.CopyOnWriteArrayList
 
 /** PlayKit's stores, written by hand as its sources write them. */
 @RunWith(RobolectricTestRunner::class)
@@ -46,7 +46,8 @@ class PlayKitRecordsTest {
     private val pssh = checkNotNull(Larder.findInitData(film).first { it.scheme == DrmScheme.WIDEVINE }.pssh)
     private val keySet = "ks-1".encodeToByteArray()
     private val widevine = MediaSource(
-        id = "", url = "https://cdn.example/film.mpd",
+        id = "",
+        url = "https://cdn.example/film.mpd",
         drm = listOf(DrmParams(DrmScheme.WIDEVINE, "https://license.example/widevine?signature=s3cr3t")),
     )
     private val clear = MediaSource("clear", "https://cdn.example/clip.mpd", dev.larder.MediaFormat.DASH)
@@ -125,7 +126,10 @@ class PlayKitRecordsTest {
         manager().use { manager ->
             manager.importAssets(records.read(listOf(title("film"))))
             val first = manager.status("film").licenses
-            assertEquals(listOf(null, null), manager.importAssets(records.read(listOf(title("film"), title("film")))).codes())
+            assertEquals(
+                listOf(null, null),
+                manager.importAssets(records.read(listOf(title("film"), title("film")))).codes(),
+            )
             assertEquals(first, manager.status("film").licenses)
         }
         manager().use { manager ->
@@ -177,7 +181,10 @@ class PlayKitRecordsTest {
     @Test
     fun `what the offline manager noted of a source completes it`() {
         offline.put("assetSourceId:film", "1_abc_mpd")
-        offline.put("pkDrmParams:film", """{"licenseUri":"https://udrm.example/license?custom_data=x","scheme":"WidevineCENC"}""")
+        offline.put(
+            "pkDrmParams:film",
+            """{"licenseUri":"https://udrm.example/license?custom_data=x","scheme":"WidevineCENC"}""",
+        )
         offline.put("pkDrmParams:odd", "{not json")
         val records = PlayKitRecords(Phone.app)
         assertEquals(setOf("film", "odd"), records.assetIds())

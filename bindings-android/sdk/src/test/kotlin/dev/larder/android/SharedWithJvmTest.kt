@@ -1,8 +1,5 @@
 package dev.larder.android
 
-import java.io.File
-import java.io.PrintWriter
-import java.io.StringWriter
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertTrue
 import org.junit.Test
@@ -15,6 +12,9 @@ import org.junit.platform.launcher.listeners.SummaryGeneratingListener
 import org.junit.runner.RunWith
 import org.robolectric.ParameterizedRobolectricTestRunner
 import org.robolectric.ParameterizedRobolectricTestRunner.Parameters
+import java.io.File
+import java.io.PrintWriter
+import java.io.StringWriter
 
 /** Every test class of the plain JVM once more, whole, on the framework of the level: the same tests, and none skipped. */
 @RunWith(ParameterizedRobolectricTestRunner::class)
@@ -41,7 +41,8 @@ class SharedWithJvmTest(private val name: String) {
         @JvmStatic
         @Parameters(name = "{0}")
         fun names(): List<String> {
-            val classes = File(System.getProperty("larder.repository"), "bindings-android/sdk/target/test-classes/dev/larder")
+            val classes =
+                File(System.getProperty("larder.repository"), "bindings-android/sdk/target/test-classes/dev/larder")
             val names = classes.list().orEmpty().filter { it.endsWith("Test.class") }.map { it.removeSuffix(".class") }
             check("WholeFlowTest" in names) { "the tests of the plain JVM are not in $classes" }
             return (names - "OldestAndroidTest").sorted()

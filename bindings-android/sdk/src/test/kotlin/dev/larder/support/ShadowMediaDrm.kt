@@ -7,14 +7,14 @@ import android.media.ResourceBusyException
 import android.media.UnsupportedSchemeException
 import android.os.Build
 import android.os.Parcel
-import java.lang.ref.WeakReference
-import java.nio.ByteBuffer
-import java.util.UUID
 import org.robolectric.annotation.Implementation
 import org.robolectric.annotation.Implements
 import org.robolectric.annotation.RealObject
 import org.robolectric.util.ReflectionHelpers
 import org.robolectric.util.ReflectionHelpers.ClassParameter
+import java.lang.ref.WeakReference
+import java.nio.ByteBuffer
+import java.util.UUID
 
 /**
  * [VirtualCdm] under the framework's own Java code: only what is native in MediaDrm is replaced, so argument checks, listeners
@@ -93,7 +93,16 @@ class ShadowMediaDrm {
             } else {
                 VirtualWire.challenge("renewal", held.kids, held.licenseId, device, nonce)
             }
-            keyRequest(body, if (held == null) MediaDrm.KeyRequest.REQUEST_TYPE_INITIAL else MediaDrm.KeyRequest.REQUEST_TYPE_RENEWAL)
+            keyRequest(
+                body,
+                if (held ==
+                    null
+                ) {
+                    MediaDrm.KeyRequest.REQUEST_TYPE_INITIAL
+                } else {
+                    MediaDrm.KeyRequest.REQUEST_TYPE_RENEWAL
+                },
+            )
         }
     }
 
@@ -173,7 +182,11 @@ class ShadowMediaDrm {
     @Implementation
     protected fun getProvisionRequestNative(certificateType: Int, authority: String?): MediaDrm.ProvisionRequest =
         at(Step.PROVISION_REQUEST) {
-            request(MediaDrm.ProvisionRequest::class.java, "device-request-${VirtualCdm.nextNonce()}".toByteArray(), VirtualCdm.provisioningUrl)
+            request(
+                MediaDrm.ProvisionRequest::class.java,
+                "device-request-${VirtualCdm.nextNonce()}".toByteArray(),
+                VirtualCdm.provisioningUrl,
+            )
         }
 
     @Implementation
@@ -260,15 +273,20 @@ class ShadowMediaDrm {
             parcel.writeInt(1)
             parcel.setDataPosition(0)
             ReflectionHelpers.callStaticMethod<Unit>(
-                MediaDrm::class.java, "postEventFromNative",
-                ClassParameter.from(Any::class.java, weak), ClassParameter.from(int, what),
-                ClassParameter.from(int, 0), ClassParameter.from(int, 0), ClassParameter.from(Any::class.java, parcel),
+                MediaDrm::class.java,
+                "postEventFromNative",
+                ClassParameter.from(Any::class.java, weak),
+                ClassParameter.from(int, what),
+                ClassParameter.from(int, 0),
+                ClassParameter.from(int, 0),
+                ClassParameter.from(Any::class.java, parcel),
             )
         } else {
             val statuses = ids.map {
                 ReflectionHelpers.callConstructor(
                     MediaDrm.KeyStatus::class.java,
-                    ClassParameter.from(ByteArray::class.java, it), ClassParameter.from(int, status),
+                    ClassParameter.from(ByteArray::class.java, it),
+                    ClassParameter.from(int, status),
                 )
             }
             ReflectionHelpers.callStaticMethod<Unit>(

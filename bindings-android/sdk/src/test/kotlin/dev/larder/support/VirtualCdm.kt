@@ -1,16 +1,25 @@
 package dev.larder.support
 
+import org.json.JSONArray
+import org.json.JSONObject
 import java.nio.ByteBuffer
 import java.util.UUID
 import java.util.concurrent.CountDownLatch
 import java.util.concurrent.TimeUnit
-import org.json.JSONArray
-import org.json.JSONObject
 
 /** Where an engine comes by. */
 enum class Step {
-    OPEN_SESSION, CHALLENGE, RELEASE_CHALLENGE, LICENSE, RELEASE_ANSWER, RESTORE, QUERY, PROVISION_REQUEST,
-    PROVISION_ANSWER, LIST, REMOVE,
+    OPEN_SESSION,
+    CHALLENGE,
+    RELEASE_CHALLENGE,
+    LICENSE,
+    RELEASE_ANSWER,
+    RESTORE,
+    QUERY,
+    PROVISION_REQUEST,
+    PROVISION_ANSWER,
+    LIST,
+    REMOVE,
 }
 
 /** Before the CDM does what it is asked, or after, when the caller does not know yet. */
@@ -76,7 +85,13 @@ object VirtualCdm {
     /** Everything that was asked for, as the CDM saw it. */
     val asked = mutableListOf<Asked>()
 
-    class Asked(val uuid: UUID, val initData: ByteArray?, val mime: String?, val parameters: Map<String, String>, val l3: Boolean)
+    class Asked(
+        val uuid: UUID,
+        val initData: ByteArray?,
+        val mime: String?,
+        val parameters: Map<String, String>,
+        val l3: Boolean,
+    )
 
     private class Planned(val step: Step, val moment: Moment, var left: Int, val trouble: () -> Unit)
 
@@ -155,7 +170,8 @@ object VirtualCdm {
 
     /** Not text: whoever treats a key set id as a string must break here. */
     @Synchronized
-    fun nextId(): ByteArray = byteArrayOf('k'.code.toByte(), 's'.code.toByte(), -1, 0) + ByteBuffer.allocate(8).putLong(++number).array()
+    fun nextId(): ByteArray =
+        byteArrayOf('k'.code.toByte(), 's'.code.toByte(), -1, 0) + ByteBuffer.allocate(8).putLong(++number).array()
 
     @Synchronized
     fun nextNonce(): Long = ++number

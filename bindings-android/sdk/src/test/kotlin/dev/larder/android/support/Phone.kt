@@ -11,9 +11,9 @@ import dev.larder.SharedPreferencesDrmStorage
 import dev.larder.StorageFolders
 import dev.larder.support.Media
 import dev.larder.support.TestServers
-import java.io.File
 import org.robolectric.RuntimeEnvironment
 import org.robolectric.Shadows.shadowOf
+import java.io.File
 
 /** An app on a phone: its context, its folders, and media that it has downloaded to where Larder suggests. */
 object Phone {
@@ -41,8 +41,7 @@ object Phone {
     )
 
     /** Every preference that a test may have left: the sandbox's phone is not wiped between tests of one class. */
-    fun licenses(): Map<String, *> =
-        app.getSharedPreferences(SharedPreferencesDrmStorage.DEFAULT_NAME, 0).all
+    fun licenses(): Map<String, *> = app.getSharedPreferences(SharedPreferencesDrmStorage.DEFAULT_NAME, 0).all
 
     /** Runs what waits on the main looper until it is so, or fails. The test's thread is the main one. */
     @JvmStatic

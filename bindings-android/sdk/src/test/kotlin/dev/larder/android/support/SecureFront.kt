@@ -31,7 +31,10 @@ class SecureFront(private val behind: TestServers, name: String) : AutoCloseable
     private val socket: SSLServerSocket
 
     init {
-        val key = KeyFactory.getInstance("EC", PROVIDER).generatePrivate(PKCS8EncodedKeySpec(file("$name.key.der").readBytes()))
+        val key = KeyFactory.getInstance(
+            "EC",
+            PROVIDER,
+        ).generatePrivate(PKCS8EncodedKeySpec(file("$name.key.der").readBytes()))
         val certificate = file("$name.der").inputStream().use {
             CertificateFactory.getInstance("X.509", PROVIDER).generateCertificate(it) as X509Certificate
         }
@@ -57,7 +60,11 @@ class SecureFront(private val behind: TestServers, name: String) : AutoCloseable
     /** One request and its answer, passed on; a client that does not trust us is gone before. */
     private fun answer(client: Socket) {
         val incoming = try {
-            BufferedInputStream(client.getInputStream()).apply { mark(1); check(read() >= 0); reset() }
+            BufferedInputStream(client.getInputStream()).apply {
+                mark(1)
+                check(read() >= 0)
+                reset()
+            }
         } catch (_: IOException) {
             return
         }
