@@ -32,6 +32,7 @@ internal class ChosenMediaSource(
 ) : CompositeMediaSource<Int>() {
     // Counts preparations: the answer to a question of an earlier one is not taken.
     private var round = 0
+
     @Volatile
     private var chosen: MediaSource? = null
     private var failure: IOException? = null
@@ -59,12 +60,11 @@ internal class ChosenMediaSource(
     }
 
     // The app's own provider, asked directly, may throw anything; its message may hold a URL.
-    private fun asLarderException(cause: Exception): LarderException =
-        cause as? LarderException ?: LarderException(
-            LarderException.Code.DELEGATE_FAILED,
-            "the source URL provider threw ${cause.javaClass.name}",
-            Remedy.FIX_INPUT,
-        )
+    private fun asLarderException(cause: Exception): LarderException = cause as? LarderException ?: LarderException(
+        LarderException.Code.DELEGATE_FAILED,
+        "the source URL provider threw ${cause.javaClass.name}",
+        Remedy.FIX_INPUT,
+    )
 
     override fun maybeThrowSourceInfoRefreshError() {
         failure?.let { throw it }

@@ -78,11 +78,10 @@ public class DownloadIndexImport @JvmOverloads constructor(
     public companion object {
         /** Reads imported manifests from their files, and their segments from Media3's cache; never the network. */
         @JvmStatic
-        public fun cachedMedia(cache: Cache): DataSource.Factory =
-            CacheDataSource.Factory()
-                .setCache(cache)
-                .setCacheWriteDataSinkFactory(null)
-                .setUpstreamDataSourceFactory(FileDataSource.Factory())
+        public fun cachedMedia(cache: Cache): DataSource.Factory = CacheDataSource.Factory()
+            .setCache(cache)
+            .setCacheWriteDataSinkFactory(null)
+            .setUpstreamDataSourceFactory(FileDataSource.Factory())
     }
 }
 

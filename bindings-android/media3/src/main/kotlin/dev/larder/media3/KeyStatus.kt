@@ -21,7 +21,9 @@ private fun remaining(said: String?, expires: Expiry, mayPlay: Boolean): Long {
     if (seconds > 0) return seconds
     return when (expires) {
         Expiry.Never -> Long.MAX_VALUE
+
         Expiry.Unknown -> if (mayPlay) Long.MAX_VALUE else 0
+
         // It does have an end, so this is it; or the playback window's, which comes earlier.
         is Expiry.At -> 0
     }

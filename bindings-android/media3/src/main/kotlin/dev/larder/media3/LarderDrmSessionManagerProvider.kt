@@ -38,6 +38,5 @@ public class LarderDrmSessionManagerProvider @JvmOverloads constructor(
         return OfflineDrmSessionManager(assetId, playback, mediaDrm)
     }
 
-    internal fun withOnline(online: DrmSessionManagerProvider) =
-        LarderDrmSessionManagerProvider(playback, online, mediaDrm)
+    internal fun withOnline(online: DrmSessionManagerProvider) = LarderDrmSessionManagerProvider(playback, online, mediaDrm)
 }

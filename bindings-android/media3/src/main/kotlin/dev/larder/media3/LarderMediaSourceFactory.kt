@@ -58,12 +58,11 @@ public class LarderMediaSourceFactory internal constructor(
     /** With Media3's own sources, for whatever of DASH, HLS and the rest the app has on its class path. */
     public constructor(context: Context, manager: LocalAssetsManager) : this(DefaultMediaSourceFactory(context), manager)
 
-    override fun createMediaSource(mediaItem: MediaItem): MediaSource =
-        if (mediaItem.larderAssetId != null) {
-            delegate.createMediaSource(mediaItem)
-        } else {
-            ChosenMediaSource(mediaItem, delegate, executor) { choose(mediaItem) }
-        }
+    override fun createMediaSource(mediaItem: MediaItem): MediaSource = if (mediaItem.larderAssetId != null) {
+        delegate.createMediaSource(mediaItem)
+    } else {
+        ChosenMediaSource(mediaItem, delegate, executor) { choose(mediaItem) }
+    }
 
     private fun choose(item: MediaItem): MediaItem {
         val current = item.localConfiguration?.uri?.toString()

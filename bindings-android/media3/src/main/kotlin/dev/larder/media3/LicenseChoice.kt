@@ -60,7 +60,7 @@ private fun LocalLicense.hasKeysOf(data: DrmInitData.SchemeData): Boolean {
 // ClearKey is asked for with the box that all systems share.
 @OptIn(UnstableApi::class)
 private fun DrmInitData.SchemeData.isFor(scheme: DrmScheme): Boolean =
-    matches(scheme.uuid) || scheme == DrmScheme.CLEAR_KEY && matches(C.COMMON_PSSH_UUID)
+    matches(scheme.uuid) || (scheme == DrmScheme.CLEAR_KEY && matches(C.COMMON_PSSH_UUID))
 
 private fun UUID.toKeyId(): String = toString().replace("-", "")
 
@@ -69,4 +69,3 @@ private fun ByteArray.contains(other: ByteArray): Boolean {
     if (other.isEmpty() || other.size > size) return false
     return (0..size - other.size).any { start -> other.indices.all { this[start + it] == other[it] } }
 }
-

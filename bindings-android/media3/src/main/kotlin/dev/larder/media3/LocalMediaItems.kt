@@ -22,8 +22,7 @@ import java.util.UUID
  * player.setMediaItem(source.toMediaItem())
  * ```
  */
-public fun LocalMediaSource.toMediaItem(): MediaItem =
-    MediaItem.Builder().setMediaId(entryId).setLocalSource(this).build()
+public fun LocalMediaSource.toMediaItem(): MediaItem = MediaItem.Builder().setMediaId(entryId).setLocalSource(this).build()
 
 /** The id of the registered asset that this item plays, `null` for an item that is none of Larder's. */
 public val MediaItem.larderAssetId: String?

@@ -55,10 +55,7 @@ internal class OfflineDrmSessionManager(
     override fun getCryptoType(format: Format): Int =
         if (format.drmInitData == null) C.CRYPTO_TYPE_NONE else C.CRYPTO_TYPE_FRAMEWORK
 
-    override fun acquireSession(
-        eventDispatcher: DrmSessionEventListener.EventDispatcher?,
-        format: Format,
-    ): DrmSession? {
+    override fun acquireSession(eventDispatcher: DrmSessionEventListener.EventDispatcher?, format: Format): DrmSession? {
         val initData = format.drmInitData ?: return null
         return try {
             val licenses = licenses ?: playback.localMediaSource(assetId).licenses.also { licenses = it }

@@ -19,15 +19,14 @@ import java.util.UUID
 @OptIn(UnstableApi::class)
 internal class OfflineMediaDrm(private val cdm: ExoMediaDrm, private val license: LocalLicense) : ExoMediaDrm by cdm {
 
-    override fun openSession(): ByteArray =
-        try {
-            cdm.openSession()
-        } catch (_: NotProvisionedException) {
-            throw notProvisioned()
-        } catch (e: NoSuchMethodError) {
-            // API 34 cannot construct some of its own exceptions (b/291440132).
-            throw if (DrmUtil.isFailureToConstructNotProvisionedException(e)) notProvisioned() else e
-        }
+    override fun openSession(): ByteArray = try {
+        cdm.openSession()
+    } catch (_: NotProvisionedException) {
+        throw notProvisioned()
+    } catch (e: NoSuchMethodError) {
+        // API 34 cannot construct some of its own exceptions (b/291440132).
+        throw if (DrmUtil.isFailureToConstructNotProvisionedException(e)) notProvisioned() else e
+    }
 
     override fun restoreKeys(sessionId: ByteArray, keySetId: ByteArray) {
         try {

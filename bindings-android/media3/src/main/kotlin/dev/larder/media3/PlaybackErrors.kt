@@ -43,12 +43,7 @@ public fun PlaybackException.toLarderException(): LarderException {
 
 private const val DEEPEST_CAUSE = 20
 
-private class Reason(
-    val code: String,
-    val remedy: Remedy,
-    val isRetryable: Boolean = false,
-    val httpStatus: Int? = null,
-) {
+private class Reason(val code: String, val remedy: Remedy, val isRetryable: Boolean = false, val httpStatus: Int? = null) {
     fun toException(message: String, cause: Throwable): LarderException =
         LarderException(code, message, remedy, isRetryable, httpStatus).apply { initCause(cause) }
 }
@@ -69,11 +64,15 @@ private fun reasonOf(cause: Throwable): Reason? = when (cause) {
 @Suppress("DEPRECATION") // API 24 has no other constants
 private fun reasonOfCrypto(error: Int): Reason? = when (error) {
     MediaCodec.CryptoException.ERROR_NO_KEY -> Reason(Code.LICENSE_KEYS_MISSING, Remedy.CONTACT_SUPPORT)
+
     MediaCodec.CryptoException.ERROR_KEY_EXPIRED -> expired
+
     MediaCodec.CryptoException.ERROR_RESOURCE_BUSY -> busy
+
     MediaCodec.CryptoException.ERROR_SESSION_NOT_OPENED,
     MediaCodec.CryptoException.ERROR_LOST_STATE,
     -> Reason(Code.CDM_FAILED, Remedy.RETRY, isRetryable = true)
+
     else -> null
 }
 
@@ -85,30 +84,44 @@ private fun reasonOfStatus(status: Int): Reason = when (status) {
 
 private fun reasonOf(errorCode: Int): Reason = when (errorCode) {
     PlaybackException.ERROR_CODE_IO_FILE_NOT_FOUND -> Reason(Code.MEDIA_NOT_FOUND, Remedy.REPAIR)
+
     PlaybackException.ERROR_CODE_IO_NO_PERMISSION -> Reason(Code.MEDIA_UNREADABLE, Remedy.FIX_INPUT)
+
     PlaybackException.ERROR_CODE_IO_NETWORK_CONNECTION_FAILED -> Reason(Code.OFFLINE, Remedy.GO_ONLINE, isRetryable = true)
+
     PlaybackException.ERROR_CODE_IO_NETWORK_CONNECTION_TIMEOUT -> Reason(Code.TIMEOUT, Remedy.RETRY, isRetryable = true)
+
     // A file that is shorter than its own boxes or playlists say.
     PlaybackException.ERROR_CODE_IO_READ_POSITION_OUT_OF_RANGE,
     PlaybackException.ERROR_CODE_PARSING_CONTAINER_MALFORMED,
     PlaybackException.ERROR_CODE_PARSING_MANIFEST_MALFORMED,
     -> Reason(Code.MANIFEST_INVALID, Remedy.REPAIR)
+
     PlaybackException.ERROR_CODE_PARSING_CONTAINER_UNSUPPORTED,
     PlaybackException.ERROR_CODE_PARSING_MANIFEST_UNSUPPORTED,
     -> Reason(Code.FORMAT_UNSUPPORTED, Remedy.FIX_INPUT)
+
     PlaybackException.ERROR_CODE_DRM_SCHEME_UNSUPPORTED -> Reason(Code.DRM_UNSUPPORTED, Remedy.FIX_INPUT)
+
     PlaybackException.ERROR_CODE_DRM_LICENSE_EXPIRED -> expired
+
     PlaybackException.ERROR_CODE_DRM_LICENSE_ACQUISITION_FAILED -> Reason(Code.LICENSE_MISSING, Remedy.REREGISTER)
+
     PlaybackException.ERROR_CODE_DRM_CONTENT_ERROR -> Reason(Code.LICENSE_KEYS_MISSING, Remedy.CONTACT_SUPPORT)
+
     PlaybackException.ERROR_CODE_DRM_DEVICE_REVOKED -> Reason(Code.CDM_REVOKED, Remedy.CONTACT_SUPPORT)
+
     PlaybackException.ERROR_CODE_DRM_PROVISIONING_FAILED ->
         Reason(Code.PROVISIONING_FAILED, Remedy.RETRY, isRetryable = true)
+
     PlaybackException.ERROR_CODE_DRM_UNSPECIFIED,
     PlaybackException.ERROR_CODE_DRM_DISALLOWED_OPERATION,
     PlaybackException.ERROR_CODE_DRM_SYSTEM_ERROR,
     -> Reason(Code.CDM_FAILED, Remedy.RETRY, isRetryable = true)
+
     in PlaybackException.ERROR_CODE_IO_UNSPECIFIED until PlaybackException.ERROR_CODE_PARSING_CONTAINER_MALFORMED ->
         Reason(Code.NETWORK, Remedy.RETRY, isRetryable = true)
+
     else -> Reason(PLAYER_FAILED, Remedy.RETRY, isRetryable = true)
 }
 

@@ -11,12 +11,12 @@ import dev.larder.LarderException.Code
 import dev.larder.LocalLicense
 import dev.larder.media3.support.widevine
 import dev.larder.media3.support.widevineBox
-import java.util.UUID
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertThrows
 import org.junit.Test
 import org.junit.runner.RunWith
 import org.robolectric.RobolectricTestRunner
+import java.util.UUID
 
 /** Which of several licences a track gets: the one of its own init data. */
 @RunWith(RobolectricTestRunner::class)
@@ -71,8 +71,10 @@ class ChoosingLicensesTest {
     private fun refused(licenses: List<LocalLicense>, box: ByteArray): String =
         assertThrows(LarderException::class.java) { chooseLicense(licenses, initData(box)) }.code
 
-    private fun initData(box: ByteArray) =
-        DrmInitData(SchemeData(C.WIDEVINE_UUID, MimeTypes.VIDEO_MP4, box), SchemeData(C.PLAYREADY_UUID, MimeTypes.VIDEO_MP4, box))
+    private fun initData(box: ByteArray) = DrmInitData(
+        SchemeData(C.WIDEVINE_UUID, MimeTypes.VIDEO_MP4, box),
+        SchemeData(C.PLAYREADY_UUID, MimeTypes.VIDEO_MP4, box),
+    )
 
     private fun box(what: String) = PsshAtomUtil.buildPsshAtom(C.WIDEVINE_UUID, what.encodeToByteArray())
 }

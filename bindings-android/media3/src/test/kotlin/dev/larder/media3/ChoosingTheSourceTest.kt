@@ -16,8 +16,6 @@ import dev.larder.media3.support.film
 import dev.larder.media3.support.lasting
 import dev.larder.media3.support.widevine
 import dev.larder.media3.support.widevineBox
-import java.io.File
-import java.util.concurrent.CopyOnWriteArrayList
 import org.junit.After
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertFalse
@@ -30,6 +28,8 @@ import org.junit.rules.TemporaryFolder
 import org.junit.runner.RunWith
 import org.robolectric.RobolectricTestRunner
 import org.robolectric.annotation.Config
+import java.io.File
+import java.util.concurrent.CopyOnWriteArrayList
 
 /** A source URL provider before Media3's own sources: asked at every preparation, never cached. */
 @RunWith(RobolectricTestRunner::class)
@@ -132,7 +132,12 @@ class ChoosingTheSourceTest {
         }
         val files = ProgressiveMediaSource.Factory(FileDataSource.Factory())
         val factory = LarderMediaSourceFactory(
-            files, shelf, shelf, LarderDrmSessionManagerProvider(shelf), provider, SourceQuestions,
+            files,
+            shelf,
+            shelf,
+            LarderDrmSessionManagerProvider(shelf),
+            provider,
+            SourceQuestions,
         )
         return Theatre(factory).also { theatre = it }
     }

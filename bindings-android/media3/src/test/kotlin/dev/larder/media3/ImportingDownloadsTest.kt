@@ -26,11 +26,11 @@ import dev.larder.LicenseTimes
 import dev.larder.LocalAssetsManager
 import dev.larder.MediaFormat
 import dev.larder.MemoryDrmStorage
+import dev.larder.ReleaseOutcome
 import dev.larder.Remaining
 import dev.larder.Remedy
-import dev.larder.ReleaseOutcome
-import dev.larder.StoredLicense
 import dev.larder.StorageRoot
+import dev.larder.StoredLicense
 import dev.larder.Why
 import dev.larder.media3.support.Cdm
 import dev.larder.media3.support.SAMPLES
@@ -39,8 +39,6 @@ import dev.larder.media3.support.Theatre
 import dev.larder.media3.support.film
 import dev.larder.media3.support.lasting
 import dev.larder.support.Media
-import java.io.File
-import java.io.IOException
 import kotlinx.coroutines.runBlocking
 import org.junit.After
 import org.junit.Assert.assertArrayEquals
@@ -56,6 +54,8 @@ import org.junit.runner.RunWith
 import org.robolectric.RobolectricTestRunner
 import org.robolectric.RuntimeEnvironment
 import org.robolectric.annotation.Config
+import java.io.File
+import java.io.IOException
 
 /** An app that has downloaded with Media3 by itself goes over to Larder: its real index, its real cache, no network. */
 @RunWith(RobolectricTestRunner::class)
@@ -149,7 +149,8 @@ class ImportingDownloadsTest {
 
     @Test
     fun `a playlist gets absolute URLs, in lines and in attributes`() {
-        val playlist = "#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,URI=\"en/a.m3u8\"\n#EXT-X-STREAM-INF:BANDWIDTH=1\nv/1.m3u8?x=1\n\n/root.m3u8"
+        val playlist = "#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,URI=\"en/a.m3u8\"\n#EXT-X-STREAM-INF:BANDWIDTH=1\n" +
+            "v/1.m3u8?x=1\n\n/root.m3u8"
         val absolute = absolutePlaylist(playlist, Uri.parse("https://cdn.example/a/master.m3u8"))
         assertEquals(
             "#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,URI=\"https://cdn.example/a/en/a.m3u8\"\n#EXT-X-STREAM-INF:BANDWIDTH=1\n" +
@@ -206,8 +207,10 @@ class ImportingDownloadsTest {
             return LicenseTimes(license = Remaining.Seconds(3600), playback = Remaining.Unlimited)
         }
 
-        override fun acquire(request: KeyRequest, exchange: LicenseExchange): LicenseGrant = throw AssertionError("no network")
+        override fun acquire(request: KeyRequest, exchange: LicenseExchange): LicenseGrant =
+            throw AssertionError("no network")
 
-        override fun release(held: StoredLicense, exchange: LicenseExchange): ReleaseOutcome = throw AssertionError("no network")
+        override fun release(held: StoredLicense, exchange: LicenseExchange): ReleaseOutcome =
+            throw AssertionError("no network")
     }
 }

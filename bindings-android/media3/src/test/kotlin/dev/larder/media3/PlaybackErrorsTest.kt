@@ -9,8 +9,6 @@ import androidx.media3.exoplayer.drm.UnsupportedDrmException
 import dev.larder.LarderException
 import dev.larder.LarderException.Code
 import dev.larder.Remedy
-import java.io.FileNotFoundException
-import java.io.IOException
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertFalse
 import org.junit.Assert.assertNotNull
@@ -18,6 +16,8 @@ import org.junit.Assert.assertSame
 import org.junit.Test
 import org.junit.runner.RunWith
 import org.robolectric.RobolectricTestRunner
+import java.io.FileNotFoundException
+import java.io.IOException
 
 /** Our codes out of Media3's exceptions. */
 @RunWith(RobolectricTestRunner::class)
@@ -46,7 +46,10 @@ class PlaybackErrorsTest {
 
     @Test
     fun `every number of Media3's has a code of ours and a remedy`() {
-        val numbers = PlaybackException::class.java.fields.filter { it.name.startsWith("ERROR_CODE_") && it.type == Int::class.java }
+        val numbers = PlaybackException::class.java.fields.filter {
+            it.name.startsWith("ERROR_CODE_") &&
+                it.type == Int::class.java
+        }
         assert(numbers.size > 30) { "only $numbers" }
         for (number in numbers) {
             val reason = PlaybackException("", null, number.getInt(null)).toLarderException()

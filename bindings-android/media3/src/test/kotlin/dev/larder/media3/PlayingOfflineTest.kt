@@ -10,15 +10,15 @@ import dev.larder.LarderException.Code
 import dev.larder.Remedy
 import dev.larder.SecurityLevel
 import dev.larder.media3.support.Cdm
+import dev.larder.media3.support.SAMPLES
 import dev.larder.media3.support.ShadowCdm
 import dev.larder.media3.support.Shelf
 import dev.larder.media3.support.Theatre
-import dev.larder.media3.support.SAMPLES
 import dev.larder.media3.support.film
 import dev.larder.media3.support.lasting
-import dev.larder.media3.support.widevineBox
 import dev.larder.media3.support.until
 import dev.larder.media3.support.widevine
+import dev.larder.media3.support.widevineBox
 import org.junit.After
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertFalse
@@ -157,7 +157,8 @@ class PlayingOfflineTest {
 
     @Test
     fun `the keys of a software ClearKey licence go into the platform's CDM without a server`() {
-        val keys = """{"keys":[{"kty":"oct","kid":"b2Ua4dvkRDS8tGkNFWTEHA","k":"iNqFKuT6Lh42rrLVyUmXsQ"}],"type":"temporary"}"""
+        val key = """{"kty":"oct","kid":"b2Ua4dvkRDS8tGkNFWTEHA","k":"iNqFKuT6Lh42rrLVyUmXsQ"}"""
+        val keys = """{"keys":[$key],"type":"temporary"}"""
         val license = widevine("license 1", widevineBox).copy(scheme = DrmScheme.CLEAR_KEY)
         val item = shelf.put("film", film(folder.root), license to keys.encodeToByteArray()).toMediaItem()
         assertEquals(SAMPLES, theatre.play(item))

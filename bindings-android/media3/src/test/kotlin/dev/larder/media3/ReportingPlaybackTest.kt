@@ -48,7 +48,10 @@ class ReportingPlaybackTest {
         reports
         theatre.player.setMediaItem(item())
         theatre.player.prepare()
-        dev.larder.media3.support.until("it is ready") { theatre.player.playbackState == androidx.media3.common.Player.STATE_READY }
+        dev.larder.media3.support.until("it is ready") {
+            theatre.player.playbackState ==
+                androidx.media3.common.Player.STATE_READY
+        }
         assertEquals(emptyList<String>(), shelf.played)
     }
 

@@ -8,7 +8,9 @@ fun film(folder: File, track: String = "dash-cenc/video-234"): File {
     val parts = Media.folder.resolve(track)
     val film = folder.resolve(track.replace('/', '-') + ".mp4")
     film.outputStream().use { to ->
-        listOf("init.mp4", "1.m4s", "2.m4s", "3.m4s").forEach { part -> parts.resolve(part).inputStream().use { it.copyTo(to) } }
+        listOf("init.mp4", "1.m4s", "2.m4s", "3.m4s").forEach { part ->
+            parts.resolve(part).inputStream().use { it.copyTo(to) }
+        }
     }
     return film
 }

@@ -25,7 +25,8 @@ class ShadowCdm {
         return id.encodeToByteArray()
     }
 
-    @Implementation(maxSdk = 30) protected fun openSession(level: Int): ByteArray = openSessionNative(level)
+    @Implementation(maxSdk = 30)
+    protected fun openSession(level: Int): ByteArray = openSessionNative(level)
 
     @Implementation(minSdk = 31)
     protected fun closeSessionNative(session: ByteArray) {
@@ -34,11 +35,16 @@ class ShadowCdm {
         Cdm.open.decrementAndGet()
     }
 
-    @Implementation(maxSdk = 30) protected fun closeSession(session: ByteArray) = closeSessionNative(session)
+    @Implementation(maxSdk = 30)
+    protected fun closeSession(session: ByteArray) = closeSessionNative(session)
 
     @Implementation(minSdk = 31)
     protected fun getKeyRequestNative(
-        scope: ByteArray, init: ByteArray?, mime: String?, keyType: Int, params: HashMap<String, String>?,
+        scope: ByteArray,
+        init: ByteArray?,
+        mime: String?,
+        keyType: Int,
+        params: HashMap<String, String>?,
     ): MediaDrm.KeyRequest {
         Cdm.requests += "key request of type $keyType"
         return ReflectionHelpers.callConstructor(MediaDrm.KeyRequest::class.java).also {
@@ -49,7 +55,11 @@ class ShadowCdm {
 
     @Implementation(maxSdk = 30)
     protected fun getKeyRequest(
-        scope: ByteArray, init: ByteArray?, mime: String?, keyType: Int, params: HashMap<String, String>?,
+        scope: ByteArray,
+        init: ByteArray?,
+        mime: String?,
+        keyType: Int,
+        params: HashMap<String, String>?,
     ) = getKeyRequestNative(scope, init, mime, keyType, params)
 
     @Implementation
@@ -89,7 +99,8 @@ class ShadowCdm {
     }
 
     companion object {
-        @JvmStatic @Implementation protected fun native_init() {}
+        @JvmStatic @Implementation
+        protected fun native_init() {}
 
         @JvmStatic @Implementation
         protected fun isCryptoSchemeSupportedNative(uuid: ByteArray, mime: String?, level: Int): Boolean = true
@@ -105,6 +116,7 @@ object Cdm {
     val sessions = java.util.concurrent.atomic.AtomicInteger()
     val answers = java.util.concurrent.atomic.AtomicInteger()
     val open = java.util.concurrent.atomic.AtomicInteger()
+
     @Volatile var isProvisioned = true
 
     fun reset() {

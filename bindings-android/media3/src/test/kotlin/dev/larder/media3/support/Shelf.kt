@@ -19,7 +19,9 @@ import java.io.File
 import java.util.concurrent.CopyOnWriteArrayList
 
 /** What a manager tells a player, set by the test: for licences that no server of the testkit would give. */
-class Shelf : LocalPlayback, AssetCatalog {
+class Shelf :
+    LocalPlayback,
+    AssetCatalog {
     private val sources = LinkedHashMap<String, LocalMediaSource>()
     private val handles = HashMap<String, ByteArray>()
 
@@ -36,7 +38,12 @@ class Shelf : LocalPlayback, AssetCatalog {
 
     fun put(assetId: String, media: File, vararg licenses: Pair<LocalLicense, ByteArray?>): LocalMediaSource {
         val source = LocalMediaSource(
-            assetId, "entry-of-$assetId", media.toURI().toString(), MediaFormat.MP4, true, licenses.map { it.first },
+            assetId,
+            "entry-of-$assetId",
+            media.toURI().toString(),
+            MediaFormat.MP4,
+            true,
+            licenses.map { it.first },
         )
         licenses.forEach { (license, handle) -> if (handle != null) handles[license.licenseId] = handle }
         sources[assetId] = source

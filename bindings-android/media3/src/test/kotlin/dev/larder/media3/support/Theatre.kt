@@ -22,10 +22,10 @@ import androidx.media3.exoplayer.trackselection.FixedTrackSelection
 import androidx.media3.exoplayer.trackselection.MappingTrackSelector
 import dev.larder.LarderException
 import dev.larder.media3.toLarderException
-import java.time.Duration
 import org.robolectric.RuntimeEnvironment
 import org.robolectric.Shadows.shadowOf
 import org.robolectric.shadows.ShadowSystemClock
+import java.time.Duration
 
 /** A real ExoPlayer without a screen: everything is Media3's own but the renderer, which counts samples for a decoder. */
 class Theatre(mediaSources: MediaSource.Factory) : AutoCloseable {
@@ -53,13 +53,12 @@ class Theatre(mediaSources: MediaSource.Factory) : AutoCloseable {
     }
 
     /** What the app is told when this item does not play. */
-    fun failure(item: MediaItem): LarderException =
-        try {
-            play(item)
-            throw AssertionError("it plays")
-        } catch (e: PlaybackException) {
-            e.toLarderException()
-        }
+    fun failure(item: MediaItem): LarderException = try {
+        play(item)
+        throw AssertionError("it plays")
+    } catch (e: PlaybackException) {
+        e.toLarderException()
+    }
 
     override fun close() {
         player.release()

@@ -1,0 +1,123 @@
+package dev.larder.media3
+
+import androidx.media3.common.MediaItem
+import androidx.media3.datasource.FileDataSource
+import androidx.media3.exoplayer.source.ProgressiveMediaSource
+import dev.larder.DrmParams
+import dev.larder.DrmScheme
+import dev.larder.Expiry
+import dev.larder.LarderConfig
+import dev.larder.LarderException.Code
+import dev.larder.LarderSetup
+import dev.larder.LocalAssetsManager
+import dev.larder.MediaDrmEngine
+import dev.larder.MediaSource
+import dev.larder.MemoryDrmStorage
+import dev.larder.SourceUrlMode
+import dev.larder.StorageRoot
+import dev.larder.Why
+import dev.larder.media3.support.SAMPLES
+import dev.larder.media3.support.Theatre
+import dev.larder.media3.support.film
+import dev.larder.media3.support.until
+import dev.larder.support.ShadowMediaDrm
+import dev.larder.support.TestServers
+import dev.larder.support.VirtualCdm
+import kotlinx.coroutines.runBlocking
+import org.junit.After
+import org.junit.AfterClass
+import org.junit.Assert.assertEquals
+import org.junit.Assert.assertTrue
+import org.junit.Before
+import org.junit.BeforeClass
+import org.junit.Rule
+import org.junit.Test
+import org.junit.rules.TemporaryFolder
+import org.junit.runner.RunWith
+import org.robolectric.RobolectricTestRunner
+import org.robolectric.annotation.Config
+import java.io.File
+
+/**
+ * Registered through MediaDrm from the testkit's Widevine-like server, then played by Media3 with the servers gone: one CDM
+ * of ours below both. No evidence about Widevine.
+ */
+@RunWith(RobolectricTestRunner::class)
+@Config(shadows = [ShadowMediaDrm::class])
+class WholeStoryTest {
+    @get:Rule val folder = TemporaryFolder()
+    private val manager by lazy {
+        val config = LarderConfig(
+            dataDir = File(folder.root, "larder").path,
+            roots = listOf(StorageRoot("downloads", folder.root.path)),
+        )
+        LocalAssetsManager(LarderSetup(config, MemoryDrmStorage(), engines = listOf(MediaDrmEngine())))
+    }
+
+    @Before fun aNewDevice() {
+        VirtualCdm.reset()
+        VirtualCdm.provisioningUrl = servers.url("/widevine/provision")
+    }
+
+    @After fun close() {
+        servers.resume()
+        manager.close()
+    }
+
+    @Test
+    fun `a film is registered, played without a network, reported, and its licence given back`() {
+        register()
+        manager.setSourceUrlMode(SourceUrlMode.LOCAL_ALWAYS)
+        servers.stop()
+        val challenges = VirtualCdm.asked.size
+        theatre().use { theatre ->
+            theatre.player.reportPlaybackTo(manager).use {
+                assertEquals(SAMPLES, theatre.play(remote()))
+                until("the playback window has begun") {
+                    runBlocking { manager.status("film") }.playbackExpires is Expiry.At
+                }
+            }
+        }
+        assertEquals("the CDM was asked for no challenge", challenges, VirtualCdm.asked.size)
+        until("every session is closed") { VirtualCdm.openSessions == 0 }
+
+        servers.resume()
+        runBlocking { manager.unregisterAsset("film") }
+        until("the licence is given back") { runBlocking { manager.settle() }.pending == 0 && servers.live == 0 }
+    }
+
+    @Test
+    fun `a film whose licence the CDM has lost says so in the player and in its status`() {
+        register()
+        manager.setSourceUrlMode(SourceUrlMode.LOCAL_ALWAYS)
+        VirtualCdm.ids.forEach(VirtualCdm::vanish)
+        theatre().use { assertEquals(Code.LICENSE_VANISHED, it.failure(remote()).code) }
+        assertEquals(Why.LICENSE_VANISHED, runBlocking { manager.verifyAsset("film") }.why)
+    }
+
+    private fun register() {
+        val drm = listOf(DrmParams(DrmScheme.WIDEVINE, servers.url("/widevine/license")))
+        val source = MediaSource("film", REMOTE, drm = drm)
+        val status = runBlocking { manager.registerAsset(source, film(folder.root).path, "film", entryId = "entry") }
+        assertEquals(Why.PLAYABLE, status.why)
+        assertTrue(servers.live > 0)
+    }
+
+    private fun theatre() =
+        Theatre(LarderMediaSourceFactory(ProgressiveMediaSource.Factory(FileDataSource.Factory()), manager))
+
+    private fun remote() = MediaItem.Builder().setMediaId("entry").setUri(REMOTE).build()
+
+    companion object {
+        private const val REMOTE = "https://origin.example/film.mpd"
+        private lateinit var servers: TestServers
+
+        @JvmStatic @BeforeClass
+        fun start() {
+            servers = TestServers.start()
+        }
+
+        @JvmStatic @AfterClass
+        fun stop() = servers.close()
+    }
+}
