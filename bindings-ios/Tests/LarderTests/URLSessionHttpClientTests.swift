@@ -131,6 +131,22 @@ struct URLSessionHttpClientTests {
     }
   }
 
+  // Linux's Foundation knows challenges for passwords alone, and only how to break one off.
+  @Test("a challenge that the app refuses is a TLS error, and the app is asked once")
+  func refusedChallenge() async throws {
+    let kit = try Testkit()
+    try await kit.addFault(#"{"path": "/", "action": {"kind": "status", "status": 401}}"#)
+    try await kit.addFault(
+      #"{"path": "/", "action": {"kind": "header", "name": "WWW-Authenticate", "value": "Basic realm=\"r\""}}"#)
+    let asked = Shared<[String]>([])
+    let client = URLSessionHttpClient { challenge in
+      asked.change { $0.append(challenge.protectionSpace.host) }
+      return (.cancelAuthenticationChallenge, nil)
+    }
+    #expect(try await thrown { try client.send(get("\(kit.url)/a")) }.code == .tls)
+    #expect(asked.value == ["127.0.0.1"])
+  }
+
   @Test("the app's own configuration stays as it was")
   func configuration() {
     let configuration = URLSessionConfiguration.default
