@@ -51,16 +51,8 @@ internal class KeystoreKey(private val alias: String) {
         }
         try {
             val cipher = Cipher.getInstance(TRANSFORMATION)
-            cipher.init(
-                Cipher.DECRYPT_MODE,
-                key,
-                GCMParameterSpec(
-                    8 * TAG_BYTES,
-                    sealed,
-                    HEADER_BYTES,
-                    nonceEnd - HEADER_BYTES,
-                ),
-            )
+            val nonce = GCMParameterSpec(8 * TAG_BYTES, sealed, HEADER_BYTES, nonceEnd - HEADER_BYTES)
+            cipher.init(Cipher.DECRYPT_MODE, key, nonce)
             cipher.updateAAD(associated)
             cipher.doFinal(sealed, nonceEnd, sealed.size - nonceEnd)
         } catch (_: KeyPermanentlyInvalidatedException) {
@@ -70,20 +62,29 @@ internal class KeystoreKey(private val alias: String) {
         }
     }
 
-    /** Looks for the key, and whether the Keystore would work with it. */
-    fun find(): Found = try {
+    /** Looks for the key, and whether the Keystore works with it. */
+    fun check(): Found = when (val found = find()) {
+        is Found.Usable -> looking {
+            // To the end: an operation that is only begun stays one of the few that a Keystore has at a time.
+            Cipher.getInstance(TRANSFORMATION).apply { init(Cipher.ENCRYPT_MODE, found.key) }.doFinal(ByteArray(1))
+            found
+        }
+        else -> found
+    }
+
+    /** Looks for the key. Whether it still works shows when it is used. */
+    private fun find(): Found = looking {
         val keystore = keystore()
         val key = keystore.getKey(alias, null) as? SecretKey
         when {
-            key == null && !keystore.containsAlias(alias) -> Found.None
-
-            key == null -> Found.Void
-
-            else -> {
-                Cipher.getInstance(TRANSFORMATION).init(Cipher.ENCRYPT_MODE, key)
-                Found.Usable(key)
-            }
+            key != null -> Found.Usable(key)
+            keystore.containsAlias(alias) -> Found.Void
+            else -> Found.None
         }
+    }
+
+    private inline fun looking(look: () -> Found): Found = try {
+        look()
     } catch (_: KeyPermanentlyInvalidatedException) {
         Found.Void
     } catch (e: GeneralSecurityException) {
@@ -104,9 +105,15 @@ internal class KeystoreKey(private val alias: String) {
             is Found.None, is Found.Void -> make()
             is Found.Unavailable -> throw found.cause
         }
-        // The Keystore draws the nonce itself, and refuses one that is given.
-        return Cipher.getInstance(TRANSFORMATION).apply { init(Cipher.ENCRYPT_MODE, key) }
+        return try {
+            encrypting(key)
+        } catch (_: KeyPermanentlyInvalidatedException) {
+            encrypting(make())
+        }
     }
+
+    /** The Keystore draws the nonce itself, and refuses one that is given. */
+    private fun encrypting(key: SecretKey) = Cipher.getInstance(TRANSFORMATION).apply { init(Cipher.ENCRYPT_MODE, key) }
 
     /** Without asking for the user: licences are needed while the screen is locked, too. */
     private fun make(): SecretKey {
@@ -125,15 +132,16 @@ internal class KeystoreKey(private val alias: String) {
     private fun keystore(): KeyStore = KeyStore.getInstance(PROVIDER).apply { load(null) }
 
     /** Every other failure of the Keystore is one of the moment; of what it says only the class is told. */
-    private inline fun <T> asking(work: () -> T): T = try {
-        work()
-    } catch (e: GeneralSecurityException) {
-        throw unavailable(e)
-    } catch (e: IOException) {
-        throw unavailable(e)
-    } catch (e: ProviderException) {
-        throw unavailable(e)
-    }
+    private inline fun <T> asking(work: () -> T): T =
+        try {
+            work()
+        } catch (e: GeneralSecurityException) {
+            throw unavailable(e)
+        } catch (e: IOException) {
+            throw unavailable(e)
+        } catch (e: ProviderException) {
+            throw unavailable(e)
+        }
 
     private fun unavailable(cause: Exception) = LarderException(
         LarderException.Code.STORAGE_FAILED,

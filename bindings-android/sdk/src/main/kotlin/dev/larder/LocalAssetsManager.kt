@@ -20,7 +20,8 @@ import kotlin.time.Duration
  * [open] once where that must not happen on the main thread.
  *
  * **Errors.** Everything throws [LarderException] and nothing else. Calls with a listener throw nothing: a bad argument,
- * too, comes to the listener, where PlayKit threw `IllegalArgumentException`.
+ * too, comes to the listener, where PlayKit threw `IllegalArgumentException`. Only a `null` of Java's where there must be a
+ * value is a `NullPointerException` at once.
  *
  * **Cancellation.** A cancelled coroutine, or [Cancellable.cancel], stops a registration, a refresh or a renewal between
  * two of its steps. What it began is undone: a licence that was granted already is given back, or its release is queued.

@@ -152,7 +152,10 @@ public class PlayKitRecords @JvmOverloads constructor(context: Context, private 
     private fun SharedPreferences.bytes(key: String): ByteArray? = (all[key] as? String)?.let(::decoded)
 
     private fun SharedPreferences.remove(keys: List<String>) {
-        if (keys.isNotEmpty()) edit().apply { keys.forEach(::remove) }.commit()
+        if (keys.isEmpty() || edit().apply { keys.forEach(::remove) }.commit()) return
+        throw LarderException(
+            LarderException.Code.STORAGE_FAILED, "PlayKit's preferences cannot be written", Remedy.RETRY, isRetryable = true,
+        )
     }
 
     private companion object {

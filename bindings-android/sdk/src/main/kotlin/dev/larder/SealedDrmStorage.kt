@@ -49,7 +49,7 @@ public class SealedDrmStorage @JvmOverloads constructor(context: Context, privat
     }
 
     /** How the key is now. Asks the Keystore and the disk: off the main thread. */
-    public fun state(): State = when (key.find()) {
+    public fun state(): State = when (key.check()) {
         is KeystoreKey.Found.Usable -> State.READY
         is KeystoreKey.Found.None, is KeystoreKey.Found.Void -> if (files.count() == 0) State.READY else State.KEY_LOST
         is KeystoreKey.Found.Unavailable -> State.UNAVAILABLE

@@ -32,13 +32,23 @@ public class SharedPreferencesDrmStorage @JvmOverloads constructor(
 
     @Throws(FileNotFoundException::class)
     override fun load(key: String): ByteArray {
-        val text = preferences.getString(key, null) ?: throw FileNotFoundException(key)
-        return Base64.decode(text, Base64.NO_WRAP)
+        val value = preferences.all[key] ?: throw FileNotFoundException(key)
+        return try {
+            Base64.decode(value as String, Base64.NO_WRAP)
+        } catch (_: IllegalArgumentException) {
+            throw unreadable()
+        } catch (_: ClassCastException) {
+            throw unreadable()
+        }
     }
 
     override fun remove(key: String) {
         if (preferences.contains(key)) written { remove(key) }
     }
+
+    private fun unreadable() = LarderException(
+        LarderException.Code.LICENSE_UNREADABLE, "something else has written to the preferences", Remedy.REREGISTER,
+    )
 
     /** `commit`, not `apply`: what is not on the disk when this returns is not saved. */
     private fun written(change: SharedPreferences.Editor.() -> Unit) {

@@ -4,6 +4,7 @@ import static org.junit.Assert.assertEquals;
 import static org.junit.Assert.assertFalse;
 import static org.junit.Assert.assertNull;
 import static org.junit.Assert.assertSame;
+import static org.junit.Assert.assertThrows;
 import static org.junit.Assert.assertTrue;
 
 import android.content.Context;
@@ -258,6 +259,9 @@ public class GuideSnippetsTest {
                     });
             assertEquals(path + " " + wrong.getValue(), heard());
         }
+        assertThrows(
+                NullPointerException.class,
+                () -> localAssetsManager.registerAsset(null, yourAssetAbsolutePath, yourAssetID, registrationListener()));
         localAssetsManager.close();
     }
 

@@ -5,6 +5,7 @@ import android.content.Intent
 import android.net.ConnectivityManager
 import android.net.NetworkCapabilities
 import android.net.Uri
+import android.os.BatteryManager
 import android.os.Environment
 import android.os.UserHandle
 import android.os.storage.StorageManager
@@ -73,6 +74,21 @@ class ConditionsTest {
                 manager.setNetworkState(NetworkState.UNKNOWN)
                 Phone.until("the licence is given back") { servers.live == 0 }
             }
+        }
+    }
+
+    @Test
+    @Suppress("DEPRECATION") // the framework's own are sticky
+    fun `what the device is like reaches the core`() {
+        LocalAssetsManager(Phone.app).use { manager ->
+            val before = manager.diagnostics()
+            val battery = Intent(Intent.ACTION_BATTERY_CHANGED)
+                .putExtra(BatteryManager.EXTRA_LEVEL, 42).putExtra(BatteryManager.EXTRA_SCALE, 100)
+                .putExtra(BatteryManager.EXTRA_PLUGGED, BatteryManager.BATTERY_PLUGGED_AC)
+            Phone.app.sendStickyBroadcast(battery)
+            Phone.until("it is told") { "\"battery_percent\":42" in manager.diagnostics().filterNot(Char::isWhitespace) }
+            assertTrue("\"is_charging\":true" in manager.diagnostics().filterNot(Char::isWhitespace))
+            assertTrue("\"battery_percent\":42" !in before.filterNot(Char::isWhitespace))
         }
     }
 

@@ -1,0 +1,31 @@
+package dev.larder
+
+import dev.larder.support.Device
+import dev.larder.support.FirstManager
+import java.io.File
+import java.util.concurrent.TimeUnit
+import org.junit.jupiter.api.Assertions.assertEquals
+import org.junit.jupiter.api.Assertions.assertTrue
+import org.junit.jupiter.api.Test
+
+class FirstManagerTest {
+    @Test
+    fun `the native libraries are loaded off the thread that makes the first manager and asks it`() {
+        val lines = Device().use { device ->
+            val java = File(System.getProperty("java.home"), "bin/java").path
+            val process = ProcessBuilder(
+                java, "-Djava.security.manager=allow", "-XX:TieredStopAtLevel=1",
+                "-Djna.library.path=${System.getProperty("jna.library.path")}", "-cp", System.getProperty("java.class.path"),
+                FirstManager::class.java.name, device.folder.resolve("larder").path,
+            ).redirectError(ProcessBuilder.Redirect.DISCARD).start()
+            val lines = process.inputStream.use { it.readBytes().decodeToString() }.lines()
+            assertTrue(process.waitFor(30, TimeUnit.SECONDS))
+            lines
+        }
+        assertTrue("constructed" in lines, "$lines")
+        assertTrue(lines.any { "larder_ffi" in it } && lines.any { "jnidispatch" in it || "jna" in it }, "$lines")
+        assertEquals(emptyList<String>(), lines.filter { it.startsWith("the app's main thread") && ("larder" in it || "jna" in it) })
+        // The system's own way comes first: JNA's does not tell the library of the JVM.
+        assertTrue(lines.indexOfFirst { it.endsWith(" larder_ffi") } < lines.indexOfFirst { "jna" in it || "jnidispatch" in it }, "$lines")
+    }
+}
