@@ -69,6 +69,7 @@ internal class KeystoreKey(private val alias: String) {
             Cipher.getInstance(TRANSFORMATION).apply { init(Cipher.ENCRYPT_MODE, found.key) }.doFinal(ByteArray(1))
             found
         }
+
         else -> found
     }
 
@@ -132,16 +133,15 @@ internal class KeystoreKey(private val alias: String) {
     private fun keystore(): KeyStore = KeyStore.getInstance(PROVIDER).apply { load(null) }
 
     /** Every other failure of the Keystore is one of the moment; of what it says only the class is told. */
-    private inline fun <T> asking(work: () -> T): T =
-        try {
-            work()
-        } catch (e: GeneralSecurityException) {
-            throw unavailable(e)
-        } catch (e: IOException) {
-            throw unavailable(e)
-        } catch (e: ProviderException) {
-            throw unavailable(e)
-        }
+    private inline fun <T> asking(work: () -> T): T = try {
+        work()
+    } catch (e: GeneralSecurityException) {
+        throw unavailable(e)
+    } catch (e: IOException) {
+        throw unavailable(e)
+    } catch (e: ProviderException) {
+        throw unavailable(e)
+    }
 
     private fun unavailable(cause: Exception) = LarderException(
         LarderException.Code.STORAGE_FAILED,

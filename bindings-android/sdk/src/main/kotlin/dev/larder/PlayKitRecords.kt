@@ -154,7 +154,10 @@ public class PlayKitRecords @JvmOverloads constructor(context: Context, private 
     private fun SharedPreferences.remove(keys: List<String>) {
         if (keys.isEmpty() || edit().apply { keys.forEach(::remove) }.commit()) return
         throw LarderException(
-            LarderException.Code.STORAGE_FAILED, "PlayKit's preferences cannot be written", Remedy.RETRY, isRetryable = true,
+            LarderException.Code.STORAGE_FAILED,
+            "PlayKit's preferences cannot be written",
+            Remedy.RETRY,
+            isRetryable = true,
         )
     }
 

@@ -47,7 +47,9 @@ public class SharedPreferencesDrmStorage @JvmOverloads constructor(
     }
 
     private fun unreadable() = LarderException(
-        LarderException.Code.LICENSE_UNREADABLE, "something else has written to the preferences", Remedy.REREGISTER,
+        LarderException.Code.LICENSE_UNREADABLE,
+        "something else has written to the preferences",
+        Remedy.REREGISTER,
     )
 
     /** `commit`, not `apply`: what is not on the disk when this returns is not saved. */

@@ -2,11 +2,11 @@ package dev.larder
 
 import dev.larder.support.Device
 import dev.larder.support.FirstManager
-import java.io.File
-import java.util.concurrent.TimeUnit
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
+import java.io.File
+import java.util.concurrent.TimeUnit
 
 class FirstManagerTest {
     @Test
@@ -14,9 +14,14 @@ class FirstManagerTest {
         val lines = Device().use { device ->
             val java = File(System.getProperty("java.home"), "bin/java").path
             val process = ProcessBuilder(
-                java, "-Djava.security.manager=allow", "-XX:TieredStopAtLevel=1",
-                "-Djna.library.path=${System.getProperty("jna.library.path")}", "-cp", System.getProperty("java.class.path"),
-                FirstManager::class.java.name, device.folder.resolve("larder").path,
+                java,
+                "-Djava.security.manager=allow",
+                "-XX:TieredStopAtLevel=1",
+                "-Djna.library.path=${System.getProperty("jna.library.path")}",
+                "-cp",
+                System.getProperty("java.class.path"),
+                FirstManager::class.java.name,
+                device.folder.resolve("larder").path,
             ).redirectError(ProcessBuilder.Redirect.DISCARD).start()
             val lines = process.inputStream.use { it.readBytes().decodeToString() }.lines()
             assertTrue(process.waitFor(30, TimeUnit.SECONDS))
@@ -24,8 +29,19 @@ class FirstManagerTest {
         }
         assertTrue("constructed" in lines, "$lines")
         assertTrue(lines.any { "larder_ffi" in it } && lines.any { "jnidispatch" in it || "jna" in it }, "$lines")
-        assertEquals(emptyList<String>(), lines.filter { it.startsWith("the app's main thread") && ("larder" in it || "jna" in it) })
+        assertEquals(
+            emptyList<String>(),
+            lines.filter {
+                it.startsWith("the app's main thread") &&
+                    ("larder" in it || "jna" in it)
+            },
+        )
         // The system's own way comes first: JNA's does not tell the library of the JVM.
-        assertTrue(lines.indexOfFirst { it.endsWith(" larder_ffi") } < lines.indexOfFirst { "jna" in it || "jnidispatch" in it }, "$lines")
+        assertTrue(
+            lines.indexOfFirst {
+                it.endsWith(" larder_ffi")
+            } < lines.indexOfFirst { "jna" in it || "jnidispatch" in it },
+            "$lines",
+        )
     }
 }

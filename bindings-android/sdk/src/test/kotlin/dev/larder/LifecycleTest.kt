@@ -18,6 +18,7 @@ import org.junit.jupiter.api.assertThrows
 import java.io.File
 import java.lang.ref.WeakReference
 import java.util.concurrent.Callable
+import java.util.concurrent.ConcurrentHashMap
 import java.util.concurrent.Executors
 import java.util.concurrent.TimeUnit
 
@@ -238,13 +239,20 @@ class LifecycleTest {
 
     @Test
     fun `threads with nothing to do end, and the JVM knows`() {
-        LocalAssetsManager(device.context()).use { manager ->
-            manager.assets()
-            fun foreign() = Thread.getAllStackTraces().keys.count { it.name == "larder-foreign" }
-            eventually("no thread for foreign calls is left") { foreign() == 0 }
+        val used = ConcurrentHashMap.newKeySet<Thread>()
+        val provider = SourceURLProvider {
+            used += Thread.currentThread()
+            null
+        }
+        val setup = LarderSetup(device.config, MemoryDrmStorage(), sourceURLProvider = provider)
+        LocalAssetsManager(setup).use { manager ->
+            manager.sourceUrl("film")
+            assertEquals(listOf("larder-foreign"), used.map { it.name }.distinct())
+            eventually("no thread that has called the app is left") { used.none { it.isAlive } }
             // And they come again when there is something to do.
-            manager.setSourceUrlMode(SourceUrlMode.OFF)
-            assertEquals(emptyList<AssetInfo>(), manager.assets())
+            used.clear()
+            manager.sourceUrl("film")
+            assertEquals(1, used.size)
         }
     }
 }

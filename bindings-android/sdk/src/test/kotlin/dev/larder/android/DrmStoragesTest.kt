@@ -81,7 +81,7 @@ class DrmStoragesTest {
     @Test
     fun `what somebody else has put into the preferences is unreadable, not a failure to try again`() {
         val preferences = Phone.app.getSharedPreferences(SharedPreferencesDrmStorage.DEFAULT_NAME, 0)
-        preferences.edit().putString("larder.license.a", "!").putInt("larder.license.b", 1).commit()
+        preferences.edit().putString("larder.license.a", "A=").putInt("larder.license.b", 1).commit()
         for (key in listOf("larder.license.a", "larder.license.b")) {
             unreadable { SharedPreferencesDrmStorage(Phone.app).load(key) }
         }

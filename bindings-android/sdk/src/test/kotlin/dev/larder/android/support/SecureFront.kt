@@ -68,6 +68,14 @@ class SecureFront(private val behind: TestServers, name: String) : AutoCloseable
         } catch (_: IOException) {
             return
         }
+        try {
+            passOn(incoming, client)
+        } catch (_: IOException) {
+            // The servers behind are gone: so is the connection.
+        }
+    }
+
+    private fun passOn(incoming: InputStream, client: Socket) {
         val (method, path) = line(incoming).split(' ')
         val headers = generateSequence { line(incoming).ifEmpty { null } }.associate {
             it.substringBefore(':').lowercase() to it.substringAfter(':').trim()
