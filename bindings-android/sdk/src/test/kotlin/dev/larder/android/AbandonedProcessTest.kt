@@ -32,7 +32,9 @@ import kotlin.concurrent.thread
  * the copy.
  */
 @RunWith(ParameterizedRobolectricTestRunner::class)
-class AbandonedProcessTest(private val point: Point) {
+class AbandonedProcessTest(private val verb: Verb, private val point: Point) {
+    enum class Verb { REGISTERING, REFRESHING, UNREGISTERING }
+
     /** Where it dies. [lost]: the server has granted what never came onto the device. */
     class Point(private val name: String, val lost: Int = 0, val hang: (ScriptedStorage, () -> Unit) -> Unit) {
         override fun toString(): String = name
@@ -50,8 +52,13 @@ class AbandonedProcessTest(private val point: Point) {
     }
 
     @Test
-    fun `registering, it leaves the whole or nothing`() {
-        if (point in giving) return
+    fun `nothing is lost, and nothing leaks`() = when (verb) {
+        Verb.REGISTERING -> registeringItLeavesTheWholeOrNothing()
+        Verb.REFRESHING -> refreshingItLeavesAnAssetThatPlaysWithOneLicence()
+        Verb.UNREGISTERING -> unregisteringItIsGoneAndItsLicenceGoesBack()
+    }
+
+    private fun registeringItLeavesTheWholeOrNothing() {
         val manager = dying(start("larder")) { it.registerAsset(source, film, "film") }
         eventually("it is settled") { runBlocking { manager.settle() }.pending == 0 }
         val status = runBlocking { manager.status("film") }
@@ -66,8 +73,7 @@ class AbandonedProcessTest(private val point: Point) {
         balances(manager)
     }
 
-    @Test
-    fun `refreshing, it leaves an asset that plays, with one licence`() {
+    private fun refreshingItLeavesAnAssetThatPlaysWithOneLicence() {
         val before = start("larder")
         runBlocking { before.registerAsset(source, film, "film") }
         val manager = dying(before) { it.refreshAsset("film") }
@@ -78,9 +84,7 @@ class AbandonedProcessTest(private val point: Point) {
         balances(manager)
     }
 
-    @Test
-    fun `unregistering, it is gone, and its licence goes back`() {
-        if (point !in giving) return
+    private fun unregisteringItIsGoneAndItsLicenceGoesBack() {
         val before = start("larder")
         runBlocking { before.registerAsset(source, film, "film") }
         val manager = dying(before) { it.unregisterAsset("film") }
@@ -150,8 +154,11 @@ class AbandonedProcessTest(private val point: Point) {
         )
 
         @JvmStatic
-        @Parameters(name = "{0}")
-        fun points(): List<Point> = getting + giving
+        @Parameters(name = "{0} {1}")
+        fun deaths(): List<Array<Any>> =
+            getting.map { arrayOf(Verb.REGISTERING, it) } +
+                (getting + giving).map { arrayOf(Verb.REFRESHING, it) } +
+                giving.map { arrayOf(Verb.UNREGISTERING, it) }
 
         @JvmStatic
         @BeforeClass
