@@ -192,7 +192,9 @@ class AndroidSetupTest {
     @Test
     fun `the app starts the library early only if it says so in its manifest`() {
         val merged = File(System.getProperty("larder.repository"), "bindings-android/sdk/src/main/AndroidManifest.xml")
-        if (merged.exists()) assertFalse("<provider" in merged.readText())
+        for (element in listOf("<provider", "<service", "<receiver", "<uses-permission")) {
+            assertFalse(element, element in merged.readText())
+        }
         val provider = Robolectric.buildContentProvider(LarderStartup::class.java).create().get()
         assertNull(provider.query(android.net.Uri.parse("content://x"), null, null, null, null))
         assertTrue(Larder.version().isNotEmpty())
