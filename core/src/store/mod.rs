@@ -326,7 +326,7 @@ mod tests {
                 ("foreign_keys", "1"),
                 ("busy_timeout", "5000"),
                 ("application_id", "1282565234"),
-                ("user_version", "1"),
+                ("user_version", &schema::VERSION.to_string()),
             ] {
                 assert_eq!(pragma(&writer.conn, name), value, "{name}");
             }

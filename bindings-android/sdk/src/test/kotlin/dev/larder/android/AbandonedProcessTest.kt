@@ -155,10 +155,9 @@ class AbandonedProcessTest(private val verb: Verb, private val point: Point) {
 
         @JvmStatic
         @Parameters(name = "{0} {1}")
-        fun deaths(): List<Array<Any>> =
-            getting.map { arrayOf(Verb.REGISTERING, it) } +
-                (getting + giving).map { arrayOf(Verb.REFRESHING, it) } +
-                giving.map { arrayOf(Verb.UNREGISTERING, it) }
+        fun deaths(): List<Array<Any>> = getting.map { arrayOf(Verb.REGISTERING, it) } +
+            (getting + giving).map { arrayOf(Verb.REFRESHING, it) } +
+            giving.map { arrayOf(Verb.UNREGISTERING, it) }
 
         @JvmStatic
         @BeforeClass
