@@ -15,7 +15,7 @@ use crate::cancel::Cancellation;
 use crate::error::{Code, Error, Result};
 use crate::license::{EngineError, Plan, plan};
 use crate::manifest::{self, Protection};
-use crate::model::license::{Handle, LicenseTimes, Remaining, StoredLicense};
+use crate::model::license::{Handle, LicenseTimes, Remaining};
 use crate::model::{Coverage, DrmParams, DrmScheme, Expiry, KeyId, KeyRequest, LicenseId, LicenseState};
 use crate::store::{AssetRow, LicenseRow};
 
@@ -134,23 +134,14 @@ impl Registry {
     /// What the CDM says of a licence whose record did not. One that it does not know is not imported; a CDM that cannot
     /// say anything at the moment does not stop the import.
     fn ask_for_times(&self, row: &mut LicenseRow, handle: &Handle) -> Result<()> {
-        let held = StoredLicense {
-            license_id: row.license_id.clone(),
-            scheme: row.request.scheme,
-            handle: handle.clone(),
-            request: row.request.clone(),
-            acquired_level: None,
-        };
+        let held = row.held_under(handle.clone());
         let answer = self.licensing.engines.call(row.request.scheme, None, move |engine| engine.inspect(&held), drop);
         match answer.map_err(EngineError::into_error) {
             Ok(LicenseTimes { license, playback }) => {
                 row.expires = match license {
                     Remaining::Unknown => Expiry::Unknown,
                     Remaining::Unlimited => Expiry::Never,
-                    Remaining::Seconds(left_s) => {
-                        let left_ms = i64::try_from(left_s.saturating_mul(1000)).unwrap_or(i64::MAX);
-                        Expiry::At(row.granted_at_ms.saturating_add(left_ms))
-                    }
+                    Remaining::Seconds(left_s) => Expiry::after(row.granted_at_ms, left_s),
                 };
                 if let Remaining::Seconds(window_s) = playback {
                     row.playback_window_s = Some(window_s);

@@ -85,10 +85,7 @@ impl Registry {
         // The CDM's word replaces the old end, also by a later one: after the first playback FairPlay's playback
         // duration is the key's whole life, whatever was left of its storage duration.
         let expires = match times.license {
-            Remaining::Seconds(left_s) => {
-                let left_ms = i64::try_from(left_s.saturating_mul(1000)).unwrap_or(i64::MAX);
-                Expiry::At(now_ms.saturating_add(left_ms))
-            }
+            Remaining::Seconds(left_s) => Expiry::after(now_ms, left_s),
             Remaining::Unlimited => Expiry::Never,
             Remaining::Unknown => old.expires,
         };

@@ -79,8 +79,7 @@ impl Registry {
             .call(row.request.scheme, None, move |engine| engine.inspect(&held), drop)
             .map_err(EngineError::into_error)?;
         let Remaining::Seconds(left_s) = times.license else { return Ok(()) };
-        let left_ms = i64::try_from(left_s.saturating_mul(1000)).unwrap_or(i64::MAX);
-        let by_cdm = Expiry::At(self.clock.now_ms().saturating_add(left_ms));
+        let by_cdm = Expiry::after(self.clock.now_ms(), left_s);
         // Only a renewal makes a licence last longer: a CDM that says more is not believed. Differences of a few
         // seconds are the time that asking took.
         let expires = row.expires.or_earlier(by_cdm);
@@ -230,10 +229,7 @@ impl Entry {
             return Expiry::Never;
         };
         match self.summary.playback_started_at_ms {
-            Some(started_ms) => {
-                let window_ms = i64::try_from(window_s.saturating_mul(1000)).unwrap_or(i64::MAX);
-                Expiry::At(started_ms.saturating_add(window_ms))
-            }
+            Some(started_ms) => Expiry::after(started_ms, window_s),
             None => Expiry::Unknown,
         }
     }

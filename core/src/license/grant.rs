@@ -61,7 +61,7 @@ pub fn check_grant(
     check_handle(&grant.handle, is_renewal)?;
     let stated = expiry("CDM", grant.times.license, now_ms)?;
     let declared = match facts.persistence_duration_s {
-        Some(seconds) => at(now_ms, plausible("server", seconds)?),
+        Some(seconds) => Expiry::after(now_ms, plausible("server", seconds)?),
         None => Expiry::Unknown,
     };
     let expires = earlier_of(stated, declared);
@@ -110,7 +110,7 @@ fn expiry(who: &str, remaining: Remaining, now_ms: i64) -> Result<Expiry> {
         Remaining::Unknown => Ok(Expiry::Unknown),
         Remaining::Unlimited => Ok(Expiry::Never),
         Remaining::Seconds(seconds) if seconds >= UNLIMITED_FROM_S => Ok(Expiry::Never),
-        Remaining::Seconds(seconds) => Ok(at(now_ms, plausible(who, seconds)?)),
+        Remaining::Seconds(seconds) => Ok(Expiry::after(now_ms, plausible(who, seconds)?)),
     }
 }
 
@@ -137,11 +137,6 @@ fn plausible(who: &str, seconds: u64) -> Result<u64> {
             ),
         )),
     }
-}
-
-fn at(now_ms: i64, seconds: u64) -> Expiry {
-    let duration_ms = i64::try_from(seconds.saturating_mul(1000)).unwrap_or(i64::MAX);
-    Expiry::At(now_ms.saturating_add(duration_ms))
 }
 
 fn coverage(needed: &[KeyId], granted: Option<&[KeyId]>) -> Result<Coverage> {

@@ -81,13 +81,7 @@ impl Licensing {
     /// A licence of the ledger as an engine takes it. Fails with a `Storage…` code or `LicenseUnreadable`.
     pub(crate) fn stored(&self, row: &LicenseRow) -> Result<StoredLicense> {
         let known: Vec<HandleDigest> = row.handle_digest.into_iter().collect();
-        Ok(StoredLicense {
-            license_id: row.license_id.clone(),
-            scheme: row.request.scheme,
-            handle: self.vault.load_known(&row.license_id, &known)?,
-            request: row.request.clone(),
-            acquired_level: row.acquired_level.clone(),
-        })
+        Ok(row.held_under(self.vault.load_known(&row.license_id, &known)?))
     }
 }
 

@@ -209,14 +209,7 @@ impl Licensing {
                 // It cannot be kept for later, so it goes back now, from memory.
                 row.state = LicenseState::Intended;
                 row.last_error = Some(why.code().as_str().to_owned());
-                let held = StoredLicense {
-                    license_id: row.license_id.clone(),
-                    scheme: row.request.scheme,
-                    handle: handle.clone(),
-                    request: row.request.clone(),
-                    acquired_level: row.acquired_level.clone(),
-                };
-                match self.release_at_the_server(&row, held) {
+                match self.release_at_the_server(&row, row.held_under(handle.clone())) {
                     Ok(_) => {
                         self.forget_handle(&row);
                         self.store.delete(|tx| tx.delete_license(&row.license_id)).map(drop)

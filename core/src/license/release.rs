@@ -114,9 +114,7 @@ impl Licensing {
     fn listed(&self, row: &LicenseRow) -> Option<StoredLicense> {
         let digest = row.handle_digest?;
         let handle = self.engines.held_by(row.request.scheme)?.into_iter().find(|handle| handle.digest() == digest)?;
-        let (license_id, scheme, request) = (row.license_id.clone(), row.request.scheme, row.request.clone());
-        let acquired_level = row.acquired_level.clone();
-        Some(StoredLicense { license_id, scheme, handle, request, acquired_level })
+        Some(row.held_under(handle))
     }
 
     /// Asks the engine to release. Nothing is written.

@@ -136,6 +136,12 @@ pub enum Expiry {
 }
 
 impl Expiry {
+    /// So many seconds after a time in milliseconds since 1970-01-01 UTC; what is further off than numbers go, at their end.
+    pub fn after(start_ms: i64, seconds: u64) -> Self {
+        let duration_ms = i64::try_from(seconds.saturating_mul(1000)).unwrap_or(i64::MAX);
+        Self::At(start_ms.saturating_add(duration_ms))
+    }
+
     /// The earlier of the two; a known end is earlier than an unknown one, and that than none.
     #[must_use]
     pub fn or_earlier(self, other: Self) -> Self {

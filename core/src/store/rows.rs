@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::model::license::HandleDigest;
+use crate::model::license::{Handle, HandleDigest, StoredLicense};
 use crate::model::{
     AssetId, Coverage, DrmParams, DrmScheme, Expiry, InitDataTrack, KeyId, KeyRequest, LicenseId, LicenseState,
     MediaFormat, MediaSource, Profile,
@@ -117,6 +117,19 @@ pub struct LicenseRow {
     pub last_error: Option<String>,
     /// The security level that it was acquired at, if the CDM said so.
     pub acquired_level: Option<String>,
+}
+
+impl LicenseRow {
+    /// This licence as an engine takes it, with its handle.
+    pub fn held_under(&self, handle: Handle) -> StoredLicense {
+        StoredLicense {
+            license_id: self.license_id.clone(),
+            scheme: self.request.scheme,
+            handle,
+            request: self.request.clone(),
+            acquired_level: self.acquired_level.clone(),
+        }
+    }
 }
 
 /// What lookups and statuses need of an asset, kept in memory.
