@@ -149,7 +149,7 @@ fn adapted_by(
 ) -> World {
     let mut world = World::new();
     world.context.adapter = Some(Arc::new(Adapter { adapt: Box::new(adapt), parse: Box::new(parse) }));
-    world.context.delegate_timeout = Duration::from_millis(500);
+    world.context.delegate_timeout = Duration::from_secs(2);
     world
 }
 

@@ -317,7 +317,7 @@ fn a_busy_cdm_and_bad_grants_have_codes_of_their_own() {
 #[test]
 fn a_grant_that_comes_too_late_is_given_back() {
     let mut world = World::new();
-    world.timeouts.engine = std::time::Duration::from_millis(300);
+    world.timeouts.engine = std::time::Duration::from_secs(2);
     let manager = world.start();
     world.device.script().plan(Call::Acquire, Moment::BeforeReturn, Trouble::Hang, 1);
     let error = register(&manager, world.widevine("film", RenewalPolicy::default())).unwrap_err();
@@ -338,7 +338,7 @@ fn a_grant_that_comes_too_late_is_given_back() {
 #[test]
 fn an_engine_that_times_out_can_send_nothing_more() {
     let mut world = World::new();
-    world.timeouts.engine = std::time::Duration::from_millis(300);
+    world.timeouts.engine = std::time::Duration::from_secs(2);
     let manager = world.start();
     world.device.script().plan(Call::Acquire, Moment::BeforeSend, Trouble::Hang, 1);
     let error = register(&manager, world.widevine("film", RenewalPolicy::default())).unwrap_err();

@@ -34,7 +34,7 @@ fn a_storage_that_loses_lies_fails_hangs_or_panics_gives_a_typed_error_and_no_as
     ] {
         let mut world = World::new();
         if mood == Mood::Hanging {
-            world.timeouts.delegate = Duration::from_millis(200);
+            world.timeouts.delegate = Duration::from_secs(1);
         }
         let manager = world.start();
         world.storage.set(call, mood);
@@ -99,7 +99,7 @@ fn a_storage_that_forgets_later_is_noticed_and_a_refresh_heals_it() {
 #[test]
 fn every_fault_of_a_licence_server_has_a_code_and_leaves_no_trace() {
     let mut world = World::new();
-    world.timeouts.network = Duration::from_millis(700);
+    world.timeouts.network = Duration::from_secs(2);
     let manager = world.start();
     let status = |status| Action::Status { status, retry_after_s: None };
     for (what, action, code) in [
