@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""usage: package.py --version V --out FOLDER --module NAME [--jni FOLDER] [--javadoc JAR] [--notices FILE]
+"""usage: package.py --version V --out FOLDER --module NAME [--jni FOLDER] [--javadoc FOLDER] [--notices FILE]
 
 Makes what is published of one module of bindings-android, from what Maven has compiled:
 
   larder-NAME-V.aar           classes, manifest, consumer rules, licence texts, native libraries
   larder-NAME-V-sources.jar
-  larder-NAME-V-javadoc.jar   a copy of --javadoc
+  larder-NAME-V-javadoc.jar   the pages in --javadoc
   larder-NAME-V.pom
 
 The same input gives the same bytes, on any machine and at any time: entries are sorted, their times and modes fixed. Called
@@ -24,6 +24,7 @@ BINDINGS = HERE.parent
 REPOSITORY = BINDINGS.parent
 # The earliest that a ZIP can say.
 EPOCH = (1980, 1, 1, 0, 0, 0)
+YEAR = re.compile("© [0-9]{4} Copyright".encode())
 ABIS = ("arm64-v8a", "armeabi-v7a", "x86_64")
 
 # What an app that names the AAR gets. Scopes: `compile` for what our signatures name, `runtime` for the rest.
@@ -70,9 +71,7 @@ def main():
     (out / f"{name}-sources.jar").write_bytes(archive({**sources(module), **licences}))
     (out / f"{name}.pom").write_text(pom(said.module, said.version))
     if said.javadoc:
-        with zipfile.ZipFile(said.javadoc) as pages:
-            kept = {n: pages.read(n) for n in pages.namelist() if not n.endswith("/") and "MANIFEST.MF" not in n}
-        (out / f"{name}-javadoc.jar").write_bytes(archive({**kept, **licences}))
+        (out / f"{name}-javadoc.jar").write_bytes(archive({**pages(said.javadoc), **licences}))
 
 
 def aar(module, licences, jni):
@@ -103,6 +102,11 @@ def licence_texts(notices):
 def sources(module):
     folders = [module / "src/main/kotlin", module / "target/generated/kotlin"]
     return {p.relative_to(f).as_posix(): p.read_bytes() for f in folders if f.is_dir() for p in files(f)}
+
+
+def pages(folder):
+    """What Dokka wrote, without the year that it puts under each page."""
+    return {p.relative_to(folder).as_posix(): YEAR.sub(b"Larder", p.read_bytes()) for p in files(folder)}
 
 
 def files(folder):
