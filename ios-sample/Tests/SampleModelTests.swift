@@ -79,9 +79,13 @@ struct SampleModelTests {
     let stage = try Stage()
     let states = Shared<[Bool]>([])
     stage.model.onChange = { states.change { $0.append(stage.model.rows[1].isBusy) } }
+    let fetching = Gate()
+    stage.whileFetching.value = { await fetching.opened() }
     async let first: Void = stage.model.register("keys")
-    async let second: Void = stage.model.register("keys")
-    _ = await (first, second)
+    while stage.fetched.value == 0 { await Task.yield() }
+    await stage.model.register("keys")
+    fetching.open()
+    await first
     #expect(states.value.contains(true) && states.value.last == false)
     #expect(try await stage.kit.book().licenses.count == 1)
     #expect(stage.fetched.value == 1)
@@ -116,9 +120,10 @@ private final class Stage {
   let manager: LocalAssetsManager
   let model: SampleModel
   let fetched = Shared(0)
+  let whileFetching = Shared<(@Sendable () async -> Void)?>(nil)
 
   init() throws {
-    let (kit, scene, fetched) = (try Testkit(), try Scene(), fetched)
+    let (kit, scene, fetched, whileFetching) = (try Testkit(), try Scene(), fetched, whileFetching)
     (self.kit, self.scene) = (kit, scene)
     manager = try LocalAssetsManager(
       config: scene.config(), storage: MemoryDrmStorage(), engines: [SwiftClearKey()])
@@ -130,6 +135,7 @@ private final class Stage {
     ]
     model = SampleModel(manager: manager, titles: titles) { title in
       fetched.change { $0 += 1 }
+      await whileFetching.value?()
       guard case .bundled(let folder) = title.media else {
         return try scene.download(.cencDash, as: title.id).deletingLastPathComponent()
       }

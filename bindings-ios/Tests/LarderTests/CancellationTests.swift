@@ -47,21 +47,15 @@ struct CancellationTests {
     let manager = try LocalAssetsManager(
       config: scene.config(), storage: storage, engines: [engine],
       requestAdapter: Hooks(adapting: { reached(.inTheRequestAdapter) }, parsing: { reached(.inTheAnswerParser) }),
-      tokenProvider: Hooks(adapting: { reached(.inTheTokenProvider) }, parsing: {}))
-    if point == .whileTheServerAnswers {
-      try await kit.addFault(#"{"path": "/clearkey", "count": 1, "action": {"kind": "delay", "delay_ms": 2500}}"#)
-    }
-
+      tokenProvider: Hooks(adapting: { reached(.inTheTokenProvider) }, parsing: {}),
+      httpClient: point == .whileTheServerAnswers
+        ? SteppedHttpClient { if $0.url.contains("/clearkey") { reached(point) } } : nil)
     task.value = Task {
       if point == .beforeTheCall { withUnsafeCurrentTask { $0?.cancel() } }
       return try await manager.registerDownloadedAsset(
         location: location, mediaSource: kit.source(.cencDash), assetId: "film")
     }
     begun.open()
-    if point == .whileTheServerAnswers {
-      while try await kit.requests().isEmpty { try await Task.sleep(nanoseconds: 5_000_000) }
-      task.value?.cancel()
-    }
     let outcome = await task.value?.result
 
     switch try #require(outcome) {
@@ -138,9 +132,8 @@ struct CancellationTests {
     let task = Task { try await manager.settle() }
     while try await kit.requests().count == seen { try await Task.sleep(nanoseconds: 5_000_000) }
     task.cancel()
-    let asked = Date()
+    // Had it waited, it would end with what became of the release.
     await #expect(throws: CancellationError.self) { try await task.value }
-    #expect(Date().timeIntervalSince(asked) < 5)
     try await kit.clearFaults()
   }
 

@@ -97,21 +97,28 @@ struct DrmEngineTests {
 
   @Test("an engine that hangs times out, and what it gets too late is given back", .timeLimit(.minutes(1)))
   func hanging() async throws {
-    let (kit, scene, free) = (try Testkit(), try Scene(), Gate())
-    let engine = SwiftClearKey { if $0 == .afterSend { free.wait() } }
-    let manager = try LocalAssetsManager(
-      config: scene.config(engineTimeoutS: 1), storage: MemoryDrmStorage(), engines: [engine])
-    let error = try await thrown { try await register(manager, kit, scene) }
-    #expect(error.code == .timeout && error.isRetryable)
-    #expect(try await kit.book().live == 1)
-    free.open()
-    // The engine ends in its own time; only then is there something to release.
-    for _ in 0..<200 where try await kit.book().live > 0 {
-      try await Task.sleep(nanoseconds: 50_000_000)
-      try await manager.settle()
+    try await withTimeToRunOut { seconds in
+      let (kit, scene, isReached, free) = (try Testkit(), try Scene(), Shared(false), Gate())
+      defer { free.open() }
+      let engine = SwiftClearKey { step in
+        guard step == .afterSend else { return }
+        isReached.value = true
+        free.wait()
+      }
+      let manager = try LocalAssetsManager(
+        config: scene.config(engineTimeoutS: seconds), storage: MemoryDrmStorage(), engines: [engine])
+      let error = try await thrown { try await register(manager, kit, scene) }
+      #expect(error.code == .timeout && error.isRetryable)
+      guard isReached.value else { return false }
+      #expect(try await kit.book().live == 1)
+      free.open()
+      // The engine ends in its own time; only then is there something to release.
+      try await eventually("the late licence was not given back") {
+        try await manager.settle()
+        return try await kit.book().live == 0 && engine.licenses.isEmpty
+      }
+      return true
     }
-    #expect(try await kit.book().live == 0)
-    #expect(engine.licenses.isEmpty)
   }
 
   @Test("an exchange that is kept beyond its call is of no use")

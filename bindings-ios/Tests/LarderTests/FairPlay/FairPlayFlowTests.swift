@@ -42,6 +42,7 @@ extension FairPlaySuites {
       try await phone.kit.stop()
       let first = try await phone.play()
       #expect(first.item.status == .readyToPlay)
+      try await phone.keysHaveChanged(since: registered)
       try await phone.kit.resume()
 
       let refreshed = try await phone.manager.refreshAsset("film")
@@ -49,6 +50,7 @@ extension FairPlaySuites {
       try await phone.manager.settle()
       #expect(try await phone.kit.book().live == 1)
       #expect(try await phone.play().item.status == .readyToPlay)
+      try await phone.keysHaveChanged(since: refreshed)
 
       try await phone.manager.unregisterAsset("film")
       try await phone.isGone()
@@ -149,6 +151,7 @@ extension FairPlaySuites {
       #expect(Set(phone.device.requests.map(\.identifier)) == [Phone.keyURI, "skd://other?assetId=audio"])
       let both = StubMedia(keys: [Phone.keyURI, "skd://other?assetId=audio"])
       #expect(try await phone.play(media: both).item.status == .readyToPlay)
+      try await phone.keysHaveChanged(since: status)
       try await phone.manager.unregisterAsset("film")
       try await phone.isGone()
     }
