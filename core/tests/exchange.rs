@@ -149,10 +149,7 @@ fn a_certificate_that_cannot_be_had_is_missing() {
 #[test]
 fn a_certificate_is_fetched_once_and_again_after_a_server_has_refused_it() {
     let world = World::new();
-    let params = DrmParams {
-        certificate_url: Some(world.kit.url("/fairplay/certificate")),
-        ..DrmParams::new(DrmScheme::FairPlay, world.kit.url("/fairplay/udrm"))
-    };
+    let params = fairplay(&world);
     let certificate = || world.exchange(params.clone()).certificate().unwrap();
     let old = certificate();
     assert_eq!(certificate(), old);
@@ -169,12 +166,46 @@ fn a_certificate_is_fetched_once_and_again_after_a_server_has_refused_it() {
 }
 
 #[test]
+fn a_certificate_that_many_want_at_once_is_fetched_once() {
+    let world = World::new();
+    world.kit.add_fault(Rule::on("/fairplay/certificate", Action::Delay { delay_ms: 300 })).unwrap();
+    let got = certificates_at_once(&world, 8);
+    assert!(got.iter().all(|got| *got.as_ref().unwrap() == world.kit.certificate()));
+    assert_eq!(world.requests(), 1);
+}
+
+#[test]
+fn a_certificate_that_one_could_not_fetch_the_others_fetch_for_themselves() {
+    let world = World::new();
+    let rule = Rule::on("/fairplay/certificate", Action::Status { status: 404, retry_after_s: None });
+    world.kit.add_fault(rule.times(1)).unwrap();
+    world.kit.add_fault(Rule::on("/fairplay/certificate", Action::Delay { delay_ms: 300 })).unwrap();
+    let got = certificates_at_once(&world, 8);
+    let failures: Vec<Code> = got.iter().filter_map(|got| got.as_ref().err().map(Error::code)).collect();
+    assert_eq!(failures, [Code::CertificateMissing]);
+}
+
+/// What so many exchanges for the same service get, all at the same time.
+fn certificates_at_once(world: &World, count: usize) -> Vec<Result<Vec<u8>, Error>> {
+    let exchanges: Vec<_> = (0..count).map(|_| world.exchange(fairplay(world))).collect();
+    std::thread::scope(|scope| {
+        let asking: Vec<_> = exchanges.iter().map(|exchange| scope.spawn(|| exchange.certificate())).collect();
+        asking.into_iter().map(|asking| asking.join().unwrap()).collect()
+    })
+}
+
+fn fairplay(world: &World) -> DrmParams {
+    DrmParams {
+        certificate_url: Some(world.kit.url("/fairplay/certificate")),
+        ..DrmParams::new(DrmScheme::FairPlay, world.kit.url("/fairplay/udrm"))
+    }
+}
+
+#[test]
 fn a_certificate_is_asked_for_again_after_a_timeout() {
     let world = World::with(impatient());
     world.kit.add_fault(Rule::on("/fairplay/certificate", Action::Hang).times(1)).unwrap();
-    let url = Some(world.kit.url("/fairplay/certificate"));
-    let license = DrmParams::new(DrmScheme::FairPlay, world.kit.url("/fairplay/udrm"));
-    let exchange = world.exchange(DrmParams { certificate_url: url, ..license });
+    let exchange = world.exchange(fairplay(&world));
     assert_eq!(exchange.certificate().unwrap(), world.kit.certificate());
     assert!(!exchange.is_outcome_unknown(), "a certificate is no licence");
 }

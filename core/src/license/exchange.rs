@@ -130,13 +130,11 @@ impl Exchange {
                 .map_err(|_| Error::new(Code::CertificateMissing, "the source's certificate is not one in DER"));
         }
         let url = self.params.certificate_url.as_deref().unwrap_or_default();
-        if let Some(known) = self.context.certificates.get(url) {
-            self.check_open()?;
-            return Ok(known);
-        }
-        let answer = self.send(ExchangeMessage { kind: ExchangeKind::Certificate, url: None, body: Vec::new() })?;
-        self.context.certificates.keep(url, &answer.body);
-        Ok(answer.body)
+        self.check_open()?;
+        self.context.certificates.get_or_fetch(url, &self.cancellation, || {
+            let message = ExchangeMessage { kind: ExchangeKind::Certificate, url: None, body: Vec::new() };
+            self.send(message).map(|answer| answer.body)
+        })
     }
 
     /// True if the source's certificate comes from a URL, and a licence that was asked for with it was refused since it
