@@ -260,6 +260,10 @@ impl DrmEngine for Counted {
         self.session().release(held, exchange)
     }
 
+    fn remove(&self, held: &StoredLicense) -> Result<()> {
+        self.session().remove(held)
+    }
+
     fn held(&self) -> Result<Option<Vec<Handle>>> {
         self.engine.held()
     }

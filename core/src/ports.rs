@@ -40,6 +40,15 @@ pub trait DrmEngine: Send + Sync {
     /// Gives a licence back to the server and removes it from the device.
     fn release(&self, held: &StoredLicense, exchange: Arc<dyn LicenseExchange>) -> Result<ReleaseOutcome>;
 
+    /// Removes a licence from the device without its server, which has refused its release for good. Success if the CDM
+    /// does not have it.
+    ///
+    /// The default does nothing: right where a licence is its handle and nothing else, wrong for a CDM that stores.
+    fn remove(&self, held: &StoredLicense) -> Result<()> {
+        let _ = held;
+        Ok(())
+    }
+
     /// Every licence that the CDM holds for this app; `None` if this platform cannot list them.
     fn held(&self) -> Result<Option<Vec<Handle>>>;
 }

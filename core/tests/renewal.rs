@@ -379,16 +379,67 @@ fn licences_that_are_not_ours_are_counted_and_never_touched() {
 fn a_release_that_the_server_refuses_for_good_is_given_up_in_the_end() {
     let world = World::new();
     let manager = world.start();
+    let settled = refused_release(&world, &manager, 400);
+    assert_eq!((settled.forgotten, settled.pending), (1, 0));
+    assert_eq!((settled.foreign, settled.held), (0, Some(0)), "the CDM does not keep what the ledger has forgotten");
+    assert!(world.storage.keys().is_empty());
+    assert_eq!(world.device.script().calls(Call::Remove), 1);
+}
+
+#[test]
+fn a_refused_licence_that_the_cdm_does_not_remove_either_stays_known() {
+    let world = World::new();
+    let manager = world.start();
+    world.device.script().plan(Call::Remove, Moment::Start, Trouble::Fail(Code::CdmFailed), 20);
+    let settled = refused_release(&world, &manager, 400);
+    assert_eq!((settled.forgotten, settled.pending, settled.foreign, settled.held), (0, 1, 0, Some(1)));
+    world.device.script().clear();
+    let settled = manager.settle().unwrap();
+    assert_eq!((settled.forgotten, settled.pending, settled.foreign, settled.held), (1, 0, 0, Some(0)));
+}
+
+#[test]
+fn a_licence_goes_from_the_cdm_also_when_storage_and_server_have_forgotten_it() {
+    let world = World::new();
+    let manager = world.start();
     register(&manager, world.widevine("film", RenewalPolicy::default())).unwrap();
-    let refuse = larder_testkit::Action::Status { status: 404, retry_after_s: None };
+    world.storage.tamper(&world.storage.keys().remove(0), None);
+    // A CDM that cannot list now says nothing about what it holds.
+    world.device.script().plan(Call::Held, Moment::Start, Trouble::Fail(Code::CdmBusy), 3);
+    manager.unregister(&id("film")).unwrap();
+    settle_all(&manager);
+    assert_eq!((world.live(), world.device.key_set_ids().len()), (0, 0));
+    // The same before a strict server's next licence.
+    register(&manager, world.widevine("film", RenewalPolicy::ReleaseThenAcquire)).unwrap();
+    world.storage.tamper(&world.storage.keys().remove(0), None);
+    refresh(&manager).unwrap();
+    assert_eq!((world.live(), world.device.key_set_ids().len()), (1, 1));
+}
+
+#[test]
+fn a_server_without_releases_costs_the_release_and_nothing_else() {
+    let world = World::new();
+    let manager = world.start();
+    let settled = refused_release(&world, &manager, 404);
+    assert_eq!((settled.forgotten, settled.pending, settled.held), (1, 0, Some(0)));
+}
+
+/// Unregisters a film from a server that answers every release with this status, and settles often enough for Larder
+/// to give it up.
+fn refused_release(
+    world: &World,
+    manager: &larder_core::assets::LocalAssetsManager,
+    status: u16,
+) -> larder_core::assets::Settlement {
+    register(manager, world.widevine("film", RenewalPolicy::default())).unwrap();
+    let refuse = larder_testkit::Action::Status { status, retry_after_s: None };
     world.servers.add_fault(larder_testkit::Rule::on("/widevine/license", refuse)).unwrap();
     manager.unregister(&id("film")).unwrap();
     let mut forgotten = 0;
-    for _ in 0..20 {
+    for _ in 0..10 {
         forgotten += manager.settle().unwrap().forgotten;
     }
-    assert_eq!(forgotten, 1);
-    assert!(world.storage.keys().is_empty());
+    larder_core::assets::Settlement { forgotten, ..manager.settle().unwrap() }
 }
 
 #[test]

@@ -27,8 +27,19 @@ public protocol DrmEngine: Sendable {
   /// Gives a licence back to the server and removes it from the device.
   func release(_ held: StoredLicense, exchange: any LicenseExchange) throws -> ReleaseOutcome
 
+  /// Removes a licence from the device without its server, which has refused its release five times for good. Success if
+  /// the CDM does not have it. After a failure the licence stays known and is tried again later.
+  ///
+  /// The default does nothing: right where a licence is its handle and nothing else, wrong for a CDM that stores.
+  func remove(_ held: StoredLicense) throws
+
   /// Every handle that the CDM holds for this app, `nil` if it cannot list them.
   func held() throws -> [Data]?
+}
+
+extension DrmEngine {
+  /// Does nothing.
+  public func remove(_ held: StoredLicense) throws {}
 }
 
 /// Larder's side of one conversation between a CDM and its servers, lent to an engine for one call.
@@ -76,6 +87,10 @@ final class DrmEngineAdapter: FfiDrmEngine {
 
   func release(held: StoredLicense, exchange: FfiExchange) throws -> ReleaseOutcome {
     try guarding { try engine.release(held, exchange: LentExchange(exchange: exchange)) }
+  }
+
+  func remove(held: StoredLicense) throws {
+    try guarding { try engine.remove(held) }
   }
 
   func held() throws -> [Data]? {

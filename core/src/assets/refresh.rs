@@ -228,12 +228,8 @@ impl Registry {
     /// Some CDMs end a licence as soon as its release is asked for (MediaDrm does), whether or not the server hears of
     /// it. If the release fails and the CDM has ended the licence it waits in the queue; else it stays active.
     fn release_first(self: &Arc<Self>, row: &LicenseRow) -> Result<()> {
-        let held = match self.licensing.stored(row) {
-            Ok(held) => held,
-            Err(error) if error.code() == Code::LicenseUnreadable => {
-                return self.licensing.finish(row, ReleaseOutcome::Forgotten).map(drop);
-            }
-            Err(error) => return Err(error),
+        let Some(held) = self.licensing.leaving(row)? else {
+            return self.licensing.finish(row, ReleaseOutcome::Forgotten).map(drop);
         };
         match self.licensing.release_at_the_server(row, held.clone()) {
             Ok(outcome) => self.licensing.finish(row, outcome).map(drop),

@@ -67,15 +67,10 @@ impl Licensing {
             return Ok(None);
         }
         let Some(row) = self.claim_release(row, even_if_not_due)? else { return Ok(None) };
-        let outcome = match self.stored(&row) {
-            Ok(held) => self.release_at_the_server(&row, held),
-            Err(error) if error.code() == Code::LicenseUnreadable => match self.listed(&row) {
-                Some(held) => self.release_at_the_server(&row, held),
-                // Without its handle a CDM cannot release it.
-                None => Ok(ReleaseOutcome::Forgotten),
-            },
-            Err(error) => Err(error),
-        };
+        let outcome = self.leaving(&row).and_then(|held| match held {
+            Some(held) => self.release_at_the_server(&row, held),
+            None => Ok(ReleaseOutcome::Forgotten),
+        });
         match outcome {
             Ok(outcome) => self.finish(&row, outcome).map(Some),
             Err(error) => self.postpone(&row, error).map(Some),
@@ -110,11 +105,22 @@ impl Licensing {
         })
     }
 
-    /// A licence whose handle the storage has lost, if the CDM still lists it.
-    fn listed(&self, row: &LicenseRow) -> Option<StoredLicense> {
-        let digest = row.handle_digest?;
-        let handle = self.engines.held_by(row.request.scheme)?.into_iter().find(|handle| handle.digest() == digest)?;
-        Some(row.held_under(handle))
+    /// A licence that is to go, as an engine takes it. If the storage has lost its handle it is looked for among those
+    /// that the CDM lists: `None` if it is not there either, so that nobody can release it.
+    pub(crate) fn leaving(&self, row: &LicenseRow) -> Result<Option<StoredLicense>> {
+        match self.stored(row) {
+            Err(error) if error.code() == Code::LicenseUnreadable => {}
+            held => return held.map(Some),
+        }
+        let Some(digest) = row.handle_digest else { return Ok(None) };
+        let listed = match self.engines.call(row.request.scheme, None, |engine| engine.held(), drop) {
+            Ok(listed) => listed.unwrap_or_default(),
+            Err(error) => match error.into_error() {
+                error if is_gone(error.code()) => Vec::new(),
+                error => return Err(error),
+            },
+        };
+        Ok(listed.into_iter().find(|handle| handle.digest() == digest).map(|handle| row.held_under(handle)))
     }
 
     /// Asks the engine to release. Nothing is written.
@@ -129,6 +135,16 @@ impl Licensing {
             self.engines.call(row.request.scheme, Some(&exchange), move |engine| engine.release(&held, lent), drop);
         match outcome.map_err(EngineError::into_error) {
             Err(error) if error.code() == Code::LicenseVanished => Ok(ReleaseOutcome::Forgotten),
+            other => other,
+        }
+    }
+
+    /// Asks the engine to remove a licence from the device without its server. Nothing is written.
+    fn remove_from_device(&self, row: &LicenseRow) -> Result<()> {
+        let Some(held) = self.leaving(row)? else { return Ok(()) };
+        let removed = self.engines.call(row.request.scheme, None, move |engine| engine.remove(&held), drop);
+        match removed.map_err(EngineError::into_error) {
+            Err(error) if is_gone(error.code()) => Ok(()),
             other => other,
         }
     }
@@ -148,16 +164,24 @@ impl Licensing {
         Ok(outcome)
     }
 
-    /// Plans the next attempt, or gives up after refusals that no retry will change.
+    /// Plans the next attempt, or gives up after refusals that no retry will change: then the CDM removes the licence
+    /// without its server. As long as it does not do that either, the licence stays in the ledger, which knows whose it is.
     fn postpone(&self, row: &LicenseRow, error: Error) -> Result<ReleaseOutcome> {
         let mut row = row.clone();
         let is_refusal = !error.is_retryable() && error.code() != Code::Unauthorized;
         if is_refusal {
-            row.release_attempts += 1;
+            row.release_attempts = row.release_attempts.saturating_add(1);
         }
-        if row.release_attempts >= MAX_REFUSALS {
-            tracing::error!(license = %row.license_id, code = %error.code(), "the server refuses the release; the licence is removed without it");
-            return self.finish(&row, ReleaseOutcome::Forgotten);
+        if is_refusal && row.release_attempts >= MAX_REFUSALS {
+            match self.remove_from_device(&row) {
+                Ok(()) => {
+                    tracing::error!(license = %row.license_id, code = %error.code(), "the server refuses the release; the licence was removed without it");
+                    return self.finish(&row, ReleaseOutcome::Forgotten);
+                }
+                Err(why) => {
+                    tracing::error!(license = %row.license_id, code = %why.code(), "neither the server takes the licence back nor does the CDM remove it");
+                }
+            }
         }
         let doublings = row.release_attempts.min(16);
         let pause_ms = FIRST_PAUSE_MS.saturating_mul(1_i64 << doublings).min(LONGEST_PAUSE_MS);
@@ -166,4 +190,9 @@ impl Licensing {
         self.store.delete(|tx| tx.update_license(&row))?;
         Err(error)
     }
+}
+
+/// Codes by which an engine says that the device has no such licence: the CDM lost it, or there is no such CDM.
+fn is_gone(code: Code) -> bool {
+    matches!(code, Code::LicenseVanished | Code::DrmUnsupported)
 }

@@ -18,6 +18,8 @@ pub enum Call {
     Inspect,
     /// `release`
     Release,
+    /// `remove`
+    Remove,
     /// `held`
     Held,
 }

@@ -68,6 +68,14 @@ impl ScriptedWidevine {
         Ok(Some(answer))
     }
 
+    /// `removeOfflineLicense` came together with the list, in Android 10: before that there is no way.
+    fn remove_offline_license(&self, handle: &Handle) -> Result<()> {
+        if self.device.switches().lists {
+            self.device.vanish(handle)?;
+        }
+        Ok(())
+    }
+
     /// MediaDrm's sign for "must not be stored": no key set id (google/ExoPlayer#3204).
     fn not_stored(&self, answer: Answer) -> LicenseGrant {
         self.grant(answer, GrantedHandle::New(Handle::new([])), LicenseTimes::default())
@@ -181,10 +189,22 @@ impl DrmEngine for ScriptedWidevine {
         let name = self.provisioned(&*exchange)?;
         let nonce = device.state().next_nonce();
         let (op, license_id) = (Operation::Release, Some(license_id));
-        self.exchange(Call::Release, Challenge { op, kids, license_id, device: name, nonce }, &*exchange)?;
+        match self.exchange(Call::Release, Challenge { op, kids, license_id, device: name, nonce }, &*exchange) {
+            Ok(_) => {}
+            Err(error) if matches!(error.http_status(), Some(404 | 405 | 410 | 501)) => {
+                self.remove_offline_license(&held.handle)?;
+                return Ok(ReleaseOutcome::NotSupported);
+            }
+            Err(error) => return Err(error),
+        }
         device.change(|state| state.key_sets.retain(|key_set| !is_held(key_set)))?;
         device.script().pass(Call::Release, Moment::BeforeReturn)?;
         Ok(ReleaseOutcome::Released)
+    }
+
+    fn remove(&self, held: &StoredLicense) -> Result<()> {
+        self.device.script().pass(Call::Remove, Moment::Start)?;
+        self.remove_offline_license(&held.handle)
     }
 
     fn held(&self) -> Result<Option<Vec<Handle>>> {

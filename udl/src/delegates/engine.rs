@@ -33,6 +33,8 @@ pub trait FfiDrmEngine: Send + Sync {
     fn inspect(&self, held: records::StoredLicense) -> Result<records::LicenseTimes, FfiError>;
     /// Gives a licence back and removes it from the device.
     fn release(&self, held: records::StoredLicense, exchange: Arc<FfiExchange>) -> Result<ReleaseOutcome, FfiError>;
+    /// Removes a licence from the device without its server.
+    fn remove(&self, held: records::StoredLicense) -> Result<(), FfiError>;
     /// Every licence that the CDM holds for this app, `None` if it cannot list them.
     fn held(&self) -> Result<Option<Vec<Vec<u8>>>, FfiError>;
 }
@@ -77,6 +79,10 @@ impl DrmEngine for Engine {
     fn release(&self, held: &StoredLicense, exchange: Arc<dyn LicenseExchange>) -> Result<ReleaseOutcome> {
         let exchange = Arc::new(FfiExchange::new(exchange));
         self.engine.release(held.clone().into(), exchange).map_err(thrown)
+    }
+
+    fn remove(&self, held: &StoredLicense) -> Result<()> {
+        self.engine.remove(held.clone().into()).map_err(thrown)
     }
 
     fn held(&self) -> Result<Option<Vec<Handle>>> {

@@ -263,6 +263,10 @@ impl FfiDrmEngine for Engine {
         Ok(ReleaseOutcome::Released)
     }
 
+    fn remove(&self, _held: StoredLicense) -> Result<(), FfiError> {
+        self.step("remove")
+    }
+
     fn held(&self) -> Result<Option<Vec<Vec<u8>>>, FfiError> {
         self.step("held")?;
         Ok(None)

@@ -99,6 +99,12 @@ internal class Cdm private constructor(
         return ReleaseOutcome.RELEASED
     }
 
+    /** Below API 29 there is no way: what has been asked to be released does at least not play any more. */
+    fun remove(id: ByteArray) {
+        if (Build.VERSION.SDK_INT < Build.VERSION_CODES.Q || !knows(id)) return
+        cdmCall(CdmStep.RELEASING) { drm.removeOfflineLicense(id) }
+    }
+
     override fun close() {
         // close() came with API 28; what it replaced does the same on every level.
         @Suppress("DEPRECATION")
@@ -127,12 +133,6 @@ internal class Cdm private constructor(
     private fun removedWithoutServer(id: ByteArray): ReleaseOutcome {
         remove(id)
         return ReleaseOutcome.NOT_SUPPORTED
-    }
-
-    /** Below API 29 there is no way: what has been asked to be released does at least not play any more. */
-    private fun remove(id: ByteArray) {
-        if (Build.VERSION.SDK_INT < Build.VERSION_CODES.Q || !knows(id)) return
-        cdmCall(CdmStep.RELEASING) { drm.removeOfflineLicense(id) }
     }
 
     private fun openSession(): CdmSession {

@@ -32,6 +32,14 @@ public interface DrmEngine {
     /** Gives a licence back to the server and removes it from the device. */
     public fun release(held: StoredLicense, exchange: LicenseExchange): ReleaseOutcome
 
+    /**
+     * Removes a licence from the device without its server, which has refused its release five times for good. Success if
+     * the CDM does not have it. After a failure the licence stays known and is tried again later.
+     *
+     * Does nothing if it is not overridden: right where a licence is its handle and nothing else, wrong for a CDM that stores.
+     */
+    public fun remove(held: StoredLicense): Unit = Unit
+
     /** Every licence that the CDM holds for this app; `null`, the default, if it cannot list them. */
     public fun held(): List<ByteArray>? = null
 }
@@ -61,6 +69,8 @@ internal class DrmEngineAdapter(private val engine: DrmEngine) : FfiDrmEngine {
 
     override fun release(held: StoredLicense, exchange: FfiExchange): ReleaseOutcome =
         lending(exchange) { engine.release(held, it) }
+
+    override fun remove(held: StoredLicense): Unit = guarded { engine.remove(held) }
 
     override fun held(): List<ByteArray>? = guarded { engine.held() }
 

@@ -101,6 +101,9 @@ public class MediaDrmEngine internal constructor(
     override fun release(held: StoredLicense, exchange: LicenseExchange): ReleaseOutcome =
         withCdm(held) { it.release(held, parameters, exchange) }
 
+    /** From API 29 on the CDM is told to forget it. Below that there is no way: it stays until the app is uninstalled. */
+    override fun remove(held: StoredLicense): Unit = withCdm(held) { it.remove(held.handle) }
+
     /** Every key set id that the CDM holds for this app, of every security level; `null` below API 29. */
     override fun held(): List<ByteArray>? = withCdm(SecurityLevel.DEFAULT) { it.keySetIds() }
 

@@ -348,6 +348,19 @@ class MediaDrmEngineTest {
         servers.clearFaults()
     }
 
+    @Test
+    fun `what the server refuses to take back is removed from the device, also when its release cannot be made`() {
+        val held = stored(acquire())
+        servers.fault("""{"path":"/widevine/","action":{"kind":"status","status":400}}""")
+        failing { release(held.handle) }
+        VirtualCdm.plan(Step.RELEASE_CHALLENGE) { throw ShadowMediaDrm.stateError("vendor") }
+        failing { release(held.handle) }
+        engine.remove(held)
+        assertEquals(emptyList<ByteArray>(), engine.held())
+        engine.remove(held)
+        servers.clearFaults()
+    }
+
     // What goes wrong in the CDM
 
     @Test
