@@ -47,8 +47,8 @@ impl Registry {
     /// Opens the store and reads the profile. Recovery is not done yet.
     pub(crate) fn open(config: Config, ports: Ports) -> Result<Arc<Self>> {
         config.check()?;
-        let (shared, snapshot) =
-            Shared::open(&config.data_dir, |tx| Snapshot::load(tx, &config.profile, &config.roots))?;
+        let roots: Arc<[Root]> = config.roots.as_slice().into();
+        let (shared, snapshot) = Shared::open(&config.data_dir, |tx| Snapshot::load(tx, &config.profile, &roots))?;
         let clock_guard = ClockGuard::new(Arc::clone(&ports.clock));
         let store = Arc::clone(&shared.store);
         let timeouts = config.timeouts;
@@ -79,7 +79,6 @@ impl Registry {
             in_flight: Arc::clone(&shared.in_flight),
         });
         let source_urls = SourceUrls::new(ports.source_url_provider, ports.runtime, timeouts.delegate);
-        let roots = config.roots.as_slice().into();
         let registry = Arc::new(Self {
             config,
             shared,

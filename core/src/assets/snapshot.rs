@@ -1,6 +1,8 @@
 //! The registry in memory: what lookups and statuses answer from, in a microsecond and without I/O.
 
-use std::collections::{BTreeSet, HashMap};
+use std::borrow::Borrow;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::{Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
@@ -13,38 +15,65 @@ use crate::store::{AssetRow, AssetState, AssetSummary, LicenseRow, LicenseSummar
 /// Every asset of one profile.
 #[derive(Debug, Default)]
 pub(crate) struct Snapshot {
-    by_id: HashMap<AssetId, Arc<Entry>>,
-    /// Sorted by asset id.
-    by_entry: HashMap<String, Vec<Arc<Entry>>>,
+    by_id: HashSet<ById>,
+    /// Each sorted by asset id. Made when it is first asked for: opening does not wait for it.
+    by_entry: OnceLock<HashMap<String, Vec<Arc<Entry>>>>,
     pending_releases: HashMap<AssetId, u32>,
+}
+
+/// An asset under its own id.
+#[derive(Debug)]
+struct ById(Arc<Entry>);
+
+impl Borrow<AssetId> for ById {
+    fn borrow(&self) -> &AssetId {
+        &self.0.summary.asset_id
+    }
+}
+
+impl PartialEq for ById {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.summary.asset_id == other.0.summary.asset_id
+    }
+}
+
+impl Eq for ById {}
+
+impl Hash for ById {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.summary.asset_id.hash(state);
+    }
 }
 
 /// One asset, with its paths in this run.
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) summary: AssetSummary,
-    /// What the app registered. `None` if the root it lies under was not given in this run.
-    pub(crate) path: Option<PathBuf>,
-    // Both made when they are first asked for: opening does not wait for ten thousand of them.
+    roots: Arc<[Root]>,
+    // Both made when they are first asked for, as the path is: opening does not wait for ten thousand of them.
     url: OnceLock<Option<String>>,
     lacks_a_license: OnceLock<bool>,
 }
 
 impl Snapshot {
     /// Reads a profile whole.
-    pub(crate) fn load(tx: &ReadTx<'_>, profile: &Profile, roots: &[Root]) -> Result<Self> {
-        let mut snapshot = Self { pending_releases: tx.pending_releases(profile)?, ..Self::default() };
+    pub(crate) fn load(tx: &ReadTx<'_>, profile: &Profile, roots: &Arc<[Root]>) -> Result<Self> {
         let summaries = tx.summaries(profile)?;
-        snapshot.by_id.reserve(summaries.len());
-        snapshot.by_entry.reserve(summaries.len());
-        for summary in summaries {
-            snapshot.insert(summary, roots);
-        }
-        Ok(snapshot)
+        Ok(Self {
+            pending_releases: tx.pending_releases(profile)?,
+            by_id: summaries.into_iter().map(|summary| ById(Arc::new(Entry::new(summary, roots)))).collect(),
+            by_entry: OnceLock::new(),
+        })
     }
 
     /// Reads one asset again after a change of ours.
-    pub(crate) fn reload(&mut self, tx: &ReadTx<'_>, profile: &Profile, id: &AssetId, roots: &[Root]) -> Result<()> {
+    pub(crate) fn reload(
+        &mut self,
+        tx: &ReadTx<'_>,
+        profile: &Profile,
+        id: &AssetId,
+        roots: &Arc<[Root]>,
+    ) -> Result<()> {
         let licenses = tx.licenses_of(profile, id)?;
         let waits = |row: &&LicenseRow| matches!(row.state, LicenseState::Superseded | LicenseState::Releasing);
         let pending_releases = u32::try_from(licenses.iter().filter(waits).count()).unwrap_or(u32::MAX);
@@ -54,34 +83,46 @@ impl Snapshot {
             self.pending_releases.insert(id.clone(), pending_releases);
         }
         if let Some(summary) = summary {
-            self.insert(summary, roots);
+            self.insert(Entry::new(summary, roots));
         }
         Ok(())
     }
 
     fn remove(&mut self, id: &AssetId) {
         self.pending_releases.remove(id);
-        let Some(old) = self.by_id.remove(id) else { return };
-        if let Some(entries) = self.by_entry.get_mut(&old.summary.entry_id) {
+        let Some(ById(old)) = self.by_id.take(id) else { return };
+        let Some(by_entry) = self.by_entry.get_mut() else { return };
+        if let Some(entries) = by_entry.get_mut(&old.summary.entry_id) {
             entries.retain(|other| other.summary.asset_id != *id);
             if entries.is_empty() {
-                self.by_entry.remove(&old.summary.entry_id);
+                by_entry.remove(&old.summary.entry_id);
             }
         }
     }
 
-    fn insert(&mut self, summary: AssetSummary, roots: &[Root]) {
-        let path = paths::registered_path(&summary.path, roots);
-        let entry = Arc::new(Entry { summary, path, url: OnceLock::new(), lacks_a_license: OnceLock::new() });
-        let of_title = self.by_entry.entry(entry.summary.entry_id.clone()).or_default();
-        let place = of_title.partition_point(|other| other.summary.asset_id < entry.summary.asset_id);
-        of_title.insert(place, Arc::clone(&entry));
-        self.by_id.insert(entry.summary.asset_id.clone(), entry);
+    fn insert(&mut self, entry: Entry) {
+        let entry = Arc::new(entry);
+        if let Some(by_entry) = self.by_entry.get_mut() {
+            insert_by_entry(by_entry, &entry);
+        }
+        self.by_id.insert(ById(entry));
+    }
+
+    fn by_entry(&self) -> &HashMap<String, Vec<Arc<Entry>>> {
+        self.by_entry.get_or_init(|| {
+            let mut by_entry = HashMap::with_capacity(self.by_id.len());
+            self.entries().for_each(|entry| insert_by_entry(&mut by_entry, entry));
+            by_entry
+        })
+    }
+
+    fn entries(&self) -> impl Iterator<Item = &Arc<Entry>> {
+        self.by_id.iter().map(|ById(entry)| entry)
     }
 
     /// One asset, whether or not its registration is complete.
     pub(crate) fn get(&self, asset_id: &AssetId) -> Option<&Arc<Entry>> {
-        self.by_id.get(asset_id)
+        self.by_id.get(asset_id).map(|ById(entry)| entry)
     }
 
     /// One asset, if it is registered.
@@ -91,12 +132,12 @@ impl Snapshot {
 
     /// The registered assets of an entry, sorted by id.
     pub(crate) fn of_entry<'a>(&'a self, entry_id: &str) -> impl Iterator<Item = &'a Arc<Entry>> {
-        self.by_entry.get(entry_id).into_iter().flatten().filter(|entry| entry.is_registered())
+        self.by_entry().get(entry_id).into_iter().flatten().filter(|entry| entry.is_registered())
     }
 
     /// The registered asset at a stored path.
     pub(crate) fn at(&self, path: &StoredPath) -> Option<&Arc<Entry>> {
-        self.by_id.values().find(|entry| {
+        self.entries().find(|entry| {
             let stored = &entry.summary.path;
             entry.is_registered() && stored.root == path.root && stored.path == path.path
         })
@@ -104,14 +145,14 @@ impl Snapshot {
 
     /// Every registered asset, sorted by id.
     pub(crate) fn all(&self) -> Vec<&Arc<Entry>> {
-        let mut all: Vec<_> = self.by_id.values().filter(|entry| entry.is_registered()).collect();
+        let mut all: Vec<_> = self.entries().filter(|entry| entry.is_registered()).collect();
         all.sort_by(|a, b| a.summary.asset_id.cmp(&b.summary.asset_id));
         all
     }
 
     /// How many assets are registered.
     pub(crate) fn len(&self) -> usize {
-        self.by_id.values().filter(|entry| entry.is_registered()).count()
+        self.entries().filter(|entry| entry.is_registered()).count()
     }
 
     /// Licences of this asset id that still wait for their release.
@@ -120,7 +161,28 @@ impl Snapshot {
     }
 }
 
+fn insert_by_entry(by_entry: &mut HashMap<String, Vec<Arc<Entry>>>, entry: &Arc<Entry>) {
+    let of_title = by_entry.entry(entry.summary.entry_id.clone()).or_default();
+    let place = of_title.partition_point(|other| other.summary.asset_id < entry.summary.asset_id);
+    of_title.insert(place, Arc::clone(entry));
+}
+
 impl Entry {
+    fn new(summary: AssetSummary, roots: &Arc<[Root]>) -> Self {
+        Self { summary, roots: Arc::clone(roots), url: OnceLock::new(), lacks_a_license: OnceLock::new() }
+    }
+
+    /// What the app registered. `None` if the root it lies under was not given in this run.
+    pub(crate) fn path(&self) -> Option<PathBuf> {
+        paths::registered_path(&self.summary.path, &self.roots)
+    }
+
+    /// True if the root it lies under was given in this run.
+    pub(crate) fn has_root(&self) -> bool {
+        let root = self.summary.path.root.as_deref();
+        root.is_none_or(|name| self.roots.iter().any(|root| root.name == name))
+    }
+
     fn is_registered(&self) -> bool {
         self.summary.state == AssetState::Registered
     }
@@ -128,7 +190,7 @@ impl Entry {
     /// A `file:` URL of what a player opens. `None` if the root it lies under was not given in this run.
     pub(crate) fn url(&self) -> Option<&str> {
         let made = self.url.get_or_init(|| {
-            let path = paths::with_manifest(self.path.clone()?, &self.summary.path);
+            let path = paths::with_manifest(self.path()?, &self.summary.path);
             paths::file_url(&path).ok()
         });
         made.as_deref()
@@ -149,7 +211,7 @@ impl Entry {
         AssetInfo {
             asset_id: summary.asset_id.clone(),
             entry_id: summary.entry_id.clone(),
-            path: self.path.clone().unwrap_or_else(|| PathBuf::from(&summary.path.path)),
+            path: self.path().unwrap_or_else(|| PathBuf::from(&summary.path.path)),
             root: summary.path.root.clone(),
             format: summary.format,
             is_protected: summary.is_protected,

@@ -213,7 +213,7 @@ impl Entry {
 
     /// Media below a root that is not there now comes back with it; the disk is not asked.
     fn why_not_here(&self) -> Why {
-        if self.path.is_some() { Why::Playable } else { Why::VolumeMissing }
+        if self.has_root() { Why::Playable } else { Why::VolumeMissing }
     }
 
     fn license_expires(&self) -> Expiry {
@@ -278,7 +278,10 @@ fn explain(why: Why) -> (&'static str, Remedy) {
         Why::Playable => ("ready to play without a network", Remedy::Nothing),
         Why::NotRegistered => ("no asset with this id is registered in this profile", Remedy::Reregister),
         Why::Registering => ("the registration has not ended yet", Remedy::Retry),
-        Why::LicenseMissing => ("the media is protected and has no licence", Remedy::Reregister),
+        Why::LicenseMissing => (
+            "the media is protected and has no licence; refresh it or register it again while online",
+            Remedy::Reregister,
+        ),
         Why::LicenseUnreadable => ("the secret storage no longer gives the licence back", Remedy::Reregister),
         Why::LicenseVanished => ("the CDM no longer holds the licence", Remedy::Reregister),
         Why::LicenseExpired => ("the licence has expired; refresh it while online", Remedy::GoOnline),

@@ -69,8 +69,8 @@ impl fmt::Display for AssetId {
 }
 
 /// One licence in the ledger: 128 random bits in hexadecimal. Also the name of its handle in the secret storage.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct LicenseId(String);
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LicenseId([u8; 32]);
 
 impl LicenseId {
     /// A new id from the system's random source.
@@ -78,7 +78,7 @@ impl LicenseId {
         let mut bytes = [0_u8; 16];
         getrandom::fill(&mut bytes)
             .map_err(|e| Error::new(Code::Internal, "the system gives no random numbers").caused_by(e.to_string()))?;
-        Ok(Self(hex(&bytes)))
+        Ok(Self(hex_digits(bytes)))
     }
 
     /// The id that belongs to these facts, always the same: for a licence that must be found again by what it is.
@@ -90,28 +90,39 @@ impl LicenseId {
             hash.update(fact);
         }
         let digest: [u8; 32] = hash.finalize().into();
-        Self(hex(&digest[..16]))
+        let mut first = [0; 16];
+        first.copy_from_slice(&digest[..16]);
+        Self(hex_digits(first))
     }
 
     /// An id that was stored earlier: 32 hexadecimal digits.
     pub fn parse(text: &str) -> Option<Self> {
-        (text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit())).then(|| Self(text.to_ascii_lowercase()))
+        let mut digits: [u8; 32] = text.as_bytes().try_into().ok()?;
+        digits.make_ascii_lowercase();
+        digits.iter().all(u8::is_ascii_hexdigit).then_some(Self(digits))
     }
 
     /// The 32 digits.
     pub fn as_str(&self) -> &str {
-        &self.0
+        // They are digits, whoever made them.
+        std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
     /// The key under which the handle lies in the app's secret storage.
     pub fn storage_key(&self) -> String {
-        format!("larder.license.{}", self.0)
+        format!("larder.license.{self}")
     }
 }
 
 impl fmt::Display for LicenseId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for LicenseId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LicenseId({self})")
     }
 }
 
@@ -134,7 +145,7 @@ impl KeyId {
 
     /// 32 hexadecimal digits.
     pub fn to_hex(self) -> String {
-        hex(&self.0)
+        hex_digits(self.0).map(char::from).iter().collect()
     }
 }
 
@@ -150,12 +161,14 @@ impl fmt::Debug for KeyId {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    use fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+/// Lower-case hexadecimal digits, in ASCII.
+fn hex_digits(bytes: [u8; 16]) -> [u8; 32] {
+    let mut digits = [0; 32];
+    let (pairs, _) = digits.as_chunks_mut::<2>();
+    for (pair, byte) in pairs.iter_mut().zip(bytes) {
+        *pair = [byte >> 4, byte & 0xf].map(|half| if half < 10 { b'0' + half } else { b'a' + half - 10 });
+    }
+    digits
 }
 
 #[cfg(test)]

@@ -35,7 +35,7 @@ mod write;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 
 use rusqlite::{Connection, TransactionBehavior};
 
@@ -56,8 +56,8 @@ const FILE: &str = "larder.db";
 pub struct Store {
     /// Held for the length of one write; never while foreign code runs.
     writer: Mutex<Writer>,
-    /// Each held for the length of one read.
-    readers: [Mutex<Connection>; 2],
+    /// Each held for the length of one read. The second is opened by the first read that finds the other one taken.
+    readers: (Mutex<Connection>, OnceLock<Mutex<Connection>>),
     dir: PathBuf,
     place: Place,
     is_read_only: bool,
@@ -114,12 +114,7 @@ impl Store {
         let dir = std::path::absolute(dir).map_err(failure::file("the store's folder cannot be found"))?;
         let open::Ready { conn, is_read_only, notice, was_full, lock } = open::open(&dir)?;
         let fail = failure::sqlite("does not open");
-        let reader = || {
-            let conn = connect::connect(&dir.join(FILE), false)?;
-            connect::forbid_writes(&conn)?;
-            Ok(Mutex::new(conn))
-        };
-        let readers = [reader().map_err(&fail)?, reader().map_err(&fail)?];
+        let readers = (connect_reader(&dir).map_err(&fail)?, OnceLock::new());
         let mut session = None;
         if !is_read_only {
             connect::bound_log(&conn).map_err(&fail)?;
@@ -261,12 +256,23 @@ impl Store {
     }
 
     fn reader(&self) -> MutexGuard<'_, Connection> {
-        let [first, second] = &self.readers;
+        let (first, second) = &self.readers;
+        let mut reader = first;
         match first.try_lock() {
-            Ok(conn) => conn,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => second.lock().unwrap_or_else(PoisonError::into_inner),
+            Ok(conn) => return conn,
+            Err(TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => {}
         }
+        if second.get().is_none()
+            && let Ok(conn) = connect_reader(&self.dir)
+        {
+            // If another read has opened it meanwhile, that one stays.
+            let _ = second.set(conn);
+        }
+        if let Some(second) = second.get() {
+            reader = second;
+        }
+        reader.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -274,6 +280,12 @@ impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Store").field("dir", &self.dir).field("is_read_only", &self.is_read_only).finish()
     }
+}
+
+fn connect_reader(dir: &Path) -> rusqlite::Result<Mutex<Connection>> {
+    let conn = connect::connect(&dir.join(FILE), false)?;
+    connect::forbid_writes(&conn)?;
+    Ok(Mutex::new(conn))
 }
 
 struct Writer {
@@ -330,8 +342,8 @@ mod tests {
             ] {
                 assert_eq!(pragma(&writer.conn, name), value, "{name}");
             }
-            assert_eq!(pragma(&store.readers[0].lock().unwrap(), "query_only"), "1");
-            assert_eq!(pragma(&store.readers[1].lock().unwrap(), "query_only"), "1");
+            let (first, second) = (store.reader(), store.reader());
+            assert_eq!((pragma(&first, "query_only"), pragma(&second, "query_only")), ("1".into(), "1".into()));
         }
     }
 
