@@ -130,18 +130,22 @@ impl FfiManager {
         cancellation: Arc<FfiCancellation>,
     ) -> Result<Vec<Imported>, FfiError> {
         // One that is malformed does not stop the others, so it is told apart here and keeps its place.
-        let names: Vec<String> = assets.iter().map(|asset| asset.registration.asset_id.clone()).collect();
-        let checked: Vec<CoreResult<_>> = assets.into_iter().map(TryInto::try_into).collect();
+        let mut wanted = Vec::with_capacity(assets.len());
+        let mut take = |asset: ImportedAsset| {
+            let name = asset.registration.asset_id.clone();
+            (name, asset.try_into().map(|asset| wanted.push(asset)))
+        };
+        let named: Vec<(String, CoreResult<()>)> = assets.into_iter().map(&mut take).collect();
         let import = move |core: &LocalAssetsManager, cancel: &Cancellation| {
-            let mut imported = Vec::with_capacity(names.len());
-            for (name, asset) in names.into_iter().zip(checked) {
-                let error = match asset {
-                    Ok(asset) => core.import(vec![asset], cancel)?.pop().and_then(|import| import.error),
+            let mut imports = core.import(wanted, cancel)?.into_iter();
+            let mut imported = |(name, taken): (String, CoreResult<()>)| {
+                let error = match taken {
+                    Ok(()) => imports.next().and_then(|import| import.error),
                     Err(error) => Some(error),
                 };
-                imported.push(Imported::new(name, error.as_ref()));
-            }
-            Ok(imported)
+                Imported::new(name, error.as_ref())
+            };
+            Ok(named.into_iter().map(&mut imported).collect())
         };
         self.job(cancellation.flag(), import).await
     }

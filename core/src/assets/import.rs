@@ -16,7 +16,7 @@ use crate::error::{Code, Error, Result};
 use crate::license::{EngineError, Plan, plan};
 use crate::manifest::{self, Protection};
 use crate::model::license::{Handle, LicenseTimes, Remaining};
-use crate::model::{Coverage, DrmParams, DrmScheme, Expiry, KeyId, KeyRequest, LicenseId, LicenseState};
+use crate::model::{DrmParams, DrmScheme, Expiry, KeyId, KeyRequest, LicenseId, LicenseState};
 use crate::store::{AssetRow, LicenseRow};
 
 /// As many licences as a registration may ask for.
@@ -99,25 +99,13 @@ impl Registry {
         let mut rows: Vec<LicenseRow> = Vec::with_capacity(licenses.len());
         for license in licenses {
             let (params, request) = wanted(asset, protection, &license, &rows)?;
+            let id = license_id(asset, &request, &license.handle);
             let mut row = LicenseRow {
-                license_id: license_id(asset, &request, &license.handle),
-                profile: asset.profile.clone(),
-                asset_id: asset.asset_id.clone(),
                 state: LicenseState::Active,
-                request,
-                params,
                 handle_digest: Some(license.handle.digest()),
-                held_before: None,
-                replaces: None,
                 granted_at_ms: self.clock.now_ms(),
                 expires: license.expires,
-                playback_window_s: None,
-                coverage: Coverage::Unknown,
-                key_ids: None,
-                release_attempts: 0,
-                next_attempt_at_ms: 0,
-                last_error: None,
-                acquired_level: None,
+                ..LicenseRow::intended(id, asset.profile.clone(), asset.asset_id.clone(), request, params)
             };
             if rows.iter().any(|other| other.license_id == row.license_id) {
                 continue;

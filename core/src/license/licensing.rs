@@ -9,7 +9,7 @@ use super::vault::Vault;
 use crate::cancel::Cancellation;
 use crate::error::Result;
 use crate::model::license::{HandleDigest, StoredLicense};
-use crate::model::{AssetId, Coverage, DrmParams, Expiry, KeyRequest, LicenseId, LicenseState, Profile};
+use crate::model::{AssetId, DrmParams, KeyRequest, LicenseId, Profile};
 use crate::net::Network;
 use crate::ports::Clock;
 use crate::store::{LicenseRow, Store};
@@ -43,26 +43,9 @@ impl Licensing {
         requests
             .into_iter()
             .map(|(request, replaces)| {
-                Ok(LicenseRow {
-                    license_id: LicenseId::random()?,
-                    profile: profile.clone(),
-                    asset_id: asset_id.clone(),
-                    state: LicenseState::Intended,
-                    request,
-                    params: params.clone(),
-                    handle_digest: None,
-                    held_before: held_before.clone(),
-                    replaces,
-                    granted_at_ms: 0,
-                    expires: Expiry::Unknown,
-                    playback_window_s: None,
-                    coverage: Coverage::Unknown,
-                    key_ids: None,
-                    release_attempts: 0,
-                    next_attempt_at_ms: 0,
-                    last_error: None,
-                    acquired_level: None,
-                })
+                let (id, profile, asset_id) = (LicenseId::random()?, profile.clone(), asset_id.clone());
+                let row = LicenseRow::intended(id, profile, asset_id, request, params.clone());
+                Ok(LicenseRow { held_before: held_before.clone(), replaces, ..row })
             })
             .collect()
     }

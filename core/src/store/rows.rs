@@ -120,6 +120,36 @@ pub struct LicenseRow {
 }
 
 impl LicenseRow {
+    /// A licence that is about to be asked for, under an id of its own: nothing is known of it yet.
+    pub fn intended(
+        license_id: LicenseId,
+        profile: Profile,
+        asset_id: AssetId,
+        request: KeyRequest,
+        params: DrmParams,
+    ) -> Self {
+        Self {
+            license_id,
+            profile,
+            asset_id,
+            state: LicenseState::Intended,
+            request,
+            params,
+            handle_digest: None,
+            held_before: None,
+            replaces: None,
+            granted_at_ms: 0,
+            expires: Expiry::Unknown,
+            playback_window_s: None,
+            coverage: Coverage::Unknown,
+            key_ids: None,
+            release_attempts: 0,
+            next_attempt_at_ms: 0,
+            last_error: None,
+            acquired_level: None,
+        }
+    }
+
     /// This licence as an engine takes it, with its handle.
     pub fn held_under(&self, handle: Handle) -> StoredLicense {
         StoredLicense {
