@@ -39,6 +39,9 @@ pub(crate) struct Global {
     /// How long one request to a server may take
     #[arg(long, global = true, value_name = "SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=3600), help_heading = "Global options")]
     pub(crate) timeout: u64,
+    /// How long a command that has changed something waits for its releases to be sent; `settle` sends what is left
+    #[arg(long, global = true, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600), help_heading = "Global options")]
+    pub(crate) settle_timeout: u64,
     /// Print data as JSON
     #[arg(long, global = true, help_heading = "Global options")]
     pub(crate) json: bool,
@@ -80,8 +83,10 @@ pub(crate) enum Command {
                             Example:\n  larder unregister sintel")]
     Unregister(Unregister),
     /// Send queued releases, and compare the ledger with the licences that are held
-    #[command(after_help = "Exit status 1 if a release still waits for its server.\n\n\
-                            Example:\n  larder settle")]
+    #[command(
+        after_help = "Tries each release once, however long that takes. Exit status 1 if one still waits for its server.\n\n\
+                            Example:\n  larder settle"
+    )]
     Settle,
     /// Note that a playback has started: the first one starts the licence's playback window
     #[command(after_help = "Example:\n  larder played sintel")]

@@ -2,10 +2,10 @@
 
 use std::env;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use larder_core::assets::{Config, LocalAssetsManager, Ports, Root, Timeouts};
+use larder_core::assets::{Config, LocalAssetsManager, Ports, Root, Settlement, Timeouts};
 use larder_core::license::clearkey::ClearKeyEngine;
 use larder_core::model::{AssetId, Profile};
 use larder_core::net::{ClientSettings, ReqwestClient};
@@ -23,7 +23,8 @@ use crate::storage::{FileStorage, make_private_folder};
 
 /// An open manager and what it lives on.
 pub(crate) struct Host {
-    manager: LocalAssetsManager,
+    manager: Arc<LocalAssetsManager>,
+    settle_timeout: Duration,
     clock: Arc<dyn Clock>,
     clear_key: Arc<ClearKeyEngine>,
     interrupted: Cancellation,
@@ -74,24 +75,39 @@ impl Host {
                 _ => NetworkState::Offline,
             },
         };
-        let manager = LocalAssetsManager::open(config, ports)?;
+        let manager = Arc::new(LocalAssetsManager::open(config, ports)?);
+        let settle_timeout = Duration::from_secs(global.settle_timeout);
         let interrupted = Cancellation::new();
         watch_interrupt(&runtime, interrupted.clone());
-        Ok(Self { manager, clock, clear_key, interrupted, runtime: Some(runtime) })
+        Ok(Self { manager, settle_timeout, clock, clear_key, interrupted, runtime: Some(runtime) })
     }
 
     /// Changes something, then sends what that (or an earlier run) left for a server.
     ///
     /// An app lives on and lets this happen in the background. A command that ended without waiting would leave releases
-    /// half sent.
+    /// half sent; one that waited without end would hang with its server.
     pub(crate) fn change<T>(&self, change: impl FnOnce(&LocalAssetsManager) -> Result<T>) -> Result<T> {
         let result = change(&self.manager);
-        match self.manager.settle() {
-            Ok(done) => tracing::debug!(released = done.released, pending = done.pending, "settled"),
+        match self.settle_in_time() {
+            Some(Ok(done)) => tracing::debug!(released = done.released, pending = done.pending, "settled"),
             // What cannot be sent waits for the next run, and the status says so.
-            Err(error) => tracing::info!(code = %error.code(), "settling waits"),
+            Some(Err(error)) => tracing::info!(code = %error.code(), "settling waits"),
+            None => tracing::info!("settling takes long and waits for the next run"),
         }
         result
+    }
+
+    /// `None` if the time is up: then nothing more is sent, and what is being sent counts as not sent.
+    fn settle_in_time(&self) -> Option<Result<Settlement>> {
+        let (settled, settling) = mpsc::channel();
+        let manager = Arc::clone(&self.manager);
+        self.runtime.as_ref()?.spawn_blocking(move || settled.send(manager.settle()));
+        let done = settling.recv_timeout(self.settle_timeout).ok();
+        if done.is_none() {
+            // It fails only for a manager that is closed.
+            let _ = self.manager.set_network_state(NetworkState::Offline);
+        }
+        done
     }
 
     /// The open manager.

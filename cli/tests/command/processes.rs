@@ -160,6 +160,21 @@ fn a_release_whose_command_was_killed_is_sent_by_the_next_at_once() {
     scene.nothing_is_left_but(&[]);
 }
 
+#[test]
+fn a_server_that_hangs_with_a_release_does_not_keep_the_command() {
+    let scene = Scene::new();
+    for id in ["a", "b", "c"] {
+        ends_well(scene.register(id));
+    }
+    scene.kit.add_fault(Rule::on("/clearkey", Action::Hang).kind(RequestKind::Release)).unwrap();
+    let begun = Instant::now();
+    ends_well(start(&scene.home, &["--settle-timeout", "1", "unregister", "--all"]));
+    assert!(begun.elapsed() < Duration::from_secs(12), "{:?}", begun.elapsed());
+    assert_eq!(scene.home.json(["list"]).1, json!([]));
+    scene.kit.clear_faults().unwrap();
+    scene.nothing_is_left_but(&[]);
+}
+
 /// Kills commands at arbitrary moments. A licence that is granted in the very moment has no owner on this side: those the
 /// server may not have got back are few, and no more than the kills.
 #[test]
