@@ -169,6 +169,17 @@ fn special_files_are_refused_before_they_can_block() {
     assert_eq!(find("/dev/zero".as_ref()).unwrap_err().code(), Code::MediaUnreadable);
 }
 
+/// Linux's own files say that they are regular and empty; reading some of them waits for ever.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_folder_of_the_kernels_own_files_is_no_media_and_blocks_nobody() {
+    let begun = std::time::Instant::now();
+    for folder in ["/proc", "/proc/self", "/sys"] {
+        assert_eq!(find(folder.as_ref()).unwrap_err().code(), Code::FormatUnsupported, "{folder}");
+    }
+    assert!(begun.elapsed() < std::time::Duration::from_secs(20));
+}
+
 #[cfg(unix)]
 #[test]
 fn what_may_not_be_read_says_so() {

@@ -10,12 +10,12 @@ mod world;
 use std::sync::Arc;
 use std::thread;
 
-use larder_core::Cancellation;
 use larder_core::assets::{Config, LocalAssetsManager, Refresh, Verify};
 use larder_core::model::license::LicenseState;
 use larder_core::model::{LicenseId, Profile, RenewalPolicy, Why};
 use larder_core::ports::NetworkState;
 use larder_core::store::{AssetState, LicenseRow, Store};
+use larder_core::{Cancellation, Remedy};
 use larder_testkit::cdm::{Call, Moment, Trouble};
 use larder_testkit::{Mood, StorageCall};
 use world::{World, id, register, settle_all};
@@ -307,6 +307,64 @@ fn a_cdm_that_cannot_list_is_believed_to_hold_nothing() {
     settle_all(&manager);
     assert_eq!(manager.status(&id("film")).unwrap().why, Why::NotRegistered);
     assert!(register(&manager, world.widevine("film", RenewalPolicy::default())).unwrap().is_playable);
+}
+
+#[test]
+fn a_refresh_that_dies_after_its_release_says_what_is_missing_and_is_made_good_online() {
+    for heal in ["refresh", "renew all", "register"] {
+        let world = Arc::new(World::new());
+        let manager = world.start();
+        let registration = world.widevine("film", RenewalPolicy::ReleaseThenAcquire);
+        register(&manager, registration.clone()).unwrap();
+        world.device.script().plan(Call::Acquire, Moment::BeforeSend, Trouble::Hang, 1);
+        let manager = crash_while(
+            &world,
+            manager,
+            |manager, _| drop(manager.refresh(&id("film"), Refresh::default(), &Cancellation::new())),
+            |world| world.device.script().wait_until_hanging(),
+        );
+        manager.set_network_state(NetworkState::Offline).unwrap();
+        settle_all(&manager);
+        let status = manager.status(&id("film")).unwrap();
+        assert!(status.is_registered && !status.is_playable, "{status:?}");
+        assert_eq!((status.why, status.remedy), (Why::LicenseMissing, Remedy::Reregister));
+        assert!(status.message.contains("refresh"), "{}", status.message);
+        manager.set_network_state(NetworkState::Online).unwrap();
+        match heal {
+            "refresh" => drop(manager.refresh(&id("film"), Refresh::default(), &Cancellation::new()).unwrap()),
+            "renew all" => {
+                let renewals = manager.renew_all(0, &Cancellation::new()).unwrap();
+                assert!(renewals.len() == 1 && renewals[0].error.is_none(), "{renewals:?}");
+            }
+            _ => drop(register(&manager, registration).unwrap()),
+        }
+        settle_all(&manager);
+        assert!(manager.verify(&id("film"), Verify { media: true, licenses: true }).unwrap().is_playable, "{heal}");
+        assert_eq!((world.live(), world.device.key_set_ids().len(), world.storage.keys().len()), (1, 1, 1), "{heal}");
+    }
+}
+
+/// Nothing tells it from the licences that other libraries of the app have got.
+#[test]
+fn a_licence_whose_row_was_lost_to_damage_is_counted_and_never_touched() {
+    let world = World::new();
+    let manager = world.start();
+    let status = register(&manager, world.widevine("film", RenewalPolicy::default())).unwrap();
+    let config = crash(&world);
+    {
+        let store = Store::open(&config.data_dir).unwrap().store;
+        store.write(|tx| tx.delete_license(&status.licenses[0].license_id).map(drop)).unwrap();
+    }
+    let manager = world.try_start(config).unwrap();
+    let status = manager.status(&id("film")).unwrap();
+    assert_eq!((status.why, status.is_playable), (Why::LicenseMissing, false));
+    let settled = manager.settle().unwrap();
+    assert_eq!((settled.foreign, settled.held), (1, Some(1)));
+    manager.refresh(&id("film"), Refresh::default(), &Cancellation::new()).unwrap();
+    manager.unregister(&id("film")).unwrap();
+    settle_all(&manager);
+    let settled = manager.settle().unwrap();
+    assert_eq!((settled.foreign, settled.held, world.live()), (1, Some(1), 1));
 }
 
 fn is_leaving(state: LicenseState) -> bool {

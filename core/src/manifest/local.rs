@@ -108,7 +108,12 @@ impl Folder {
 /// The first bytes of a file.
 pub(super) fn read_head(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let mut head = Vec::new();
-    open(path)?.take(limit).read_to_end(&mut head).map_err(|error| io_error(path, error))?;
+    let file = open(path)?;
+    // What says that it is empty is believed: some of the kernel's own files do so, and a read of them waits for ever.
+    if file.metadata().is_ok_and(|metadata| metadata.len() == 0) {
+        return Ok(head);
+    }
+    file.take(limit).read_to_end(&mut head).map_err(|error| io_error(path, error))?;
     Ok(head)
 }
 
