@@ -274,6 +274,48 @@ fn a_release_that_dies_is_done_again() {
 }
 
 #[test]
+fn a_proof_of_release_that_is_made_once_is_sent_after_a_restart() {
+    let world = World::new();
+    world.apple.switch(|device| device.releases = true);
+    let manager = world.start();
+    register(&manager, world.fair_play("film")).unwrap();
+    world.servers.stop().unwrap();
+    manager.unregister(&id("film")).unwrap();
+    assert_eq!(manager.settle().unwrap().pending, 1);
+    drop(manager);
+    assert_eq!(world.storage.keys().len(), 2, "the handle and the proof");
+
+    world.servers.resume().unwrap();
+    let manager = world.start();
+    no_trace(&world, &manager);
+    assert_eq!(world.live(), 0);
+    assert_eq!(world.apple.script().calls(Call::Release), 1, "there is no second proof");
+}
+
+#[test]
+fn a_fair_play_release_that_dies_is_done_again_with_its_proof_and_ends_without_one() {
+    for (moment, live) in [(Moment::Start, 0), (Moment::BeforeSend, 1), (Moment::AfterSend, 0)] {
+        let world = Arc::new(World::new());
+        world.apple.switch(|device| device.releases = true);
+        let manager = world.start();
+        register(&manager, world.fair_play("film")).unwrap();
+        world.apple.script().plan(Call::Release, moment, Trouble::Hang, 1);
+        let manager = crash_while(
+            &world,
+            manager,
+            |manager, _| {
+                manager.unregister(&id("film")).unwrap();
+                drop(manager.settle());
+            },
+            |world| world.apple.script().wait_until_hanging(),
+        );
+        world.clock.advance_s(3600);
+        no_trace(&world, &manager);
+        assert_eq!(world.live(), live, "{moment:?}: a proof that nobody has kept is lost with its process");
+    }
+}
+
+#[test]
 fn a_handle_that_was_not_removed_before_the_crash_is_removed_after_it() {
     let world = Arc::new(World::new());
     let manager = world.start();

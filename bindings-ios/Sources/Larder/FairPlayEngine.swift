@@ -29,7 +29,6 @@ public final class FairPlayEngine: DrmEngine {
   private let options: Options
   private let turns: FairPlayTurns
   private let activity: AppActivity
-  private let tokens = ReleaseTokens()
 
   /// An engine; one is enough for all managers.
   public convenience init(options: Options = Options()) {
@@ -78,16 +77,14 @@ public final class FairPlayEngine: DrmEngine {
       _ = try? invalidated(held, challenge: nil)
       return .notSupported
     case .atServer(let challenge):
-      // Making a key void twice gives no second token, so one is kept until the server has it.
-      guard let token = try tokens.token(of: held.handle, else: { try invalidated(held, challenge: challenge(held)) })
-      else { return .forgotten }
+      // Making a key void twice gives no second token. The exchange keeps this one, and if it does not arrive now it is
+      // sent again without this engine.
+      guard let token = try invalidated(held, challenge: challenge(held)) else { return .forgotten }
       do {
         _ = try exchange.send(ExchangeMessage(kind: .release, body: token))
       } catch let error as LarderError where error.isNoSuchService {
-        tokens.forget(held.handle)
         return .notSupported
       }
-      tokens.forget(held.handle)
       return .released
     }
   }
@@ -180,6 +177,9 @@ public enum FairPlayRelease: Sendable {
   /// It takes the secure token that `invalidatePersistableContentKey` makes, at the licence URL (a ``RequestAdapter`` sees
   /// its `kind`, `release`, and may choose another). `challenge` gives its nonce of 8 bytes, `nil` for none.
   ///
+  /// There is one token for each key. It lies in the secret storage until the server has it, and is sent again after a
+  /// restart; so a server must take a token whose nonce is not fresh.
+  ///
   /// Source:
   /// <https://developer.apple.com/documentation/avfoundation/avcontentkeysession/invalidatepersistablecontentkey(_:options:completionhandler:)>.
   case atServer(challenge: @Sendable (StoredLicense) throws -> Data?)
@@ -192,23 +192,5 @@ extension LarderError {
   /// The server has nothing for such a message.
   fileprivate var isNoSuchService: Bool {
     code == .serverRejected && [404, 405].contains(httpStatus)
-  }
-}
-
-/// Secure tokens that the server has not had yet.
-private final class ReleaseTokens: @unchecked Sendable {
-  // Protects `tokens`; never held while one is made.
-  private let lock = NSLock()
-  private var tokens: [Data: Data] = [:]
-
-  func token(of handle: Data, else make: () throws -> Data?) rethrows -> Data? {
-    if let known = lock.withLock({ tokens[handle] }) { return known }
-    let made = try make()
-    lock.withLock { tokens[handle] = made }
-    return made
-  }
-
-  func forget(_ handle: Data) {
-    lock.withLock { _ = tokens.removeValue(forKey: handle) }
   }
 }

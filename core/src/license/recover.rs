@@ -11,6 +11,7 @@
 //! | `Stored`, all of a registration | killed before the last step | the last step is done: nothing is lost |
 //! | `Stored`, asset registered | killed during a refresh | it becomes active, its predecessor is released |
 //! | `Superseded`, `Releasing` | the release waits | it is tried again |
+//! | the same, FairPlay's proof in the vault | killed before the server had it | the proof is sent |
 //! | `Released`, `Forgotten` | killed before the handle was removed | handle and row go |
 
 use std::collections::HashSet;

@@ -1,14 +1,19 @@
 //! The release queue: licences that nobody uses any more go back to their server, now or when it can be reached.
+//!
+//! FairPlay's CDM makes a key void and proves that, in one step and once: a proof that does not reach the server cannot
+//! be made again. So it lies in the vault before it is sent, and from then on the licence goes back with it, after a
+//! restart too, without the CDM. Other CDMs make their message as often as they are asked, and want the answer.
 
 use std::sync::Arc;
 
 use super::engines::EngineError;
+use super::exchange::Exchange;
 use super::licensing::Licensing;
 use crate::cancel::Cancellation;
 use crate::error::{Code, Error, Result};
-use crate::model::LicenseState;
 use crate::model::license::{ReleaseOutcome, StoredLicense};
-use crate::ports::NetworkState;
+use crate::model::{DrmScheme, LicenseState};
+use crate::ports::{ExchangeAnswer, ExchangeKind, ExchangeMessage, LicenseExchange, NetworkState};
 use crate::store::LicenseRow;
 
 /// After so many refusals that no retry will change, a licence is removed without its server.
@@ -67,13 +72,33 @@ impl Licensing {
             return Ok(None);
         }
         let Some(row) = self.claim_release(row, even_if_not_due)? else { return Ok(None) };
-        let outcome = self.leaving(&row).and_then(|held| match held {
-            Some(held) => self.release_at_the_server(&row, held),
-            None => Ok(ReleaseOutcome::Forgotten),
-        });
-        match outcome {
+        match self.release(&row) {
             Ok(outcome) => self.finish(&row, outcome).map(Some),
             Err(error) => self.postpone(&row, error).map(Some),
+        }
+    }
+
+    /// One attempt. Nothing but a proof is written.
+    fn release(self: &Arc<Self>, row: &LicenseRow) -> Result<ReleaseOutcome> {
+        if is_proved_once(row)
+            && let Some(proof) = self.vault.load_proof(&row.license_id)?
+        {
+            return self.send_proof(row, proof);
+        }
+        match self.leaving(row)? {
+            Some(held) => self.release_at_the_server(row, held),
+            None => Ok(ReleaseOutcome::Forgotten),
+        }
+    }
+
+    /// The CDM has made the key void, and the server has not heard of it yet.
+    fn send_proof(&self, row: &LicenseRow, proof: Vec<u8>) -> Result<ReleaseOutcome> {
+        let message = ExchangeMessage { kind: ExchangeKind::Release, url: None, body: proof };
+        match self.exchange(row, &Cancellation::new()).send(message) {
+            Ok(_) => Ok(ReleaseOutcome::Released),
+            // A server that knows no releases.
+            Err(error) if matches!(error.http_status(), Some(404 | 405)) => Ok(ReleaseOutcome::NotSupported),
+            Err(error) => Err(error),
         }
     }
 
@@ -123,14 +148,18 @@ impl Licensing {
         Ok(listed.into_iter().find(|handle| handle.digest() == digest).map(|handle| row.held_under(handle)))
     }
 
-    /// Asks the engine to release. Nothing is written.
+    /// Asks the engine to release.
     pub(crate) fn release_at_the_server(
         self: &Arc<Self>,
         row: &LicenseRow,
         held: StoredLicense,
     ) -> Result<ReleaseOutcome> {
         let exchange = self.exchange(row, &Cancellation::new());
-        let lent = Arc::clone(&exchange);
+        let lent: Arc<dyn LicenseExchange> = if is_proved_once(row) {
+            Arc::new(Proving { licensing: Arc::clone(self), row: row.clone(), exchange: Arc::clone(&exchange) })
+        } else {
+            Arc::clone(&exchange) as Arc<dyn LicenseExchange>
+        };
         let outcome =
             self.engines.call(row.request.scheme, Some(&exchange), move |engine| engine.release(&held, lent), drop);
         match outcome.map_err(EngineError::into_error) {
@@ -149,7 +178,7 @@ impl Licensing {
         }
     }
 
-    /// Writes down the end, then removes the handle, then the row: a crash in between is finished at the next start.
+    /// Writes down the end, then removes handle and proof, then the row: a crash in between is finished at the next start.
     pub(crate) fn finish(&self, row: &LicenseRow, outcome: ReleaseOutcome) -> Result<ReleaseOutcome> {
         let state = match outcome {
             ReleaseOutcome::Released => LicenseState::Released,
@@ -159,6 +188,9 @@ impl Licensing {
             self.store.delete(|tx| tx.set_license_state(&row.license_id, state))?;
         }
         self.vault.remove(&row.license_id)?;
+        if is_proved_once(row) {
+            self.vault.remove_proof(&row.license_id)?;
+        }
         self.store.delete(|tx| tx.delete_license(&row.license_id))?;
         tracing::info!(license = %row.license_id, outcome = ?outcome, "licence ended");
         Ok(outcome)
@@ -195,4 +227,30 @@ impl Licensing {
 /// Codes by which an engine says that the device has no such licence: the CDM lost it, or there is no such CDM.
 fn is_gone(code: Code) -> bool {
     matches!(code, Code::LicenseVanished | Code::DrmUnsupported)
+}
+
+fn is_proved_once(row: &LicenseRow) -> bool {
+    row.request.scheme == DrmScheme::FairPlay
+}
+
+/// The network as it is lent to an engine whose proof of a release must not get lost.
+struct Proving {
+    licensing: Arc<Licensing>,
+    row: LicenseRow,
+    exchange: Arc<Exchange>,
+}
+
+impl LicenseExchange for Proving {
+    fn send(&self, message: ExchangeMessage) -> Result<ExchangeAnswer> {
+        if message.kind == ExchangeKind::Release {
+            let (licensing, id) = (&self.licensing, &self.row.license_id);
+            // Without its row nobody would remove it any more: the release was given up, or never waited.
+            let is_waited_for = licensing.store.read(|tx| tx.license(id))?.is_some();
+            // A storage that fails now is no reason not to try: the key is void already.
+            if is_waited_for && let Err(error) = licensing.vault.store_proof(id, &message.body) {
+                tracing::warn!(license = %id, code = %error.code(), "the proof of a release could not be kept");
+            }
+        }
+        self.exchange.send(message)
+    }
 }

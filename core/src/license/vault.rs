@@ -30,18 +30,12 @@ impl Vault {
     /// Stores a handle and reads it back. Fails with `StorageFailed`, `StorageLost` or `StorageTimeout`; the value may
     /// then be there or not.
     pub(crate) fn store(&self, id: &LicenseId, handle: &Handle) -> Result<()> {
-        let value = Zeroizing::new(handle.as_bytes().to_vec());
-        self.call("the storage's save", id, move |storage, key| storage.save(key, &value))?;
-        match self.load(id)? {
-            Some(back) if back == *handle => Ok(()),
-            Some(_) => Err(Error::new(Code::StorageLost, "the storage gives back another value than it was given")),
-            None => Err(Error::new(Code::StorageLost, "the storage does not give back what it was given")),
-        }
+        self.save(id.storage_key(), handle.as_bytes())
     }
 
     /// The handle of a licence, `None` if the storage has none.
     pub(crate) fn load(&self, id: &LicenseId) -> Result<Option<Handle>> {
-        Ok(self.call("the storage's load", id, |storage, key| storage.load(key))?.map(Handle::new))
+        Ok(self.read(id.storage_key())?.map(Handle::new))
     }
 
     /// The handle of a licence whose digest the ledger knows. `LicenseUnreadable` if it is not there or is another.
@@ -55,16 +49,49 @@ impl Vault {
 
     /// Removes a handle.
     pub(crate) fn remove(&self, id: &LicenseId) -> Result<()> {
-        self.call("the storage's remove", id, |storage, key| storage.remove(key))
+        self.delete(id.storage_key())
+    }
+
+    /// Stores what proves to the server that a licence was given up, as [`store`](Self::store) does a handle.
+    pub(crate) fn store_proof(&self, id: &LicenseId, proof: &[u8]) -> Result<()> {
+        self.save(id.proof_storage_key(), proof)
+    }
+
+    /// The proof of a release that the server has not had yet.
+    pub(crate) fn load_proof(&self, id: &LicenseId) -> Result<Option<Vec<u8>>> {
+        self.read(id.proof_storage_key())
+    }
+
+    /// Removes a proof.
+    pub(crate) fn remove_proof(&self, id: &LicenseId) -> Result<()> {
+        self.delete(id.proof_storage_key())
+    }
+
+    fn save(&self, key: String, value: &[u8]) -> Result<()> {
+        let given = Zeroizing::new(value.to_vec());
+        self.call("the storage's save", key.clone(), move |storage, key| storage.save(key, &given))?;
+        match self.read(key)?.map(Zeroizing::new) {
+            Some(back) if *back == value => Ok(()),
+            Some(_) => Err(Error::new(Code::StorageLost, "the storage gives back another value than it was given")),
+            None => Err(Error::new(Code::StorageLost, "the storage does not give back what it was given")),
+        }
+    }
+
+    fn read(&self, key: String) -> Result<Option<Vec<u8>>> {
+        self.call("the storage's load", key, |storage, key| storage.load(key))
+    }
+
+    fn delete(&self, key: String) -> Result<()> {
+        self.call("the storage's remove", key, |storage, key| storage.remove(key))
     }
 
     fn call<T: Send + 'static>(
         &self,
         what: &'static str,
-        id: &LicenseId,
+        key: String,
         call: impl FnOnce(&dyn LocalDrmStorage, &str) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let (storage, key) = (Arc::clone(&self.storage), id.storage_key());
+        let storage = Arc::clone(&self.storage);
         call_delegate(&self.runtime, self.timeout, what, Code::StorageTimeout, move || call(&*storage, &key)).map_err(
             |error| match error.code() {
                 // Whatever the app's code calls its failure: for the caller it is the storage that failed.

@@ -112,6 +112,11 @@ impl LicenseId {
     pub fn storage_key(&self) -> String {
         format!("larder.license.{self}")
     }
+
+    /// The key under which the proof of its release lies there, until the server has it.
+    pub fn proof_storage_key(&self) -> String {
+        format!("{}.release", self.storage_key())
+    }
 }
 
 impl fmt::Display for LicenseId {

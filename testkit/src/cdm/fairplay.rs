@@ -1,6 +1,7 @@
 //! A CDM that behaves like AVFoundation with FairPlay, as far as an engine can see it: the key is a blob that the app
 //! keeps; nobody lists blobs, nobody reads an expiry from one, and most servers take nothing back.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use larder_core::model::license::{
@@ -40,6 +41,8 @@ struct State {
     /// Blobs of another identity do not open.
     identity: u32,
     count: u64,
+    /// Blobs that were given up: they do not open either.
+    void: HashSet<u64>,
 }
 
 /// A persistable content key.
@@ -113,7 +116,8 @@ impl FairPlayDevice {
         let json = handle.as_bytes().strip_prefix(BLOB_MAGIC).ok_or_else(vanished)?;
         let json: Vec<u8> = json.iter().map(|byte| byte ^ 0x5a).collect();
         let blob: Blob = serde_json::from_slice(&json).map_err(|_| vanished())?;
-        if blob.identity == self.state().identity { Ok(blob) } else { Err(vanished()) }
+        let state = self.state();
+        if blob.identity == state.identity && !state.void.contains(&blob.number) { Ok(blob) } else { Err(vanished()) }
     }
 
     fn next_number(&self) -> u64 {
@@ -272,6 +276,8 @@ impl DrmEngine for ScriptedFairPlay {
         }
         let Ok(blob) = device.open(&held.handle) else { return Ok(ReleaseOutcome::Forgotten) };
         let spc = spc(&held.request, Operation::Release, Some(blob.license_id))?;
+        // As `invalidatePersistableContentKey` does it: there is no second proof.
+        device.state().void.insert(blob.number);
         self.exchange(Call::Release, &spc, &*exchange)?;
         device.script.pass(Call::Release, Moment::BeforeReturn)?;
         Ok(ReleaseOutcome::Released)

@@ -126,6 +126,26 @@ extension FairPlaySuites {
       try await phone.isTidy()
     }
 
+    @Test("a release that could not be sent before the app was restarted is sent with the token that was made then")
+    func releaseAfterRestart() async throws {
+      let phone = try Phone { $0.release = .atServer }
+      let license = try #require(try await phone.register().licenses.first)
+      let key = try phone.manager.licenseHandle(license.licenseId)
+      try await phone.kit.stop()
+      try await phone.manager.unregisterAsset("film")
+      #expect(try await phone.manager.settle().pending == 1)
+      #expect(!phone.device.opens(key) && phone.storage.keys.count == 2)
+      phone.manager.close()
+
+      try await phone.kit.resume()
+      let next = try phone.relaunched()
+      let settled = try await next.settle()
+      #expect(settled.released == 1 && settled.pending == 0)
+      #expect(try await phone.kit.book().live == 0)
+      #expect(phone.storage.keys.isEmpty)
+      try await phone.isTidy()
+    }
+
     @Test("a challenge of the wrong length is refused before anything is void")
     func wrongChallenge() async throws {
       let phone = try Phone { $0.release = .atServer { _ in Data([1]) } }

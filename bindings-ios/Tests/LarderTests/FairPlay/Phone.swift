@@ -34,6 +34,15 @@ final class Phone: Sendable {
       httpClient: httpClient)
   }
 
+  /// The app as it is started again: another engine and another manager, on the same device, storage and folder.
+  func relaunched() throws -> LocalAssetsManager {
+    var options = FairPlayEngine.Options()
+    options.sessions = session
+    options.release = .atServer
+    let engine = FairPlayEngine(options: options, notifications: notifications)
+    return try LocalAssetsManager(config: scene.config(), storage: storage, engines: [engine])
+  }
+
   /// A session on this phone's device.
   @Sendable func session() -> AVContentKeySession {
     AVContentKeySession(keySystem: .fairPlayStreaming, device: device)
