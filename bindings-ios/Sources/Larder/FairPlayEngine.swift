@@ -91,7 +91,6 @@ public final class FairPlayEngine: DrmEngine {
 
   /// Makes a key void on this device. A key that the device does not know any more is success.
   public func remove(_ held: StoredLicense) throws {
-    tokens.forget(held.handle)
     // What fails here changes nothing: the key leaves the storage, and nobody else has it.
     _ = try? invalidated(held, challenge: nil)
   }
