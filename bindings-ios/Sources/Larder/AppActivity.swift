@@ -1,9 +1,11 @@
+import AVFoundation
 import Foundation
 
 /// Whether the app is in the background, where FairPlay exchanges no keys.
 ///
-/// By notifications and their names: UIKit's own property is for the main thread, and is not there in extensions nor on a
-/// Mac. Until the first notification the app counts as being in the foreground; AVFoundation says if that is wrong.
+/// By UIKit's and Foundation's names alone: UIKit is not there on a Mac, and an extension must not link what an app may. At
+/// the start the application is asked, on the main actor; then notifications tell. Until the first of both, and where there
+/// is no application, it counts as being in the foreground; AVFoundation says if that is wrong.
 final class AppActivity: @unchecked Sendable {
   // https://developer.apple.com/documentation/uikit/uiapplication/didenterbackgroundnotification
   // https://developer.apple.com/documentation/foundation/nsnotification/name-swift.struct/nsextensionhostdidenterbackground
@@ -20,9 +22,11 @@ final class AppActivity: @unchecked Sendable {
   // Protects what follows.
   private let lock = NSLock()
   private var isAway = false
+  private var isTold = false
   private var observers: [any NSObjectProtocol] = []
 
-  init(_ notifications: NotificationCenter) {
+  /// - Parameter application: the name of the application's class.
+  init(_ notifications: NotificationCenter, application: String) {
     self.notifications = notifications
     let names = Self.left.map { ($0, true) } + Self.back.map { ($0, false) }
     let observers = names.map { name, isAway in
@@ -31,6 +35,10 @@ final class AppActivity: @unchecked Sendable {
       }
     }
     lock.withLock { self.observers = observers }
+    Task { @MainActor [weak self] in
+      guard let isAway = Self.isInBackground(application) else { return }
+      self?.begin(isAway)
+    }
   }
 
   deinit {
@@ -50,6 +58,25 @@ final class AppActivity: @unchecked Sendable {
   }
 
   private func set(_ isAway: Bool) {
-    lock.withLock { self.isAway = isAway }
+    lock.withLock { (self.isAway, isTold) = (isAway, true) }
+  }
+
+  /// A notification that came meanwhile knows better.
+  private func begin(_ isAway: Bool) {
+    lock.withLock { if !isTold { self.isAway = isAway } }
+  }
+
+  /// What the application says, `nil` where there is none: in an extension, on a Mac.
+  @MainActor
+  private static func isInBackground(_ application: String) -> Bool? {
+    // An extension has the class, and must not ask it.
+    if Bundle.main.bundleURL.pathExtension == "appex" { return nil }
+    // https://developer.apple.com/documentation/uikit/uiapplication/shared
+    let shared = NSSelectorFromString("sharedApplication")
+    guard let type = NSClassFromString(application) as? NSObject.Type, type.responds(to: shared),
+      let application = type.perform(shared)?.takeUnretainedValue() as? NSObject
+    else { return nil }
+    // https://developer.apple.com/documentation/uikit/uiapplication/state/background
+    return application.value(forKey: "applicationState") as? Int == 2
   }
 }

@@ -35,10 +35,10 @@ public final class FairPlayEngine: DrmEngine {
     self.init(options: options, notifications: .default)
   }
 
-  package init(options: Options, notifications: NotificationCenter) {
+  package init(options: Options, notifications: NotificationCenter, application: String = "UIApplication") {
     self.options = options
     turns = FairPlayTurns(limit: options.operationsAtOnce)
-    activity = AppActivity(notifications)
+    activity = AppActivity(notifications, application: application)
   }
 
   /// FairPlay.

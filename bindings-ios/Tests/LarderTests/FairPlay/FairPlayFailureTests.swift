@@ -164,6 +164,16 @@ extension FairPlaySuites {
       try await phone.isTidy()
     }
 
+    @Test("an app that was started in the background is there from the start, and back when it says so")
+    func startedInBackground() async throws {
+      let phone = try Phone(application: NSStringFromClass(BackgroundApplication.self))
+      try await eventually("it counts as being in the foreground") {
+        (try? await thrown { try await phone.register("\(UUID())") })?.code == .cdmBusy
+      }
+      phone.notifications.post(name: Notification.Name("UIApplicationWillEnterForegroundNotification"), object: nil)
+      #expect(try await phone.register().isPlayable)
+    }
+
     @Test("an exchange that the background interrupts says so", arguments: [true, false])
     func interrupted(fails: Bool) async throws {
       let phone = try Phone { $0.patience = 1 }
@@ -270,4 +280,13 @@ extension FairPlaySuites {
       for secret in ["hunter2", "skd://", "CKC", phone.kit.url] { #expect(!"\(error)".contains(secret)) }
     }
   }
+}
+
+/// `UIApplication` after the system has started the app in the background.
+final class BackgroundApplication: NSObject, StubObjectiveC, Sendable {
+  private static let shared = BackgroundApplication()
+
+  static func stubObject(_ selector: String) -> AnyObject? { selector == "sharedApplication" ? shared : nil }
+
+  func stubValue(_ key: String) -> Any? { key == "applicationState" ? 2 : nil }
 }

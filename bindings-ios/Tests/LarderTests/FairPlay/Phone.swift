@@ -20,14 +20,14 @@ final class Phone: Sendable {
   init(
     engineTimeoutS: Int32 = 60, storage: (any LocalDrmStorage)? = nil, requestAdapter: (any RequestAdapter)? = nil,
     tokenProvider: (any TokenProvider)? = nil, sourceURLProvider: (any SourceURLProvider)? = nil,
-    httpClient: (any HttpClient)? = nil,
+    httpClient: (any HttpClient)? = nil, application: String = "UIApplication",
     _ change: (inout FairPlayEngine.Options) -> Void = { _ in }
   ) throws {
     (kit, scene, self.storage) = (try Testkit(), try Scene(), MemoryDrmStorage())
     var options = FairPlayEngine.Options()
     options.sessions = { [device] in AVContentKeySession(keySystem: .fairPlayStreaming, device: device) }
     change(&options)
-    let engine = FairPlayEngine(options: options, notifications: notifications)
+    let engine = FairPlayEngine(options: options, notifications: notifications, application: application)
     manager = try LocalAssetsManager(
       config: scene.config(engineTimeoutS: engineTimeoutS), storage: storage ?? self.storage, engines: [engine],
       requestAdapter: requestAdapter, tokenProvider: tokenProvider, sourceURLProvider: sourceURLProvider,
