@@ -1,4 +1,4 @@
-@_spi(Stub) import AVFoundation
+import AVFoundation
 import Foundation
 import Larder
 import TestSupport

@@ -145,7 +145,9 @@ private struct Child: Sendable {
     var words: [UnsafeMutablePointer<CChar>?] = ([path] + arguments).map { strdup($0) }
     words.append(nil)
     defer { words.forEach { free($0) } }
-    var variables: [UnsafeMutablePointer<CChar>?] = ProcessInfo.processInfo.environment.map { strdup("\($0)=\($1)") }
+    // Not what leads a simulator's processes to its own system libraries: this is a program of the Mac.
+    let environment = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("DYLD_") }
+    var variables: [UnsafeMutablePointer<CChar>?] = environment.map { strdup("\($0)=\($1)") }
     variables.append(nil)
     defer { variables.forEach { free($0) } }
     var started: pid_t = 0
