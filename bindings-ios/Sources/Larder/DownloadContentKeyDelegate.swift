@@ -4,7 +4,8 @@ import LarderBindings
 
 /// Gets persistable keys for media that `AVAssetDownloadTask` is downloading, and keeps them until it is registered.
 ///
-/// Every request is answered: with the key, or with the error that stood in the way.
+/// Every request is answered once: with the key, or with the error that stood in the way; that AVFoundation itself does not
+/// go on is such an error, after `patience`.
 final class DownloadContentKeyDelegate: NSObject, AVContentKeySessionDelegate, @unchecked Sendable {
   // Serial: AVFoundation's callbacks in order. None of them waits for anything but the secret storage.
   let queue = DispatchQueue(label: "dev.larder.download-keys")
@@ -15,16 +16,18 @@ final class DownloadContentKeyDelegate: NSObject, AVContentKeySessionDelegate, @
   private let source: MediaSource
   private let assetId: String
   private let contentId: FairPlayContentId
+  private let patience: TimeInterval
   private let onFailure: (@Sendable (LarderError) -> Void)?
 
   init(
     manager: LocalAssetsManager, source: MediaSource, assetId: String, contentId: FairPlayContentId,
-    onFailure: (@Sendable (LarderError) -> Void)?
+    patience: TimeInterval, onFailure: (@Sendable (LarderError) -> Void)?
   ) {
     self.manager = manager
     self.source = source
     self.assetId = assetId
     self.contentId = contentId
+    self.patience = patience
     self.onFailure = onFailure
   }
 
@@ -32,14 +35,15 @@ final class DownloadContentKeyDelegate: NSObject, AVContentKeySessionDelegate, @
     do {
       try keyRequest.respondByRequestingPersistableContentKeyRequestAndReturnError()
     } catch {
-      refuse(keyRequest, described(error))
+      keyRequest.processContentKeyResponseError(described(error))
+      onFailure?(described(error))
     }
   }
 
   func contentKeySession(_ session: AVContentKeySession, didProvide keyRequest: AVPersistableContentKeyRequest) {
     let asked = Asked(keyRequest, session)
     work.async { [self] in
-      do { try begin(asked) } catch { refuse(asked.request, described(error)) }
+      do { try begin(asked) } catch { refuse(asked, described(error)) }
     }
   }
 
@@ -83,12 +87,18 @@ final class DownloadContentKeyDelegate: NSObject, AVContentKeySessionDelegate, @
       forApp: certificate, contentIdentifier: content, options: [AVContentKeyRequestProtocolVersionsKey: [1]]
     ) { [self] spc, error in
       work.async { [self] in
-        do { try finish(asked, uri, spc, error) } catch { refuse(asked.request, described(error)) }
+        do { try finish(asked, uri, spc, error) } catch { refuse(asked, described(error)) }
       }
+    }
+    work.asyncAfter(deadline: .now() + patience) { [weak self] in
+      guard let self, asked.spcIsMissing else { return }
+      refuse(asked, unanswered())
     }
   }
 
   private func finish(_ asked: Asked, _ uri: String, _ spc: Data?, _ error: (any Error)?) throws {
+    // One that comes after its request was refused asks for a licence that nobody takes.
+    guard asked.gotSpc() else { return }
     if let error { throw error }
     guard let spc, !spc.isEmpty else {
       throw LarderError(.cdmFailed, "AVFoundation gave neither a request to the server nor an error")
@@ -103,12 +113,20 @@ final class DownloadContentKeyDelegate: NSObject, AVContentKeySessionDelegate, @
   }
 
   private func respond(_ asked: Asked, _ handle: Data) {
+    guard asked.settle() else { return }
     asked.request.processContentKeyResponse(AVContentKeyResponse(fairPlayStreamingKeyResponseData: handle))
   }
 
-  private func refuse(_ request: AVContentKeyRequest, _ error: LarderError) {
-    request.processContentKeyResponseError(error)
+  private func refuse(_ asked: Asked, _ error: LarderError) {
+    guard asked.settle() else { return }
+    asked.request.processContentKeyResponseError(error)
     onFailure?(error)
+  }
+
+  private func unanswered() -> LarderError {
+    LarderError(
+      .cdmFailed, "AVFoundation never made a request to the server for a download's key", remedy: .retry,
+      isRetryable: true)
   }
 
   private func described(_ error: any Error) -> LarderError {
@@ -120,15 +138,36 @@ final class DownloadContentKeyDelegate: NSObject, AVContentKeySessionDelegate, @
   }
 
   /// A request on its way to another thread. It is of no use without its session.
-  private struct Asked: @unchecked Sendable {
+  private final class Asked: @unchecked Sendable {
     let request: AVPersistableContentKeyRequest
     let session: AVContentKeySession
+    // Protects what follows.
+    private let lock = NSLock()
+    private var isSettled = false
+    private var hasSpc = false
 
     init(_ request: AVPersistableContentKeyRequest, _ session: AVContentKeySession) {
       (self.request, self.session) = (request, session)
     }
 
     var uri: String? { DownloadContentKeyDelegate.uri(request.identifier) }
+    var spcIsMissing: Bool { lock.withLock { !hasSpc } }
+
+    /// False if the request has been answered already.
+    func gotSpc() -> Bool {
+      lock.withLock {
+        hasSpc = true
+        return !isSettled
+      }
+    }
+
+    /// True for whoever may answer it: the first.
+    func settle() -> Bool {
+      lock.withLock {
+        defer { isSettled = true }
+        return !isSettled
+      }
+    }
   }
 
   private static func uri(_ identifier: Any?) -> String? {

@@ -30,9 +30,19 @@ extension LocalAssetsManager {
     asset: AVURLAsset, mediaSource: MediaSource, assetId: String? = nil, contentId: FairPlayContentId = .usual,
     session: AVContentKeySession? = nil, onFailure: (@Sendable (LarderError) -> Void)? = nil
   ) {
+    prepareForDownload(
+      asset: asset, mediaSource: mediaSource, assetId: assetId, contentId: contentId, session: session, patience: 120,
+      onFailure: onFailure)
+  }
+
+  /// - Parameter patience: how long AVFoundation may take for one step, in seconds.
+  package func prepareForDownload(
+    asset: AVURLAsset, mediaSource: MediaSource, assetId: String? = nil, contentId: FairPlayContentId = .usual,
+    session: AVContentKeySession?, patience: TimeInterval, onFailure: (@Sendable (LarderError) -> Void)?
+  ) {
     guard mediaSource.drm.contains(where: { $0.scheme == .fairPlay }), !downloadSessions.has(asset) else { return }
     let delegate = DownloadContentKeyDelegate(
-      manager: self, source: mediaSource, assetId: assetId ?? mediaSource.id, contentId: contentId,
+      manager: self, source: mediaSource, assetId: assetId ?? mediaSource.id, contentId: contentId, patience: patience,
       onFailure: onFailure)
     downloadSessions.attach(session ?? AVContentKeySession(keySystem: .fairPlayStreaming), delegate, to: asset)
   }

@@ -1,6 +1,7 @@
 @_exported import Foundation
 
-// Core Foundation's types, which Linux does not have. On Apple's systems `as CFDictionary` and `as String` bridge.
+// https://developer.apple.com/documentation/corefoundation/cfdictionary, cfstring, cftyperef: Linux does not have them. On
+// Apple's systems `as CFDictionary` and `as String` bridge.
 public typealias CFString = String
 public typealias CFTypeRef = AnyObject
 public typealias CFDictionary = [String: Any]

@@ -117,6 +117,30 @@ struct PrepareForDownloadTests {
     #expect(phone.storage.keys.isEmpty)
   }
 
+  @Test("that AVFoundation gives nothing, or too late, is an error too, and no server is asked", arguments: [true, false])
+  func silence(isLate: Bool) async throws {
+    let phone = try DownloadPhone()
+    let kept = Shared<(@Sendable () -> Void)?>(nil)
+    phone.device.script = { step in
+      guard step == .requestData else { return .usual }
+      return isLate ? .waits { goOn in kept.value = goOn } : .givesNothing
+    }
+    let failures = Shared<[LarderError]>([])
+    let source = try phone.source("film")
+    let asset = AVURLAsset(url: try #require(URL(string: source.url)))
+    phone.manager.prepareForDownload(
+      asset: asset, mediaSource: source, session: phone.session(), patience: 0.2,
+      onFailure: { failure in failures.change { $0.append(failure) } })
+    await #expect(throws: (any Error).self) {
+      try await StubMedia.at(asset.url).key(DownloadPhone.keyURI, for: asset)
+    }
+    try await eventually("nobody is told") { !failures.value.isEmpty }
+    kept.value?()
+    #expect(failures.value.map(\.code) == [.cdmFailed] && phone.device.unanswered.isEmpty)
+    #expect(try await phone.licenseRequests() == 0)
+    #expect(phone.device.misuses.isEmpty)
+  }
+
   @Test("PlayKit's other form gives the preferred source and an asset for it")
   func preferred() throws {
     let phone = try DownloadPhone()
