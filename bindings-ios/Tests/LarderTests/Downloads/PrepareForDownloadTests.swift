@@ -117,7 +117,7 @@ struct PrepareForDownloadTests {
     #expect(phone.storage.keys.isEmpty)
   }
 
-  @Test("that AVFoundation gives nothing, or too late, is an error too, and no server is asked", arguments: [true, false])
+  @Test("AVFoundation giving nothing, or too late, is an error too, and no server is asked", arguments: [true, false])
   func silence(isLate: Bool) async throws {
     let phone = try DownloadPhone()
     let kept = Shared<(@Sendable () -> Void)?>(nil)
