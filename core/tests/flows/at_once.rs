@@ -1,0 +1,138 @@
+//! Several calls, and several managers, at work on one thing at the same time.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what it expects")]
+
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use crate::world::{World, id, register, settle_all};
+use larder_core::Code;
+use larder_core::assets::Verify;
+use larder_core::model::{LicenseTimes, Remaining, RenewalPolicy, Why};
+use larder_core::ports::NetworkState;
+use larder_testkit::cdm::{Call, Moment, Trouble};
+use larder_testkit::{Action, Mood, Rule, StorageCall};
+
+/// The CDM holds it, the storage has not taken it yet: to one who only compares lists it looks like a licence that an
+/// intent of unknown outcome has left behind.
+#[test]
+fn a_licence_that_is_being_got_is_not_taken_for_one_that_was_lost() {
+    let mut world = World::new();
+    world.timeouts.engine = Duration::from_secs(4);
+    world.timeouts.delegate = Duration::from_secs(60);
+    let world = Arc::new(world);
+    let manager = Arc::new(world.start());
+    let begin = |name: &'static str| {
+        let (manager, world) = (Arc::clone(&manager), Arc::clone(&world));
+        thread::spawn(move || register(&manager, world.widevine(name, RenewalPolicy::default())))
+    };
+    world.device.script().plan(Call::Acquire, Moment::Start, Trouble::Hang, 1);
+    let lost = begin("lost");
+    assert!(world.device.script().wait_until_hanging());
+    world.storage.set_times(StorageCall::Save, Mood::Hanging, 1);
+    let film = begin("film");
+    assert!(world.storage.wait_until_hanging());
+    assert_eq!(lost.join().unwrap().unwrap_err().code(), Code::Timeout);
+    manager.settle().unwrap();
+
+    world.storage.let_go();
+    assert!(film.join().unwrap().unwrap().is_playable);
+    settle_all(&manager);
+    let status = manager.verify(&id("film"), Verify { media: true, licenses: true }).unwrap();
+    assert!(status.is_playable, "{}", status.message);
+    assert_eq!((world.live(), world.device.key_set_ids().len(), world.storage.keys().len()), (1, 1, 1));
+    assert_eq!(manager.status(&id("lost")).unwrap().why, Why::NotRegistered);
+    world.device.script().let_go();
+}
+
+#[test]
+fn a_handle_that_changes_while_its_asset_goes_leaves_no_licence_behind() {
+    let world = Arc::new(World::new());
+    let manager = Arc::new(world.start());
+    let status = register(&manager, world.fair_play("film")).unwrap();
+    let license = status.licenses[0].license_id.clone();
+    let handle = manager.license_handle(&license).unwrap();
+    let (changed, _) = world.apple.start_playback(&handle).unwrap().updated.unwrap();
+
+    world.storage.set_times(StorageCall::Save, Mood::Hanging, 1);
+    let theirs = Arc::clone(&manager);
+    let times = LicenseTimes { license: Remaining::Seconds(60), playback: Remaining::Unknown };
+    let changing = thread::spawn(move || theirs.handle_changed(&license, &changed, times));
+    assert!(world.storage.wait_until_hanging());
+    let theirs = Arc::clone(&manager);
+    let (gone, is_gone) = mpsc::channel();
+    let leaving = thread::spawn(move || {
+        theirs.unregister(&id("film")).unwrap();
+        let _ = gone.send(());
+    });
+    // Whether it waits or not: nothing may be left.
+    let _ = is_gone.recv_timeout(Duration::from_millis(300));
+    world.storage.let_go();
+    let _ = changing.join().unwrap();
+    leaving.join().unwrap();
+    settle_all(&manager);
+    assert_eq!(manager.status(&id("film")).unwrap().why, Why::NotRegistered);
+    assert_eq!(world.storage.keys(), Vec::<String>::new());
+    assert!(manager.diagnostics().unwrap().contains("\"licenses\":[]"));
+}
+
+#[test]
+fn what_waits_for_a_network_is_sent_when_there_is_one() {
+    let world = World::new();
+    let manager = world.start();
+    register(&manager, world.clear_key("film")).unwrap();
+    let rule = world.servers.add_fault(Rule::on("", Action::Refuse { for_ms: None })).unwrap();
+    manager.unregister(&id("film")).unwrap();
+    assert_eq!(manager.settle().unwrap().pending, 1);
+    world.servers.remove_fault(rule).unwrap();
+    // The clock stands still: no pause ends by itself.
+    manager.set_network_state(NetworkState::Online).unwrap();
+    for _ in 0..2000 {
+        if world.live() == 0 {
+            return;
+        }
+        pause();
+    }
+    panic!("nothing was sent");
+}
+
+#[expect(clippy::disallowed_methods, reason = "what happens in the background has nothing to wait on")]
+fn pause() {
+    thread::sleep(Duration::from_millis(10));
+}
+
+#[test]
+fn every_question_can_be_asked_while_assets_come_and_go() {
+    let world = Arc::new(World::new());
+    let manager = Arc::new(world.start());
+    register(&manager, world.clear("stays")).unwrap();
+    let (done, is_done) = mpsc::channel();
+    for name in ["a", "b"] {
+        let (manager, world, done) = (Arc::clone(&manager), Arc::clone(&world), done.clone());
+        thread::spawn(move || {
+            for _ in 0..40 {
+                let status = register(&manager, world.clear(name)).unwrap();
+                assert!(status.is_playable, "{name} is registered, and its status says otherwise");
+                assert!(manager.unregister(&id(name)).unwrap().was_registered);
+                assert_eq!(manager.status(&id(name)).unwrap().why, Why::NotRegistered);
+            }
+            let _ = done.send(());
+        });
+    }
+    let theirs = Arc::clone(&manager);
+    thread::spawn(move || {
+        for _ in 0..400 {
+            theirs.diagnostics().unwrap();
+            assert!(theirs.assets().unwrap().iter().any(|asset| asset.asset_id == id("stays")));
+            theirs.statuses().unwrap();
+            theirs.source_url("stays", None).unwrap();
+        }
+        let _ = done.send(());
+    });
+    for _ in 0..3 {
+        is_done.recv_timeout(Duration::from_secs(120)).expect("a call never came back, or failed");
+    }
+    assert_eq!(manager.assets().unwrap().len(), 1);
+}

@@ -1,0 +1,15 @@
+//! Whole flows through a manager: a world with devices, storages, clocks and servers, and everything that happens to it.
+//!
+//! One binary for many files: each would be linked with the whole core and the test servers again.
+
+mod at_once;
+mod changed_handles;
+mod full_disk;
+mod import;
+mod recovery;
+mod registration;
+mod renewal;
+mod trouble;
+
+#[path = "../world/mod.rs"]
+mod world;
