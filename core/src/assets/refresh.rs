@@ -12,7 +12,6 @@ use crate::cancel::Cancellation;
 use crate::error::{Code, Error, Result};
 use crate::license::{Ask, Obtained, Plan, Predecessor, activate, drop_intent, plan};
 use crate::manifest::{self, Protection};
-use crate::model::license::ReleaseOutcome;
 use crate::model::{AssetId, AssetStatus, DrmParams, KeyRequest, LicenseId, LicenseState, RenewalPolicy};
 use crate::store::{AssetRow, AssetState, LicenseRow};
 
@@ -125,10 +124,9 @@ impl Registry {
             RenewalPolicy::AcquireThenRelease => self.acquire_then_release(asset, params, wanted, &active, cancel),
             RenewalPolicy::InPlace => self.renew_in_place(asset, params, wanted, &active, cancel),
             RenewalPolicy::ReleaseThenAcquire => {
-                for row in &active {
-                    self.release_first(row)?;
-                }
+                let released = active.iter().try_for_each(|row| self.licensing.release_first(row));
                 self.changed(&asset.asset_id)?;
+                released?;
                 let wanted = wanted.into_iter().map(|wanted| Wanted { replaces: None, ..wanted }).collect();
                 self.acquire_then_release(asset, params, wanted, &[], cancel)
             }
@@ -221,28 +219,6 @@ impl Registry {
         self.changed(&asset.asset_id)?;
         self.settle_soon(false);
         outcome
-    }
-
-    /// For servers that count devices strictly: the old licence must be gone before a new one is granted.
-    ///
-    /// Some CDMs end a licence as soon as its release is asked for (MediaDrm does), whether or not the server hears of
-    /// it. If the release fails and the CDM has ended the licence it waits in the queue; else it stays active.
-    fn release_first(self: &Arc<Self>, row: &LicenseRow) -> Result<()> {
-        let Some(held) = self.licensing.leaving(row)? else {
-            return self.licensing.finish(row, ReleaseOutcome::Forgotten).map(drop);
-        };
-        match self.licensing.release_at_the_server(row, held.clone()) {
-            Ok(outcome) => self.licensing.finish(row, outcome).map(drop),
-            Err(error) => {
-                let inspected =
-                    self.licensing.engines.call(row.request.scheme, None, move |engine| engine.inspect(&held), drop);
-                if inspected.is_err() {
-                    self.store().delete(|tx| tx.set_license_state(&row.license_id, LicenseState::Releasing))?;
-                    self.changed(&row.asset_id)?;
-                }
-                Err(error)
-            }
-        }
     }
 
     /// Takes back what was got in a refresh that failed.

@@ -57,6 +57,33 @@ impl Licensing {
         Ok(drained)
     }
 
+    /// Releases a licence that players use, for a server that wants it back before it grants the next.
+    ///
+    /// It is written down as leaving before anybody is asked: some CDMs end a licence as soon as its release is asked for
+    /// (MediaDrm does), whether or not the server hears of it, and a server that has it back does not say so again. If the
+    /// release fails and the CDM still has the licence, players have it back; else it waits in the queue.
+    pub(crate) fn release_first(self: &Arc<Self>, row: &LicenseRow) -> Result<()> {
+        let Some(held) = self.leaving(row)? else {
+            return self.finish(row, ReleaseOutcome::Forgotten).map(drop);
+        };
+        let mut leaving = LicenseRow { state: LicenseState::Releasing, ..row.clone() };
+        self.begin_try(&mut leaving);
+        self.store.delete(|tx| tx.update_license(&leaving))?;
+        let error = match self.release_at_the_server(&leaving, held.clone()) {
+            Ok(outcome) => return self.finish(&leaving, outcome).map(drop),
+            Err(error) => error,
+        };
+        let inspected = self.engines.call(row.request.scheme, None, move |engine| engine.inspect(&held), drop);
+        if inspected.is_ok() {
+            self.store.delete(|tx| tx.update_license(row))?;
+        } else {
+            leaving.last_error = Some(error.code().as_str().to_owned());
+            leaving.next_attempt_at_ms = 0;
+            self.store.delete(|tx| tx.update_license(&leaving))?;
+        }
+        Err(error)
+    }
+
     /// `None` if it is not this licence's turn.
     fn drain_one(self: &Arc<Self>, row: &LicenseRow, even_if_not_due: bool) -> Result<Option<ReleaseOutcome>> {
         match row.state {
@@ -105,7 +132,6 @@ impl Licensing {
     /// Marks a release as being tried, so that no other process tries it at the same time.
     fn claim_release(&self, row: &LicenseRow, even_if_not_due: bool) -> Result<Option<LicenseRow>> {
         let now_ms = self.clock.now_ms();
-        let busy_ms = i64::try_from(self.engines.timeout().as_millis()).unwrap_or(i64::MAX);
         // With the room that is kept for deleting: this is where that begins.
         self.store.delete(|tx| {
             let Some(mut row) = tx.license(&row.license_id)? else { return Ok(None) };
@@ -123,11 +149,17 @@ impl Licensing {
                 }
             }
             row.state = LicenseState::Releasing;
-            row.next_attempt_at_ms = now_ms.saturating_add(busy_ms);
-            row.last_error = None;
+            self.begin_try(&mut row);
             tx.update_license(&row)?;
             Ok(Some(row))
         })
+    }
+
+    /// Marks a release as under way, for as long as one call of an engine may take: nobody else tries it meanwhile.
+    fn begin_try(&self, row: &mut LicenseRow) {
+        let busy_ms = i64::try_from(self.engines.timeout().as_millis()).unwrap_or(i64::MAX);
+        row.next_attempt_at_ms = self.clock.now_ms().saturating_add(busy_ms);
+        row.last_error = None;
     }
 
     /// A licence that is to go, as an engine takes it. If the storage has lost its handle it is looked for among those
