@@ -51,12 +51,14 @@ impl Host {
         };
         // The database knows URLs that may be signed. What is wrong with the folder, if anything is, says the manager.
         let _ = make_private_folder(&data_dir);
+        let storage = FileStorage::new(data_dir.join("secrets"));
+        storage.sweep_drafts();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let clear_key = Arc::new(ClearKeyEngine::new(Arc::clone(&clock)));
         let settings = ClientSettings { uses_environment_proxies: true, ..ClientSettings::default() };
         let ports = Ports {
             engines: vec![Arc::clone(&clear_key) as Arc<dyn DrmEngine>],
-            storage: Arc::new(FileStorage::new(data_dir.join("secrets"))),
+            storage: Arc::new(storage),
             http: Arc::new(ReqwestClient::new(&settings, runtime.handle().clone())?),
             clock: Arc::clone(&clock),
             request_adapter: None,

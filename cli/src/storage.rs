@@ -7,16 +7,12 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use larder_core::ports::LocalDrmStorage;
 use larder_core::{Code, Error, Result};
 
 /// Real handles have some kilobytes at most.
 const MAX_VALUE_BYTES: u64 = 1024 * 1024;
-
-/// Writing a draft takes some milliseconds.
-const DRAFT_LIFE: Duration = Duration::from_secs(600);
 
 /// Values as files of one folder.
 pub(crate) struct FileStorage {
@@ -45,15 +41,29 @@ impl FileStorage {
 }
 
 impl FileStorage {
-    /// Removes what killed processes have left half written: a draft is a secret, too. A living one renames its draft
-    /// within moments.
-    fn sweep_drafts(&self) {
+    /// Removes what killed processes have left half written: a draft is a secret, too. A living one holds its draft's lock.
+    pub(crate) fn sweep_drafts(&self) {
         let Ok(entries) = fs::read_dir(&self.folder) else { return };
         for entry in entries.flatten() {
             let is_draft = entry.file_name().to_str().is_some_and(|name| name.starts_with('.'));
-            let age = || entry.metadata().and_then(|meta| meta.modified()).ok()?.elapsed().ok();
-            if is_draft && age().is_some_and(|age| age > DRAFT_LIFE) {
+            if is_draft && File::open(entry.path()).is_ok_and(|draft| draft.try_lock().is_ok()) {
                 let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+
+    /// An empty file for a value that is being written, under a name that no other has.
+    fn draft(&self, key: &str) -> io::Result<(PathBuf, File)> {
+        static SERIAL: AtomicU64 = AtomicU64::new(0);
+        loop {
+            let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+            let path = self.folder.join(format!(".{key}.{}.{serial}", std::process::id()));
+            let file = create_private(&path)?;
+            // Where there are no locks nobody can take one, and nothing is swept.
+            let _ = file.lock();
+            // Between making and locking, another process may have taken it for a dead one's.
+            if path.exists() {
+                return Ok((path, file));
             }
         }
     }
@@ -62,13 +72,10 @@ impl FileStorage {
 impl LocalDrmStorage for FileStorage {
     /// Writes another file and renames it, so that a crash leaves the old value or the new one.
     fn save(&self, key: &str, value: &[u8]) -> Result<()> {
-        static SERIAL: AtomicU64 = AtomicU64::new(0);
         let target = self.file(key)?;
         make_private_folder(&self.folder).map_err(failed("made"))?;
-        self.sweep_drafts();
-        let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
-        let draft = self.folder.join(format!(".{key}.{}.{serial}", std::process::id()));
-        let written = write_private(&draft, value).and_then(|()| fs::rename(&draft, &target));
+        let (draft, mut file) = self.draft(key).map_err(failed("written"))?;
+        let written = file.write_all(value).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&draft, &target));
         if let Err(error) = written {
             let _ = fs::remove_file(&draft);
             return Err(failed("written")(error));
@@ -115,14 +122,12 @@ pub(crate) fn make_private_folder(folder: &Path) -> io::Result<()> {
     builder.create(folder)
 }
 
-fn write_private(path: &Path, value: &[u8]) -> io::Result<()> {
+fn create_private(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    file.write_all(value)?;
-    file.sync_all()
+    options.open(path)
 }
 
 /// A rename is durable once its folder is.
@@ -148,17 +153,15 @@ mod tests {
     }
 
     #[test]
-    fn a_draft_that_was_left_half_written_is_removed_by_the_next_save() {
+    fn a_draft_that_a_killed_process_has_left_is_swept_and_one_that_is_being_written_is_not() {
         let (_home, storage) = storage();
         storage.save("larder.license.00", b"one").unwrap();
-        let [old, new] = ["old", "new"].map(|name| storage.folder.join(format!(".larder.license.{name}.1.0")));
-        for draft in [&old, &new] {
-            fs::write(draft, "half a sec").unwrap();
-        }
-        let long_ago = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
-        File::options().write(true).open(&old).unwrap().set_modified(long_ago).unwrap();
-        storage.save("larder.license.01", b"two").unwrap();
-        assert!(!old.exists() && new.exists(), "what may still be written is left alone");
+        let (living, _locked) = storage.draft("larder.license.01").unwrap();
+        let dead = storage.folder.join(".larder.license.02.1.0");
+        fs::write(&dead, "half a sec").unwrap();
+        storage.sweep_drafts();
+        assert!(living.exists() && !dead.exists());
+        assert_eq!(storage.load("larder.license.00").unwrap().unwrap(), b"one");
     }
 
     #[test]
