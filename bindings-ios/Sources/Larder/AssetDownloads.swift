@@ -17,7 +17,7 @@ import LarderBindings
 /// try downloads.start("film-1", title: "A film")
 /// ```
 ///
-/// Keys are asked for and stored while it downloads (``LocalAssetsManager/prepareForDownload(asset:mediaSource:assetId:contentId:session:onFailure:)``).
+/// Keys are asked for and stored while it downloads (``LocalAssetsManager/prepareForDownload(asset:mediaSource:assetId:contentId:playbackWindow:session:onFailure:)``).
 /// Where the system puts a package is kept as a bookmark and as a path below the app's container, which moves. A package
 /// that is broken off stays, is reported as incomplete, and is taken up again by the next ``start(_:title:entryId:configure:)``.
 ///
@@ -72,6 +72,8 @@ public final class AssetDownloads: @unchecked Sendable {
   private let manager: LocalAssetsManager
   private let mediaSource: @Sendable (String) -> MediaSource?
   private let onEvent: @Sendable (Event) -> Void
+  private let contentId: FairPlayContentId
+  private let playbackWindow: @Sendable (String) -> TimeInterval?
   private let keySession: @Sendable () -> AVContentKeySession
   private let records: AssetDownloadRecords
   private let session: AVAssetDownloadURLSession
@@ -85,14 +87,19 @@ public final class AssetDownloads: @unchecked Sendable {
   ///   - configuration: a background one. Its cellular policy is the downloads'.
   ///   - mediaSource: the source of an asset. Asked when a download starts, and after a relaunch when it goes on or ends:
   ///     sources hold signed URLs and are not stored here. `nil` if the app no longer knows it.
+  ///   - contentId: the rule for the content identifier, as in ``FairPlayEngine/Options/contentId``.
+  ///   - playbackWindow: how long an asset's keys may be played once playback has begun, in seconds; `nil` if as long as
+  ///     they are stored, or if nobody knows. As in ``FairPlayEngine/Options/playbackWindow``.
   ///   - onEvent: told of what happens.
   public convenience init(
     manager: LocalAssetsManager, configuration: URLSessionConfiguration,
-    mediaSource: @escaping @Sendable (_ assetId: String) -> MediaSource?,
+    mediaSource: @escaping @Sendable (_ assetId: String) -> MediaSource?, contentId: FairPlayContentId = .usual,
+    playbackWindow: @escaping @Sendable (_ assetId: String) -> TimeInterval? = { _ in nil },
     onEvent: @escaping @Sendable (Event) -> Void = { _ in }
   ) {
     self.init(
-      manager: manager, configuration: configuration, mediaSource: mediaSource, onEvent: onEvent,
+      manager: manager, configuration: configuration, mediaSource: mediaSource, contentId: contentId,
+      playbackWindow: playbackWindow, onEvent: onEvent,
       home: AppContainer.current.home,
       keySession: { AVContentKeySession(keySystem: .fairPlayStreaming) },
       makeSession: { AVAssetDownloadURLSession(configuration: $0, assetDownloadDelegate: $1, delegateQueue: nil) })
@@ -100,11 +107,15 @@ public final class AssetDownloads: @unchecked Sendable {
 
   package init(
     manager: LocalAssetsManager, configuration: URLSessionConfiguration,
-    mediaSource: @escaping @Sendable (String) -> MediaSource?, onEvent: @escaping @Sendable (Event) -> Void,
+    mediaSource: @escaping @Sendable (String) -> MediaSource?, contentId: FairPlayContentId = .usual,
+    playbackWindow: @escaping @Sendable (String) -> TimeInterval? = { _ in nil },
+    onEvent: @escaping @Sendable (Event) -> Void,
     home: URL, keySession: @escaping @Sendable () -> AVContentKeySession, makeSession: MakeSession
   ) {
     self.manager = manager
     self.mediaSource = mediaSource
+    self.contentId = contentId
+    self.playbackWindow = playbackWindow
     self.onEvent = onEvent
     self.keySession = keySession
     records = AssetDownloadRecords(dataDir: manager.dataDir, home: home)
@@ -245,7 +256,9 @@ public final class AssetDownloads: @unchecked Sendable {
 
   private func prepare(_ asset: AVURLAsset, _ source: MediaSource, _ assetId: String) {
     manager.prepareForDownload(
-      asset: asset, mediaSource: source, assetId: assetId, session: keySession(),
+      asset: asset, mediaSource: source, assetId: assetId, contentId: contentId,
+      playbackWindow: playbackWindow(assetId),
+      session: keySession(),
       onFailure: { [onEvent] in onEvent(.keyFailed(assetId: assetId, $0)) })
   }
 

@@ -16,17 +16,19 @@ final class DownloadContentKeyDelegate: NSObject, AVContentKeySessionDelegate, @
   private let source: MediaSource
   private let assetId: String
   private let contentId: FairPlayContentId
+  private let playbackWindowS: Int64?
   private let patience: TimeInterval
   private let onFailure: (@Sendable (LarderError) -> Void)?
 
   init(
     manager: LocalAssetsManager, source: MediaSource, assetId: String, contentId: FairPlayContentId,
-    patience: TimeInterval, onFailure: (@Sendable (LarderError) -> Void)?
+    playbackWindow: TimeInterval?, patience: TimeInterval, onFailure: (@Sendable (LarderError) -> Void)?
   ) {
     self.manager = manager
     self.source = source
     self.assetId = assetId
     self.contentId = contentId
+    playbackWindowS = playbackWindow.map { Int64($0.rounded()) }
     self.patience = patience
     self.onFailure = onFailure
   }
@@ -57,7 +59,9 @@ final class DownloadContentKeyDelegate: NSObject, AVContentKeySessionDelegate, @
       let old = try manager.preparedKeys.keys(of: source.id).first { $0.uri == uri }
       try manager.preparedKeys.keep(
         PreparedKeys.Key(
-          sourceId: source.id, uri: uri, handle: persistableContentKey, expiresAtMs: old?.expiresAtMs))
+          sourceId: source.id, uri: uri, handle: persistableContentKey,
+          expiresAtMs: playedUntilMs() ?? old?.expiresAtMs,
+          playbackWindowS: playbackWindowS))
     } catch {
       onFailure?(described(error))
     }
@@ -108,8 +112,14 @@ final class DownloadContentKeyDelegate: NSObject, AVContentKeySessionDelegate, @
     let expiresAtMs = answer.persistenceDurationS.map { Int64(Date().timeIntervalSince1970 * 1000) + $0 * 1000 }
     // Durable before AVFoundation may download what it opens.
     try manager.preparedKeys.keep(
-      PreparedKeys.Key(sourceId: source.id, uri: uri, handle: handle, expiresAtMs: expiresAtMs))
+      PreparedKeys.Key(
+        sourceId: source.id, uri: uri, handle: handle, expiresAtMs: expiresAtMs, playbackWindowS: playbackWindowS))
     respond(asked, handle)
+  }
+
+  /// From the first playback on, the playback duration is the key's whole life.
+  private func playedUntilMs() -> Int64? {
+    playbackWindowS.map { Int64(Date().timeIntervalSince1970 * 1000) + $0 * 1000 }
   }
 
   private func respond(_ asked: Asked, _ handle: Data) {

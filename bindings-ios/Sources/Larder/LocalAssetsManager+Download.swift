@@ -24,26 +24,30 @@ extension LocalAssetsManager {
   ///   - mediaSource: where it comes from, and its DRM parameters. Its id names the keys until they are taken over.
   ///   - assetId: what a ``RequestAdapter`` and a ``TokenProvider`` are asked with. The source's id if `nil`.
   ///   - contentId: the rule for the content identifier, as in ``FairPlayEngine/Options/contentId``.
+  ///   - playbackWindow: how long the keys may be played once playback has begun, in seconds; `nil` if as long as they are
+  ///     stored, or if nobody knows. As in ``FairPlayEngine/Options/playbackWindow``.
   ///   - session: a fresh content key session without a delegate, if it is to be another than the usual.
   ///   - onFailure: told of each key that could not be had. The task goes on and ends with what it could get.
   public func prepareForDownload(
     asset: AVURLAsset, mediaSource: MediaSource, assetId: String? = nil, contentId: FairPlayContentId = .usual,
-    session: AVContentKeySession? = nil, onFailure: (@Sendable (LarderError) -> Void)? = nil
+    playbackWindow: TimeInterval? = nil, session: AVContentKeySession? = nil,
+    onFailure: (@Sendable (LarderError) -> Void)? = nil
   ) {
     prepareForDownload(
-      asset: asset, mediaSource: mediaSource, assetId: assetId, contentId: contentId, session: session, patience: 120,
-      onFailure: onFailure)
+      asset: asset, mediaSource: mediaSource, assetId: assetId, contentId: contentId, playbackWindow: playbackWindow,
+      session: session, patience: 120, onFailure: onFailure)
   }
 
   /// - Parameter patience: how long AVFoundation may take for one step, in seconds.
   package func prepareForDownload(
     asset: AVURLAsset, mediaSource: MediaSource, assetId: String? = nil, contentId: FairPlayContentId = .usual,
-    session: AVContentKeySession?, patience: TimeInterval, onFailure: (@Sendable (LarderError) -> Void)?
+    playbackWindow: TimeInterval? = nil, session: AVContentKeySession?, patience: TimeInterval,
+    onFailure: (@Sendable (LarderError) -> Void)?
   ) {
     guard mediaSource.drm.contains(where: { $0.scheme == .fairPlay }), !downloadSessions.has(asset) else { return }
     let delegate = DownloadContentKeyDelegate(
-      manager: self, source: mediaSource, assetId: assetId ?? mediaSource.id, contentId: contentId, patience: patience,
-      onFailure: onFailure)
+      manager: self, source: mediaSource, assetId: assetId ?? mediaSource.id, contentId: contentId,
+      playbackWindow: playbackWindow, patience: patience, onFailure: onFailure)
     downloadSessions.attach(session ?? AVContentKeySession(keySystem: .fairPlayStreaming), delegate, to: asset)
   }
 
@@ -99,7 +103,7 @@ extension LocalAssetsManager {
       keys.first { $0.uri == uri }.map { key in
         ImportedLicense(
           scheme: .fairPlay, handle: key.handle, initData: Data(uri.utf8),
-          expires: key.expiresAtMs.map { .at(atMs: $0) } ?? .unknown)
+          expires: key.expiresAtMs.map { .at(atMs: $0) } ?? .unknown, playbackWindowS: key.playbackWindowS)
       }
     }
     return licenses.count == uris.count ? licenses : []

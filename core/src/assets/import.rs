@@ -105,6 +105,7 @@ impl Registry {
                 handle_digest: Some(license.handle.digest()),
                 granted_at_ms: self.clock.now_ms(),
                 expires: license.expires,
+                playback_window_s: license.playback_window_s.filter(|window_s| *window_s > 0),
                 ..LicenseRow::intended(id, asset.profile.clone(), asset.asset_id.clone(), request, params)
             };
             if rows.iter().any(|other| other.license_id == row.license_id) {

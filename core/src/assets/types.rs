@@ -207,6 +207,8 @@ pub struct ImportedLicense {
     pub init_data: Option<Vec<u8>>,
     /// When it ends. If `Unknown`, the engine is asked.
     pub expires: Expiry,
+    /// How long it may be played once playback has begun, in seconds. `None`: as long as it is stored, or nobody knows.
+    pub playback_window_s: Option<u64>,
 }
 
 impl std::fmt::Debug for ImportedLicense {

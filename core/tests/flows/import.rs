@@ -28,7 +28,13 @@ fn other_library(world: &World) -> LocalAssetsManager {
 }
 
 fn with(registration: Registration, handle: &Handle, expires: Expiry) -> ImportedAsset {
-    let license = ImportedLicense { scheme: DrmScheme::Widevine, handle: handle.clone(), init_data: None, expires };
+    let license = ImportedLicense {
+        scheme: DrmScheme::Widevine,
+        handle: handle.clone(),
+        init_data: None,
+        expires,
+        playback_window_s: None,
+    };
     ImportedAsset { registration, licenses: vec![license] }
 }
 

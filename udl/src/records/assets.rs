@@ -250,6 +250,8 @@ pub struct ImportedLicense {
     pub init_data: Option<Vec<u8>>,
     /// When it ends.
     pub expires: Expiry,
+    /// How long it may be played once playback has begun, in seconds.
+    pub playback_window_s: Option<i64>,
 }
 
 /// Without the bytes: the handle may be a key.
@@ -264,8 +266,9 @@ impl std::fmt::Debug for ImportedLicense {
 
 impl From<ImportedLicense> for assets::ImportedLicense {
     fn from(license: ImportedLicense) -> Self {
-        let ImportedLicense { scheme, handle, init_data, expires } = license;
-        Self { scheme, handle: Handle::new(handle), init_data, expires: expires.into() }
+        let ImportedLicense { scheme, handle, init_data, expires, playback_window_s } = license;
+        let playback_window_s = playback_window_s.and_then(|window_s| u64::try_from(window_s).ok());
+        Self { scheme, handle: Handle::new(handle), init_data, expires: expires.into(), playback_window_s }
     }
 }
 

@@ -31,6 +31,26 @@ struct PrepareForDownloadTests {
     #expect(phone.storage.keys.count == 1)  // the asset's own
   }
 
+  @Test("its playback window is known from the registration on, and is a key's whole life once it is played")
+  func playbackWindow() async throws {
+    let phone = try DownloadPhone()
+    let source = try phone.source("film")
+    let asset = AVURLAsset(url: try #require(URL(string: source.url)))
+    phone.manager.prepareForDownload(
+      asset: asset, mediaSource: source, playbackWindow: 600, session: phone.session())
+    try await StubMedia.at(asset.url).key(DownloadPhone.keyURI, for: asset)
+    // The stub's key has changed by being played: what is kept is its successor.
+    struct Kept: Decodable { let handle: Data }
+    try await eventually("the new key is not kept") {
+      let value = try #require(try phone.storage.load(key: "prepared-keys"))
+      return try JSONDecoder().decode([Kept].self, from: value).allSatisfy { phone.device.opens($0.handle) }
+    }
+    let status = try await phone.manager.registerDownloadedAsset(
+      location: try phone.package("film"), mediaSource: source, assetId: "film")
+    #expect(status.playbackWindowS == 600 && status.isPlayable)
+    #expect(abs(try #require(status.expires.date).timeIntervalSinceNow - 600) < 60)
+  }
+
   @Test("a key that is there already is not asked for again, also after a relaunch")
   func onceOnly() async throws {
     let phone = try DownloadPhone()
