@@ -201,8 +201,13 @@ impl Run {
             self.registered(signed(self.world.widevine("theirs", RenewalPolicy::default()), RenewalPolicy::default()));
         let license = self.manager.local_source(&theirs, None).unwrap().licenses.remove(0).license_id;
         let handle = self.manager.license_handle(&license).unwrap();
-        let license =
-            ImportedLicense { scheme: DrmScheme::Widevine, handle, init_data: None, expires: Expiry::Unknown };
+        let license = ImportedLicense {
+            scheme: DrmScheme::Widevine,
+            handle,
+            init_data: None,
+            expires: Expiry::Unknown,
+            playback_window_s: None,
+        };
         let registration = signed(self.world.widevine("imported", RenewalPolicy::default()), RenewalPolicy::default());
         let asset = ImportedAsset { registration, licenses: vec![license] };
         self.say(&asset);
