@@ -60,6 +60,14 @@ impl Output {
         self.bytes(text.as_bytes())
     }
 
+    /// Prints an answer that is bytes: as they are, unless JSON or a field of it was asked for.
+    pub(crate) fn data_or_bytes(&self, value: &impl Serialize, bytes: &[u8]) -> Result<()> {
+        match self.form {
+            Form::People => self.bytes(bytes),
+            Form::Json | Form::Field(_) => self.data(value, |_| {}),
+        }
+    }
+
     /// Prints bytes as they are.
     pub(crate) fn bytes(&self, bytes: &[u8]) -> Result<()> {
         let mut stdout = io::stdout().lock();

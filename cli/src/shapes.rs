@@ -2,7 +2,7 @@
 //! Documented in `docs/guides/command.md`, which a test compares with what is printed.
 
 use larder_core::assets::{AssetInfo, Settlement, Unregistered};
-use larder_core::model::{AssetStatus, Expiry, InitData, LicenseStatus};
+use larder_core::model::{AssetId, AssetStatus, Expiry, InitData, LicenseStatus};
 use serde::Serialize;
 
 use crate::names;
@@ -156,6 +156,19 @@ impl SettlementShape {
     }
 }
 
+/// What the app stored with an asset, in base64; null for nothing.
+#[derive(Serialize)]
+pub(crate) struct MetadataShape {
+    asset_id: String,
+    metadata: Option<String>,
+}
+
+impl MetadataShape {
+    pub(crate) fn new(id: &AssetId, metadata: Option<&[u8]>) -> Self {
+        Self { asset_id: id.as_str().to_owned(), metadata: metadata.map(base64) }
+    }
+}
+
 /// One entry of `init-data`; `scheme` is null for a key system that Larder does not know.
 #[derive(Serialize)]
 pub(crate) struct InitDataShape {
@@ -175,13 +188,11 @@ struct TrackShape {
 
 impl InitDataShape {
     pub(crate) fn new(found: &InitData) -> Self {
-        use base64::Engine as _;
-        let base64 = base64::engine::general_purpose::STANDARD;
         Self {
             scheme: found.scheme.map(|scheme| scheme.as_str()),
             system_id: found.system_id.as_ref().map(uuid),
             key_ids: found.key_ids.iter().map(|id| id.to_hex()).collect(),
-            pssh: found.pssh.as_ref().map(|pssh| base64.encode(pssh)),
+            pssh: found.pssh.as_deref().map(base64),
             uri: found.uri.clone(),
             tracks: found
                 .tracks
@@ -190,6 +201,11 @@ impl InitDataShape {
                 .collect(),
         }
     }
+}
+
+fn base64(bytes: &[u8]) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(bytes)
 }
 
 fn uuid(bytes: &[u8; 16]) -> String {

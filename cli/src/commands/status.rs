@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
+use larder_core::Result;
 use larder_core::assets::{AssetInfo, SourceUrlMode, SourceUrlOrder, Verify};
 use larder_core::model::{AssetId, AssetStatus};
-use larder_core::{Code, Error, Result};
 
 use crate::Answer;
 use crate::args::{Asset, List, Prefer, Status, Url};
@@ -12,7 +12,7 @@ use crate::host::Host;
 use crate::names;
 use crate::output::Output;
 use crate::paths::absolute;
-use crate::shapes::{AssetShape, StatusShape, UrlShape};
+use crate::shapes::{AssetShape, MetadataShape, StatusShape, UrlShape};
 
 pub(super) fn status(args: &Status, host: &Host, output: &Output) -> Result<Answer> {
     let verify = Verify { media: true, licenses: true };
@@ -125,11 +125,10 @@ pub(super) fn played(args: &Asset, host: &Host, output: &Output) -> Result<Answe
 
 pub(super) fn metadata(args: &Asset, host: &Host, output: &Output) -> Result<Answer> {
     let id = AssetId::new(args.id.as_str())?;
-    if host.manager().asset(&id)?.is_none() {
-        return Err(Error::new(Code::AssetNotFound, format!("no asset {id} is registered")));
+    let metadata = host.manager().metadata(&id)?;
+    output.data_or_bytes(&MetadataShape::new(&id, metadata.as_deref()), metadata.as_deref().unwrap_or_default())?;
+    if metadata.is_none() {
+        output.note(&format!("larder: nothing was stored with {id}"));
     }
-    match host.manager().metadata(&id)? {
-        Some(bytes) => output.bytes(&bytes).map(|()| Answer::Yes),
-        None => Ok(Answer::No),
-    }
+    Ok(Answer::yes_if(metadata.is_some()))
 }

@@ -142,7 +142,12 @@ fn metadata_is_kept_byte_by_byte() {
     home.run(["register", &clear, "--id", "a", "--metadata", info.to_str().unwrap()]).ends_with(0);
     home.run(["register", &clear, "--id", "b"]).ends_with(0);
     assert_eq!(home.run(["metadata", "a"]).ends_with(0).stdout, "{\"title\": \"Sintel\"}");
+    assert_eq!(
+        home.json(["metadata", "a"]),
+        (0, json!({ "asset_id": "a", "metadata": "eyJ0aXRsZSI6ICJTaW50ZWwifQ==" }))
+    );
     assert_eq!(home.run(["metadata", "b"]).ends_with(1).stdout, "");
+    assert_eq!(home.json(["metadata", "b"]), (1, json!({ "asset_id": "b", "metadata": null })));
     home.fails(["metadata", "c"], "ASSET_NOT_FOUND").ends_with(1);
     let other = home.file("other.json", "{}");
     home.run(["refresh", "a", "--metadata", other.to_str().unwrap()]).ends_with(0);

@@ -56,6 +56,7 @@ fn the_examples_of_the_guide_have_the_fields_that_are_printed() {
     assert_documented("renew-all", &home.json(["renew-all", "--within", "90d"]).1[0]);
     assert_documented("init-data", &home.json(["init-data", &film]).1[0]);
     assert_documented("keys-check", &home.json(["keys-check", "sintel"]).1);
+    assert_documented("metadata", &home.json(["metadata", "sintel"]).1);
     assert_documented("unregister", &home.json(["unregister", "sintel"]).1);
     assert_documented("settle", &home.json(["settle"]).1);
     assert_documented("error", &home.json(["refresh", "sintel"]).1);
