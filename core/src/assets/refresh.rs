@@ -120,7 +120,12 @@ impl Registry {
         active: Vec<LicenseRow>,
         cancel: &Cancellation,
     ) -> Result<()> {
-        match params.renewal {
+        // Of a licence that two imported titles share, neither may end it or change its handle for the other.
+        let is_shared = self
+            .store()
+            .read(|tx| active.iter().try_fold(false, |is, row| Ok(is || tx.is_handle_in_use_elsewhere(row)?)))?;
+        let policy = if is_shared { RenewalPolicy::AcquireThenRelease } else { params.renewal };
+        match policy {
             RenewalPolicy::AcquireThenRelease => self.acquire_then_release(asset, params, wanted, &active, cancel),
             RenewalPolicy::InPlace => self.renew_in_place(asset, params, wanted, &active, cancel),
             RenewalPolicy::ReleaseThenAcquire => {

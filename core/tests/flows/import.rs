@@ -101,20 +101,27 @@ fn two_titles_that_share_a_licence_do_not_take_it_from_each_other() {
 
 #[test]
 fn a_refresh_of_one_leaves_the_shared_licence_to_the_other() {
-    let world = World::new();
-    let handle = others_license(&world);
-    let manager = world.start();
-    let assets = ["one", "two"].map(|name| with(widevine(&world, name), &handle, Expiry::Unknown));
-    import(&manager, assets.into());
-    manager.refresh(&id("one"), Refresh::default(), &Cancellation::new()).unwrap();
-    settle_all(&manager);
-    let of = |name| {
-        let source = manager.local_source(&id(name), None).unwrap();
-        manager.license_handle(&source.licenses[0].license_id).unwrap()
-    };
-    assert_ne!(of("one"), handle);
-    assert_eq!(of("two"), handle);
-    assert!(world.device.key_set_ids().contains(&handle));
+    for policy in [RenewalPolicy::AcquireThenRelease, RenewalPolicy::InPlace, RenewalPolicy::ReleaseThenAcquire] {
+        let world = World::new();
+        world.device.switch(|device| device.keeps_handle = false);
+        let handle = others_license(&world);
+        let manager = world.start();
+        let assets = ["one", "two"].map(|name| with(world.widevine(name, policy), &handle, Expiry::Unknown));
+        import(&manager, assets.into());
+        manager.refresh(&id("one"), Refresh::default(), &Cancellation::new()).unwrap();
+        settle_all(&manager);
+        let of = |name| {
+            let source = manager.local_source(&id(name), None).unwrap();
+            manager.license_handle(&source.licenses[0].license_id).unwrap()
+        };
+        assert_ne!(of("one"), handle, "{policy:?}");
+        assert_eq!(of("two"), handle, "{policy:?}");
+        assert!(world.device.key_set_ids().contains(&handle), "{policy:?}");
+        // Alone, it is renewed as the policy says.
+        manager.refresh(&id("two"), Refresh::default(), &Cancellation::new()).unwrap();
+        settle_all(&manager);
+        assert_eq!((world.live(), world.device.key_set_ids().len()), (2, 2), "{policy:?}");
+    }
 }
 
 #[test]

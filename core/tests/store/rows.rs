@@ -1,7 +1,7 @@
 //! What is put in comes out.
 
 use larder_core::model::{Coverage, DrmScheme, Expiry, LicenseState, MediaFormat, Profile};
-use larder_core::store::{AssetState, ClockMark, LicenseSummary};
+use larder_core::store::{AssetState, ClockMark, LicenseRow, LicenseSummary};
 use larder_core::{Code, Error};
 
 use crate::samples::{clear_asset, full_asset, full_license, id, intent, key, license_id, open};
@@ -224,4 +224,27 @@ fn summaries_say_what_a_status_needs() {
     let ids: Vec<_> = queue.into_iter().map(|license| license.license_id).collect();
     assert_eq!(ids, [license_id(4), license_id(5), license_id(100)]);
     assert_eq!(store.read(|tx| tx.licenses_in(&[])).unwrap(), []);
+}
+
+#[test]
+fn each_licence_is_found_with_its_asset_in_whatever_order_they_were_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let order = ["c", "nobody's", "a", "a", "d", "b", "nobody's", "d", "c"];
+    store
+        .write(|tx| {
+            ["a", "b", "c", "d", "without"].iter().try_for_each(|id| tx.insert_asset(&full_asset(id)))?;
+            (1..).zip(order).try_for_each(|(number, id)| {
+                tx.insert_license(&LicenseRow { state: LicenseState::Active, ..full_license(number, id) })
+            })
+        })
+        .unwrap();
+    let summaries = store.read(|tx| tx.summaries(&user())).unwrap();
+    for summary in &summaries {
+        let of_it = (1..).zip(order).filter(|(_, id)| *id == summary.asset_id.as_str());
+        let expected: Vec<_> = of_it.map(|(number, _)| license_id(number)).collect();
+        let found: Vec<_> = summary.licenses.iter().map(|license| license.license_id.clone()).collect();
+        assert_eq!(found, expected, "{}", summary.asset_id);
+    }
+    assert_eq!(summaries.len(), 5);
 }
