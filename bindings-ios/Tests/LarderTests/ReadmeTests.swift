@@ -3,12 +3,11 @@ import Larder
 import TestSupport
 import Testing
 
-@Suite("The README")
+@Suite("The READMEs")
 struct ReadmeTests {
-  @Test("its code is the code below")
-  func same() throws {
-    let readme = try String(
-      contentsOf: Repository.root.appendingPathComponent("bindings-ios/README.md"), encoding: .utf8)
+  @Test("their code is the code below", arguments: ["README.md", "bindings-ios/README.md"])
+  func same(path: String) throws {
+    let readme = try String(contentsOf: Repository.root.appendingPathComponent(path), encoding: .utf8)
     let source = try String(contentsOf: URL(fileURLWithPath: #filePath), encoding: .utf8)
     let shown = try #require(readme.components(separatedBy: "```swift\nimport Larder\n\n").last)
     let code = try #require(shown.components(separatedBy: "```").first)
@@ -16,7 +15,7 @@ struct ReadmeTests {
     #expect(source.hasSuffix("// What the README shows.\n\n" + code))
   }
 
-  @Test("its code keeps a film and plays it")
+  @Test("their code keeps a film and plays it")
   func runs() async throws {
     let scene = try Scene()
     let film = try scene.download(.clearHls)
