@@ -1,6 +1,7 @@
 //! What a player plays instead of the remote source, and the handles it needs for that.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::registry::Registry;
 use super::status::not_found;
@@ -58,15 +59,19 @@ impl Registry {
     }
 
     fn active_license(&self, license_id: &LicenseId) -> Result<LicenseRow> {
+        self.license_in(license_id, &[LicenseState::Active])
+    }
+
+    fn license_in(&self, license_id: &LicenseId, states: &[LicenseState]) -> Result<LicenseRow> {
         let row = self.store().read(|tx| tx.license(license_id))?;
-        row.filter(|row| row.state == LicenseState::Active && row.profile == *self.profile())
+        row.filter(|row| states.contains(&row.state) && row.profile == *self.profile())
             .ok_or_else(|| Error::new(Code::LicenseMissing, format!("there is no active licence {license_id}")))
     }
 
     /// A CDM changed a handle by itself: the licence goes on under the new one, and a new id. The old handle is dropped
-    /// only when the new one is safe.
+    /// only when the new one is safe. A licence that is on its way back to its server goes on with that.
     pub(crate) fn handle_changed(
-        &self,
+        self: &Arc<Self>,
         license_id: &LicenseId,
         handle: &Handle,
         times: LicenseTimes,
@@ -74,12 +79,16 @@ impl Registry {
         if handle.is_empty() {
             return Err(Error::new(Code::InvalidArgument, "the new handle is empty"));
         }
-        let asset_id = self.active_license(license_id)?.asset_id;
+        let here = [LicenseState::Active, LicenseState::Superseded, LicenseState::Releasing];
+        let asset_id = self.license_in(license_id, &here)?.asset_id;
         // A refresh or an unregistration that is under way may end this licence.
         let _turn = self.turn(&asset_id, &Cancellation::new())?;
-        let old = self.active_license(license_id)?;
+        let old = self.license_in(license_id, &here)?;
         if old.handle_digest == Some(handle.digest()) {
             return Ok(old.license_id);
+        }
+        if old.state != LicenseState::Active {
+            return self.give_back_under(old, handle);
         }
         let now_ms = self.clock.now_ms();
         // The CDM's word replaces the old end, also by a later one: after the first playback FairPlay's playback
@@ -110,6 +119,21 @@ impl Registry {
         }
         self.changed(&row.asset_id)?;
         tracing::info!(license = %row.license_id, "the CDM changed a handle");
+        Ok(row.license_id)
+    }
+
+    /// The handle under which a licence was to go back is void by now: it goes back under the new one.
+    fn give_back_under(self: &Arc<Self>, old: LicenseRow, handle: &Handle) -> Result<LicenseId> {
+        let row = LicenseRow {
+            license_id: LicenseId::random()?,
+            replaces: None,
+            release_attempts: 0,
+            last_error: None,
+            ..old
+        };
+        self.licensing.queue_release_of(&row, handle)?;
+        tracing::info!(license = %row.license_id, "the CDM changed the handle of a licence that goes back");
+        self.settle_soon(true);
         Ok(row.license_id)
     }
 

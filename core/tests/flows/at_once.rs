@@ -48,6 +48,26 @@ fn a_licence_that_is_being_got_is_not_taken_for_one_that_was_lost() {
 }
 
 #[test]
+fn a_handle_whose_change_is_told_after_its_asset_went_goes_back_in_the_old_ones_place() {
+    let world = World::new();
+    world.apple.switch(|device| device.releases = true);
+    let manager = world.start();
+    let status = register(&manager, world.fair_play("film")).unwrap();
+    let license = status.licenses[0].license_id.clone();
+    let handle = manager.license_handle(&license).unwrap();
+    let (changed, times) = world.apple.start_playback(&handle).unwrap().updated.unwrap();
+
+    manager.set_network_state(NetworkState::Offline).unwrap();
+    manager.unregister(&id("film")).unwrap();
+    manager.handle_changed(&license, &changed, times).unwrap();
+    manager.set_network_state(NetworkState::Online).unwrap();
+    settle_all(&manager);
+    assert_eq!(world.live(), 0, "the old handle is void and proves nothing any more");
+    assert_eq!(world.storage.keys(), Vec::<String>::new());
+    assert!(manager.handle_changed(&license, &changed, times).is_err(), "there is nothing to change any more");
+}
+
+#[test]
 fn a_handle_that_changes_while_its_asset_goes_leaves_no_licence_behind() {
     let world = Arc::new(World::new());
     let manager = Arc::new(world.start());

@@ -41,7 +41,7 @@ struct State {
     /// Blobs of another identity do not open.
     identity: u32,
     count: u64,
-    /// Blobs that were given up: they do not open either.
+    /// Blobs that were given up, or that have a successor: they do not open either.
     void: HashSet<u64>,
 }
 
@@ -105,6 +105,7 @@ impl FairPlayDevice {
             return Ok(PlaybackStart { updated: None });
         }
         blob.first_played_at_ms = Some(now_ms);
+        self.state().void.insert(blob.number);
         blob.number = self.next_number();
         // From here on the playback window is the key's whole life (Apple, "dual expiry").
         let left = remaining(blob.playback_s, now_ms, now_ms);
