@@ -49,6 +49,7 @@ impl Registry {
                 init_data: row.request.init_data,
                 security_level: row.request.security_level,
                 expires: row.expires,
+                acquired_level: row.acquired_level,
             })
             .collect())
     }

@@ -148,6 +148,8 @@ pub struct LocalLicense {
     pub security_level: SecurityLevel,
     /// When it ends.
     pub expires: Expiry,
+    /// The security level it was acquired at (`L1`), if the engine said so: it opens at that one only.
+    pub acquired_level: Option<String>,
 }
 
 impl std::fmt::Debug for LocalLicense {

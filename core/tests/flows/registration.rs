@@ -6,7 +6,8 @@ use crate::world;
 use crate::world::{World, id, register, settle_all};
 use larder_core::assets::{Config, Refresh, SourceUrlMode, SourceUrlOrder, Verify};
 use larder_core::model::{
-    DrmParams, DrmScheme, Expiry, LicenseState, MediaFormat, MediaPresence, Profile, RenewalPolicy, Warning, Why,
+    DrmParams, DrmScheme, Expiry, LicenseState, MediaFormat, MediaPresence, Profile, RenewalPolicy, SecurityLevel,
+    Warning, Why,
 };
 use larder_core::ports::NetworkState;
 use larder_core::{Cancellation, Code, Remedy};
@@ -40,6 +41,23 @@ fn a_two_key_title_gets_its_licence_in_one_round_trip_and_plays_offline() {
     assert!(!handle.is_empty());
     assert!(manager.status(&id("film")).unwrap().is_playable);
     assert_eq!(manager.requests_made(), 1, "offline means no call");
+}
+
+#[test]
+fn a_player_is_told_the_level_that_a_licence_was_acquired_at() {
+    let world = World::new();
+    let manager = world.start();
+    register(&manager, world.widevine("film", RenewalPolicy::AcquireThenRelease)).unwrap();
+    let mut in_software = world.widevine("in software", RenewalPolicy::AcquireThenRelease);
+    in_software.source.drm[0].security_level = SecurityLevel::L3;
+    register(&manager, in_software).unwrap();
+    register(&manager, world.clear_key("without levels")).unwrap();
+    drop(manager);
+    let manager = world.start();
+    for (name, level) in [("film", Some("L1")), ("in software", Some("L3")), ("without levels", None)] {
+        let source = manager.local_source(&id(name), None).unwrap();
+        assert_eq!(source.licenses[0].acquired_level.as_deref(), level, "{name}");
+    }
 }
 
 #[test]

@@ -77,17 +77,17 @@ impl ScriptedWidevine {
     }
 
     /// MediaDrm's sign for "must not be stored": no key set id (google/ExoPlayer#3204).
-    fn not_stored(&self, answer: Answer) -> LicenseGrant {
-        self.grant(answer, GrantedHandle::New(Handle::new([])), LicenseTimes::default())
+    fn not_stored(&self, request: &KeyRequest, answer: Answer) -> LicenseGrant {
+        self.grant(request, answer, GrantedHandle::New(Handle::new([])), LicenseTimes::default())
     }
 
-    fn grant(&self, answer: Answer, handle: GrantedHandle, times: LicenseTimes) -> LicenseGrant {
+    fn grant(&self, request: &KeyRequest, answer: Answer, handle: GrantedHandle, times: LicenseTimes) -> LicenseGrant {
         let switches = self.device.switches();
         LicenseGrant {
             handle,
             times: if switches.tells_times { times } else { LicenseTimes::default() },
             key_ids: switches.tells_keys.then_some(answer.kids),
-            acquired_level: None,
+            acquired_level: Some(if is_l3(request) { "L3" } else { "L1" }.to_owned()),
         }
     }
 }
@@ -106,7 +106,7 @@ impl DrmEngine for ScriptedWidevine {
         let challenge = Challenge { op: Operation::License, kids, license_id: None, device: name, nonce };
         let answer = self.exchange(Call::Acquire, challenge, &*exchange)?.ok_or_else(no_answer)?;
         if !answer.persist {
-            return Ok(self.not_stored(answer));
+            return Ok(self.not_stored(request, answer));
         }
         let now_ms = device.clock.now_ms();
         let (id, times) = device.change(|state| {
@@ -117,7 +117,7 @@ impl DrmEngine for ScriptedWidevine {
         })?;
         device.script().pass(Call::Acquire, Moment::BeforeReturn)?;
         let id = if device.switches().empty_handle { Vec::new() } else { id };
-        Ok(self.grant(answer, GrantedHandle::New(Handle::new(id)), times))
+        Ok(self.grant(request, answer, GrantedHandle::New(Handle::new(id)), times))
     }
 
     fn renew(
@@ -139,7 +139,7 @@ impl DrmEngine for ScriptedWidevine {
         let answer = self.exchange(Call::Renew, challenge, &*exchange)?.ok_or_else(no_answer)?;
 
         if !answer.persist {
-            return Ok(self.not_stored(answer));
+            return Ok(self.not_stored(request, answer));
         }
         let now_ms = device.clock.now_ms();
         let is_same_license = answer.license_id == key_set.license_id;
@@ -161,7 +161,7 @@ impl DrmEngine for ScriptedWidevine {
             (handle, times)
         })?;
         device.script().pass(Call::Renew, Moment::BeforeReturn)?;
-        Ok(self.grant(answer, handle, times))
+        Ok(self.grant(request, answer, handle, times))
     }
 
     fn inspect(&self, held: &StoredLicense) -> Result<LicenseTimes> {

@@ -107,6 +107,8 @@ pub struct LocalLicense {
     pub security_level: SecurityLevel,
     /// When it ends.
     pub expires: Expiry,
+    /// The security level it was acquired at.
+    pub acquired_level: Option<String>,
 }
 
 /// Without the bytes: init data may carry account data.
@@ -122,10 +124,11 @@ impl std::fmt::Debug for LocalLicense {
 
 impl From<assets::LocalLicense> for LocalLicense {
     fn from(license: assets::LocalLicense) -> Self {
-        let assets::LocalLicense { license_id, scheme, key_ids, init_data, security_level, expires } = license;
+        let assets::LocalLicense { license_id, scheme, key_ids, init_data, security_level, expires, acquired_level } =
+            license;
         let key_ids = key_ids.into_iter().map(KeyId::to_hex).collect();
         let license_id = license_id.as_str().to_owned();
-        Self { license_id, scheme, key_ids, init_data, security_level, expires: expires.into() }
+        Self { license_id, scheme, key_ids, init_data, security_level, expires: expires.into(), acquired_level }
     }
 }
 

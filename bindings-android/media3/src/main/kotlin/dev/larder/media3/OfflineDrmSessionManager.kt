@@ -14,6 +14,7 @@ import androidx.media3.exoplayer.drm.DrmSessionManager
 import androidx.media3.exoplayer.drm.ErrorStateDrmSession
 import androidx.media3.exoplayer.drm.ExoMediaDrm
 import androidx.media3.exoplayer.drm.LocalMediaDrmCallback
+import dev.larder.DrmScheme
 import dev.larder.LarderException
 import dev.larder.LocalLicense
 import dev.larder.LocalPlayback
@@ -85,9 +86,10 @@ internal class OfflineDrmSessionManager(
         return manager
     }
 
-    // A licence comes back only at the level that it was acquired with.
+    // A licence comes back only at the level that it was acquired at, also if that is not what the device gives unasked.
     private fun cdm(scheme: UUID, license: LocalLicense): ExoMediaDrm = mediaDrm.acquireExoMediaDrm(scheme).apply {
-        if (license.securityLevel == SecurityLevel.L3) setPropertyString("securityLevel", "L3")
+        val isOfL3 = license.securityLevel == SecurityLevel.L3 || license.acquiredLevel == L3
+        if (isOfL3 && license.scheme == DrmScheme.WIDEVINE) setPropertyString(SECURITY_LEVEL, L3)
     }
 
     // A key set id of a CDM is short and no JSON.

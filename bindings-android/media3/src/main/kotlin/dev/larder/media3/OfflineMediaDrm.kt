@@ -51,19 +51,44 @@ internal class OfflineMediaDrm(private val cdm: ExoMediaDrm, private val license
 
     override fun getOfflineLicenseKeySetIds(): List<ByteArray> = cdm.offlineLicenseKeySetIds
 
+    private fun vanished(cause: Exception): LarderException {
+        val acquired = license.acquiredLevel
+        val now = level
+        val error = if (acquired != null && now != null && acquired != now) {
+            LarderException(
+                LarderException.Code.CDM_LEVEL_CHANGED,
+                "the licence was acquired at $acquired; the device gives $now now",
+                Remedy.REREGISTER,
+            )
+        } else {
+            LarderException(
+                LarderException.Code.LICENSE_VANISHED,
+                "the CDM does not restore the licence (${cause.javaClass.simpleName})",
+                Remedy.REREGISTER,
+            )
+        }
+        return error.apply { initCause(cause) }
+    }
+
+    /** Of this object's sessions, as Widevine names it; `null` for a CDM without levels. */
+    private val level: String?
+        get() = try {
+            cdm.getPropertyString(SECURITY_LEVEL).takeIf(String::isNotEmpty)
+        } catch (_: RuntimeException) {
+            null
+        }
+
     // To provision needs a network, and takes every stored licence away: whoever registers again does it.
     private fun notProvisioned() = LarderException(
         LarderException.Code.PROVISIONING_FAILED,
         "the CDM has lost its provisioning, and its licences with it",
         Remedy.REREGISTER,
     )
-
-    private fun vanished(cause: Exception) = LarderException(
-        LarderException.Code.LICENSE_VANISHED,
-        "the CDM does not restore the licence (${cause.javaClass.simpleName})",
-        Remedy.REREGISTER,
-    ).apply { initCause(cause) }
 }
+
+/** Widevine's property for the level of its sessions, and its level in software. */
+internal const val SECURITY_LEVEL = "securityLevel"
+internal const val L3 = "L3"
 
 /** What the player's sessions may ask of a network: nothing. */
 @OptIn(UnstableApi::class)

@@ -148,6 +148,35 @@ class PlayingOfflineTest {
     }
 
     @Test
+    fun `a licence that a device without L1 acquired unasked is played at L3, also after the device has got L1`() {
+        hold(level = "L3")
+        Cdm.level = "L1"
+        assertEquals(SAMPLES, theatre.play(registeredAt("L3")))
+    }
+
+    @Test
+    fun `a licence of a level that the device has lost is told from one that has vanished`() {
+        hold(level = "L1")
+        Cdm.level = "L3"
+        val reason = theatre.failure(registeredAt("L1"))
+        assertEquals(Code.CDM_LEVEL_CHANGED, reason.code)
+        assertEquals(Remedy.REREGISTER, reason.remedy)
+        Cdm.level = "L1"
+        Cdm.held.clear()
+        assertEquals(Code.LICENSE_VANISHED, theatre.failure(registeredAt("L1")).code)
+    }
+
+    private fun hold(level: String) {
+        Cdm.held["key set 1"] = lasting(seconds = 3600)
+        Cdm.levels["key set 1"] = level
+    }
+
+    private fun registeredAt(level: String): MediaItem {
+        val license = widevine("license 1", widevineBox, acquiredLevel = level)
+        return shelf.put("film", film(folder.root), license to "key set 1".encodeToByteArray()).toMediaItem()
+    }
+
+    @Test
     fun `an unlimited licence of which a device says that zero seconds are left plays`() {
         Cdm.held["key set 1"] = mapOf("LicenseDurationRemaining" to "0", "PlaybackDurationRemaining" to "00")
         val license = widevine("license 1", widevineBox, expires = Expiry.Never)

@@ -77,7 +77,8 @@ class ShadowCdm {
     @Implementation
     protected fun restoreKeys(session: ByteArray, keySet: ByteArray) {
         val id = keySet.decodeToString()
-        if (id !in Cdm.held) {
+        val isOfThisLevel = Cdm.levels[id].let { it == null || it == getPropertyString("securityLevel") }
+        if (id !in Cdm.held || !isOfThisLevel) {
             throw ReflectionHelpers.callConstructor(
                 MediaDrm.MediaDrmStateException::class.java,
                 ClassParameter.from(Int::class.javaPrimitiveType, -1),
@@ -92,7 +93,8 @@ class ShadowCdm {
     protected fun queryKeyStatus(session: ByteArray): HashMap<String, String> =
         HashMap(sessions[session.decodeToString()]?.let { Cdm.held[it] }.orEmpty())
 
-    @Implementation protected fun getPropertyString(name: String): String = if (name == "securityLevel") "L3" else ""
+    @Implementation protected fun getPropertyString(name: String): String =
+        Cdm.properties[name] ?: if (name == "securityLevel") Cdm.level else ""
 
     @Implementation protected fun setPropertyString(name: String, value: String) {
         Cdm.properties[name] = value
@@ -117,10 +119,18 @@ object Cdm {
     val answers = java.util.concurrent.atomic.AtomicInteger()
     val open = java.util.concurrent.atomic.AtomicInteger()
 
+    /** The level at which a licence was acquired: it opens at that one only. */
+    val levels = HashMap<String, String>()
+
+    /** What the device gives unasked. */
+    @Volatile var level = "L3"
+
     @Volatile var isProvisioned = true
 
     fun reset() {
         held.clear()
+        levels.clear()
+        level = "L3"
         restored.clear()
         requests.clear()
         properties.clear()

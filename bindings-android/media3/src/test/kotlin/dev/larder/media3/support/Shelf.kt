@@ -95,4 +95,5 @@ fun widevine(
     keyIds: List<String> = emptyList(),
     level: SecurityLevel = SecurityLevel.DEFAULT,
     expires: Expiry = Expiry.Unknown,
-) = LocalLicense(id, DrmScheme.WIDEVINE, keyIds, initData, level, expires)
+    acquiredLevel: String? = null,
+) = LocalLicense(id, DrmScheme.WIDEVINE, keyIds, initData, level, expires, acquiredLevel)
