@@ -9,8 +9,11 @@ import androidx.media3.datasource.DataSpec
 import androidx.media3.datasource.cache.Cache
 import androidx.media3.datasource.cache.CacheDataSource
 import androidx.media3.exoplayer.offline.DownloadRequest
+import dev.larder.LarderException
 import dev.larder.MediaFormat
+import dev.larder.Remedy
 import java.io.File
+import java.io.FilterInputStream
 import java.io.IOException
 import java.io.InputStream
 import java.security.MessageDigest
@@ -21,7 +24,14 @@ internal class CachedMediaExport(cache: Cache, private val folder: File) {
     // Without an upstream: what is not in the cache is an IOException.
     private val sources = CacheDataSource.Factory().setCache(cache)
 
-    fun export(request: DownloadRequest, format: MediaFormat): File {
+    /** Throws [LarderException] alone. */
+    fun export(request: DownloadRequest, format: MediaFormat): File = try {
+        written(request, format)
+    } catch (e: IOException) {
+        throw notWritten(e)
+    }
+
+    private fun written(request: DownloadRequest, format: MediaFormat): File {
         // An id is data and never becomes a path.
         val file = File(File(folder, digest(request.id)), format.fileName)
         val parent = checkNotNull(file.parentFile)
@@ -36,9 +46,11 @@ internal class CachedMediaExport(cache: Cache, private val folder: File) {
 
     private fun text(request: DownloadRequest): String = open(request).use { it.readBytes().decodeToString() }
 
-    private fun open(request: DownloadRequest): InputStream = DataSourceInputStream(
-        sources.createDataSource(),
-        DataSpec.Builder().setUri(request.uri).setKey(request.customCacheKey).build(),
+    private fun open(request: DownloadRequest): InputStream = CachedBytes(
+        DataSourceInputStream(
+            sources.createDataSource(),
+            DataSpec.Builder().setUri(request.uri).setKey(request.customCacheKey).build(),
+        ),
     )
 
     // Another name until it is complete: a file that is there is whole.
@@ -61,6 +73,44 @@ internal class CachedMediaExport(cache: Cache, private val folder: File) {
         MessageDigest.getInstance("SHA-256").digest(id.encodeToByteArray()).joinToString("") { "%02x".format(it) }
 }
 
+/** What the cache has. What it has not is told apart from a file that cannot be written. */
+private class CachedBytes(from: InputStream) : FilterInputStream(from) {
+    override fun read(): Int = present { super.read() }
+
+    override fun read(into: ByteArray, offset: Int, length: Int): Int = present { super.read(into, offset, length) }
+
+    private inline fun <T> present(read: () -> T): T = try {
+        read()
+    } catch (e: IOException) {
+        throw LarderException(
+            LarderException.Code.MEDIA_NOT_FOUND,
+            "the cache does not hold all of this download",
+            Remedy.REPAIR,
+        ).apply { initCause(e) }
+    }
+}
+
+internal fun notWritten(cause: IOException): LarderException {
+    val isFull = cause.message.orEmpty().let { "ENOSPC" in it || "No space left" in it }
+    return if (isFull) {
+        LarderException(
+            LarderException.Code.DISK_FULL,
+            "there is no space for what is imported",
+            Remedy.FREE_SPACE,
+            isRetryable = true,
+        )
+    } else {
+        LarderException(
+            LarderException.Code.MEDIA_UNREADABLE,
+            "the folder for what is imported cannot be written",
+            Remedy.FIX_INPUT,
+        )
+    }.apply { initCause(cause) }
+}
+
+private fun notAnMpd() =
+    LarderException(LarderException.Code.MANIFEST_INVALID, "the cached manifest is no MPD", Remedy.REPAIR)
+
 private val MediaFormat.fileName: String
     get() = when (this) {
         MediaFormat.DASH -> "manifest.mpd"
@@ -71,7 +121,7 @@ private val MediaFormat.fileName: String
 /** The same MPD with an absolute base, which everything relative in it hangs on (ISO 23009-1, 5.6.4). */
 @OptIn(UnstableApi::class)
 internal fun absoluteMpd(mpd: String, uri: Uri): String {
-    val start = MPD_START.find(mpd) ?: throw IOException("the cached manifest is no MPD")
+    val start = MPD_START.find(mpd) ?: throw notAnMpd()
     val head = mpd.substring(start.range.last + 1).substringBefore("<Period")
     val base = BASE_URL.find(head)
     val at = start.range.last + 1

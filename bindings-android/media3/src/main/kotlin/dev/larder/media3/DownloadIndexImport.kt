@@ -16,9 +16,11 @@ import dev.larder.DrmScheme
 import dev.larder.Expiry
 import dev.larder.ImportedAsset
 import dev.larder.ImportedLicense
+import dev.larder.LarderException
 import dev.larder.MediaFormat
 import dev.larder.MediaSource
 import dev.larder.Registration
+import dev.larder.Remedy
 import java.io.File
 import java.io.IOException
 
@@ -27,8 +29,9 @@ import java.io.IOException
  * and nothing of Media3's is changed: the segments stay in its cache and its index stays as it is.
  *
  * ```
- * val import = DownloadIndexImport(downloadManager.downloadIndex, cache, File(filesDir, "imported"))
- * manager.importAssets(import.read())
+ * val downloads = DownloadIndexImport(downloadManager.downloadIndex, cache, File(filesDir, "imported")).read()
+ * val outcome = manager.importAssets(downloads.mapNotNull { it.asset })
+ * downloads.forEach { download -> download.error?.let { log(download.assetId, it.code, it.remedy) } }
  * ```
  * Doing it again changes nothing. Afterwards each asset has a status, can be renewed if [describe] gave its DRM parameters,
  * and plays through [cachedMedia].
@@ -50,28 +53,56 @@ public class DownloadIndexImport @JvmOverloads constructor(
     private val describe: DownloadDescription = DownloadDescription { MediaSource(it.id, it.uri.toString()) },
 ) {
     /**
-     * Every download that is complete, ready for `LocalAssetsManager.importAssets`. Its id is the asset's; what the app
-     * stored with it is the asset's metadata.
+     * One answer per download that Media3 calls complete, in the index's order: a failure does not stop the rest. What could
+     * be read is ready for `LocalAssetsManager.importAssets`: the download's id is the asset's, and what the app stored with
+     * it is the asset's metadata.
      *
-     * @throws IOException if the index or the cache cannot be read, or the folder not written.
+     * @throws LarderException `STORE_UNAVAILABLE` if the index cannot be read; then nothing was.
      */
     @WorkerThread
-    @Throws(IOException::class)
-    public fun read(): List<ImportedAsset> = index.getDownloads(Download.STATE_COMPLETED).use { downloads ->
-        buildList {
-            while (downloads.moveToNext()) add(importOf(downloads.download.request))
+    public fun read(): List<ImportedDownload> = try {
+        index.getDownloads(Download.STATE_COMPLETED).use { downloads ->
+            buildList {
+                while (downloads.moveToNext()) add(read(downloads.download.request))
+            }
         }
+    } catch (e: IOException) {
+        throw LarderException(
+            LarderException.Code.STORE_UNAVAILABLE,
+            "Media3's download index cannot be read",
+            Remedy.RETRY,
+            isRetryable = true,
+        ).apply { initCause(e) }
+    }
+
+    private fun read(request: DownloadRequest): ImportedDownload = try {
+        ImportedDownload(request.id, importOf(request), error = null)
+    } catch (e: LarderException) {
+        ImportedDownload(request.id, asset = null, e)
     }
 
     private fun importOf(request: DownloadRequest): ImportedAsset {
         val format = request.format
         val path = CachedMediaExport(cache, folder).export(request, format).path
-        val source = describe.describe(request).let { if (it.format == null) it.copy(format = format) else it }
+        val source = described(request).let { if (it.format == null) it.copy(format = format) else it }
         val metadata = request.data.takeIf { it.isNotEmpty() }
         return ImportedAsset(
             Registration(request.id, path, source, metadata = metadata),
             // Media3 does not keep what the licence was asked for with; the media says it.
             listOfNotNull(request.keySetId).map { ImportedLicense(scheme, it, initData = null, expires = Expiry.Unknown) },
+        )
+    }
+
+    // The app's own code, which may throw anything; its message may hold a URL.
+    private fun described(request: DownloadRequest): MediaSource = try {
+        describe.describe(request)
+    } catch (e: LarderException) {
+        throw e
+    } catch (e: Exception) {
+        throw LarderException(
+            LarderException.Code.DELEGATE_FAILED,
+            "the description of a download threw ${e.javaClass.name}",
+            Remedy.FIX_INPUT,
         )
     }
 
@@ -85,6 +116,21 @@ public class DownloadIndexImport @JvmOverloads constructor(
     }
 }
 
+/**
+ * What reading one download came to: an [asset] or an [error].
+ *
+ * @property assetId the download's id.
+ * @property asset what can be imported; `null` if it could not be read.
+ * @property error why not, `null` if it could. `MEDIA_NOT_FOUND`: the cache does not hold all of it, so download it again.
+ *   `MANIFEST_INVALID`, `FORMAT_UNSUPPORTED`: it is no DASH, HLS or MP4. `DISK_FULL`, `MEDIA_UNREADABLE`: the folder for
+ *   what is imported cannot be written. `DELEGATE_FAILED`: its [DownloadDescription] failed.
+ */
+public class ImportedDownload internal constructor(
+    public val assetId: String,
+    public val asset: ImportedAsset?,
+    public val error: LarderException?,
+)
+
 /** Says what a download is a copy of. */
 @OptIn(UnstableApi::class)
 public fun interface DownloadDescription {
@@ -96,6 +142,14 @@ public fun interface DownloadDescription {
 private val DownloadRequest.format: MediaFormat
     get() = when (Util.inferContentTypeForUriAndMimeType(uri, mimeType)) {
         C.CONTENT_TYPE_DASH -> MediaFormat.DASH
+
         C.CONTENT_TYPE_HLS -> MediaFormat.HLS
-        else -> MediaFormat.MP4
+
+        C.CONTENT_TYPE_OTHER -> MediaFormat.MP4
+
+        else -> throw LarderException(
+            LarderException.Code.FORMAT_UNSUPPORTED,
+            "a download that is neither DASH nor HLS nor one file",
+            Remedy.FIX_INPUT,
+        )
     }

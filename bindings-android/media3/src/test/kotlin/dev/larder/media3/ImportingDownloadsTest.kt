@@ -2,16 +2,9 @@ package dev.larder.media3
 
 import android.net.Uri
 import androidx.media3.common.MimeTypes
-import androidx.media3.database.StandaloneDatabaseProvider
-import androidx.media3.datasource.ByteArrayDataSource
-import androidx.media3.datasource.DataSpec
-import androidx.media3.datasource.cache.CacheDataSource
-import androidx.media3.datasource.cache.CacheWriter
-import androidx.media3.datasource.cache.NoOpCacheEvictor
-import androidx.media3.datasource.cache.SimpleCache
-import androidx.media3.exoplayer.offline.DefaultDownloadIndex
 import androidx.media3.exoplayer.offline.Download
-import androidx.media3.exoplayer.offline.DownloadRequest
+import androidx.media3.exoplayer.offline.DownloadCursor
+import androidx.media3.exoplayer.offline.DownloadIndex
 import androidx.media3.exoplayer.source.ProgressiveMediaSource
 import dev.larder.DrmEngine
 import dev.larder.DrmScheme
@@ -25,6 +18,7 @@ import dev.larder.LicenseGrant
 import dev.larder.LicenseTimes
 import dev.larder.LocalAssetsManager
 import dev.larder.MediaFormat
+import dev.larder.MediaSource
 import dev.larder.MemoryDrmStorage
 import dev.larder.ReleaseOutcome
 import dev.larder.Remaining
@@ -33,6 +27,7 @@ import dev.larder.StorageRoot
 import dev.larder.StoredLicense
 import dev.larder.Why
 import dev.larder.media3.support.Cdm
+import dev.larder.media3.support.Downloads
 import dev.larder.media3.support.SAMPLES
 import dev.larder.media3.support.ShadowCdm
 import dev.larder.media3.support.Theatre
@@ -52,7 +47,6 @@ import org.junit.Test
 import org.junit.rules.TemporaryFolder
 import org.junit.runner.RunWith
 import org.robolectric.RobolectricTestRunner
-import org.robolectric.RuntimeEnvironment
 import org.robolectric.annotation.Config
 import java.io.File
 import java.io.IOException
@@ -62,9 +56,7 @@ import java.io.IOException
 @Config(shadows = [ShadowCdm::class])
 class ImportingDownloadsTest {
     @get:Rule val folder = TemporaryFolder()
-    private val database by lazy { StandaloneDatabaseProvider(RuntimeEnvironment.getApplication()) }
-    private val cache by lazy { SimpleCache(folder.newFolder("cache"), NoOpCacheEvictor(), database) }
-    private val index by lazy { DefaultDownloadIndex(database) }
+    private val downloads by lazy { Downloads(folder.newFolder("cache")) }
     private val imported by lazy { File(folder.root, "imported") }
     private val manager by lazy {
         val config = LarderConfig(
@@ -78,20 +70,19 @@ class ImportingDownloadsTest {
 
     @After fun close() {
         manager.close()
-        cache.release()
-        database.close()
+        downloads.close()
         assertEquals(emptyList<String>(), Cdm.requests)
     }
 
     @Test
     fun `a protected download is registered with its key set id, and plays with it`() {
         Cdm.held["key set 7"] = lasting(seconds = 3600)
-        download("film-1", "https://cdn.example/film.mp4", film(folder.root).readBytes(), keySetId = "key set 7")
+        downloads.add("film-1", "https://cdn.example/film.mp4", film(folder.root).readBytes(), keySetId = "key set 7")
         import()
         val status = runBlocking { manager.status("film-1") }
         assertEquals(Why.PLAYABLE, status.why)
         assertArrayEquals("the app's own".encodeToByteArray(), manager.metadata("film-1"))
-        val factory = ProgressiveMediaSource.Factory(DownloadIndexImport.cachedMedia(cache))
+        val factory = ProgressiveMediaSource.Factory(DownloadIndexImport.cachedMedia(downloads.cache))
             .setDrmSessionManagerProvider(LarderDrmSessionManagerProvider(manager))
         Theatre(factory).use { theatre ->
             assertEquals(SAMPLES, theatre.play(manager.localMediaSource("film-1").toMediaItem()))
@@ -103,7 +94,7 @@ class ImportingDownloadsTest {
     fun `a DASH download keeps its segments in Media3's cache, under the URLs that its manifest names now`() {
         Cdm.held["key set 7"] = lasting(seconds = 3600)
         val mpd = Media.folder.resolve("dash-cenc/manifest.mpd").readBytes()
-        download("film-2", "https://cdn.example/a/film.mpd?token=1&b=2", mpd, MimeTypes.APPLICATION_MPD, "key set 7")
+        downloads.add("film-2", "https://cdn.example/a/film.mpd?token=1&b=2", mpd, MimeTypes.APPLICATION_MPD, "key set 7")
         import()
         val source = manager.localMediaSource("film-2")
         assertEquals(MediaFormat.DASH, source.format)
@@ -116,7 +107,7 @@ class ImportingDownloadsTest {
     @Test
     fun `importing twice is importing once`() {
         Cdm.held["key set 7"] = lasting(seconds = 3600)
-        download("film-1", "https://cdn.example/film.mp4", film(folder.root).readBytes(), keySetId = "key set 7")
+        downloads.add("film-1", "https://cdn.example/film.mp4", film(folder.root).readBytes(), keySetId = "key set 7")
         import()
         val before = manager.assets()
         import()
@@ -126,9 +117,9 @@ class ImportingDownloadsTest {
 
     @Test
     fun `one download whose licence is gone does not stop the others, and says why`() {
-        download("clear", "https://cdn.example/clear.mp4", film(folder.root, "cmaf-clear/video-108").readBytes())
-        download("gone", "https://cdn.example/film.mp4", film(folder.root).readBytes(), keySetId = "unknown to the CDM")
-        val answers = runBlocking { manager.importAssets(reader().read()) }.associateBy { it.assetId }
+        downloads.add("clear", "https://cdn.example/clear.mp4", film(folder.root, "cmaf-clear/video-108").readBytes())
+        downloads.add("gone", "https://cdn.example/film.mp4", film(folder.root).readBytes(), keySetId = "unknown to the CDM")
+        val answers = runBlocking { manager.importAssets(readable()) }.associateBy { it.assetId }
         assertTrue(checkNotNull(answers["clear"]).isImported)
         assertEquals(Code.LICENSE_VANISHED, checkNotNull(answers["gone"]).errorCode)
     }
@@ -136,15 +127,74 @@ class ImportingDownloadsTest {
     @Test
     fun `an unfinished download is left alone`() {
         val bytes = film(folder.root, "cmaf-clear/video-108").readBytes()
-        download("half", "https://cdn.example/half.mp4", bytes, state = Download.STATE_STOPPED)
+        downloads.add("half", "https://cdn.example/half.mp4", bytes, state = Download.STATE_STOPPED)
         assertEquals(emptyList<Any>(), reader().read())
     }
 
     @Test
-    fun `a download whose bytes have left the cache is an error, and asks no network`() {
-        val request = DownloadRequest.Builder("gone", Uri.parse("https://cdn.example/gone.mp4")).build()
-        index.putDownload(Download(request, Download.STATE_COMPLETED, 0, 0, 1, 0, 0))
-        assertThrows(IOException::class.java) { reader().read() }
+    fun `downloads that cannot be read do not stop the others, and each says why and what helps`() {
+        val bytes = film(folder.root, "cmaf-clear/video-108").readBytes()
+        downloads.add("clear", "https://cdn.example/clear.mp4", bytes)
+        downloads.addWithoutMedia("gone", "https://cdn.example/gone.mp4")
+        downloads.add("cut", "https://cdn.example/cut.mp4", bytes)
+        downloads.cut("https://cdn.example/cut.mp4", bytes, left = 1000)
+        downloads.add("page", "https://cdn.example/film.mpd", "<html>".encodeToByteArray(), MimeTypes.APPLICATION_MPD)
+        downloads.addWithoutMedia("smooth", "https://cdn.example/film.ism/Manifest", MimeTypes.APPLICATION_SS)
+        downloads.add("last", "https://cdn.example/last.mp4", bytes)
+
+        val read = reader().read().associateBy { it.assetId }
+        assertEquals(setOf("clear", "last"), read.filterValues { it.asset != null && it.error == null }.keys)
+        val errors = read.mapValues { (_, answer) -> answer.error?.let { it.code to it.remedy } }.filterValues {
+            it !=
+                null
+        }
+        assertEquals(
+            mapOf(
+                "gone" to (Code.MEDIA_NOT_FOUND to Remedy.REPAIR),
+                "cut" to (Code.MEDIA_NOT_FOUND to Remedy.REPAIR),
+                "page" to (Code.MANIFEST_INVALID to Remedy.REPAIR),
+                "smooth" to (Code.FORMAT_UNSUPPORTED to Remedy.FIX_INPUT),
+            ),
+            errors,
+        )
+        val answers = runBlocking { manager.importAssets(readable()) }
+        assertEquals(setOf("clear", "last"), answers.filter { it.isImported }.map { it.assetId }.toSet())
+    }
+
+    @Test
+    fun `a description that throws costs its own download only, and its message is not told`() {
+        val bytes = film(folder.root, "cmaf-clear/video-108").readBytes()
+        downloads.add("one", "https://cdn.example/one.mp4", bytes)
+        downloads.add("two", "https://cdn.example/two.mp4", bytes)
+        val import = DownloadIndexImport(downloads.index, downloads.cache, imported) {
+            check(it.id != "one") { "no token in ${it.uri}" }
+            MediaSource(it.id, it.uri.toString())
+        }
+        val (one, two) = import.read().sortedBy { it.assetId }
+        assertEquals(Code.DELEGATE_FAILED, one.error?.code)
+        assertFalse("token" in checkNotNull(one.error).message)
+        assertEquals("two", two.asset?.registration?.assetId)
+    }
+
+    @Test
+    fun `a folder that cannot be written and a full disk are told apart from the media`() {
+        downloads.add("one", "https://cdn.example/one.mp4", film(folder.root, "cmaf-clear/video-108").readBytes())
+        imported.writeText("a file where the folder should be")
+        assertEquals(Code.MEDIA_UNREADABLE, reader().read().single().error?.code)
+        val full = notWritten(IOException("write failed: ENOSPC (No space left on device)"))
+        assertEquals(Code.DISK_FULL to Remedy.FREE_SPACE, full.code to full.remedy)
+    }
+
+    @Test
+    fun `an index that cannot be read is one error`() {
+        val broken = object : DownloadIndex {
+            override fun getDownload(id: String): Download? = throw IOException("broken")
+
+            override fun getDownloads(vararg states: Int): DownloadCursor = throw IOException("broken")
+        }
+        val error =
+            assertThrows(LarderException::class.java) { DownloadIndexImport(broken, downloads.cache, imported).read() }
+        assertEquals(Code.STORE_UNAVAILABLE to Remedy.RETRY, error.code to error.remedy)
     }
 
     @Test
@@ -167,33 +217,16 @@ class ImportingDownloadsTest {
             "<?xml?><MPD type=\"static\"><BaseURL>https://cdn.example/a/media/</BaseURL><Period><BaseURL>inner/</BaseURL></Period></MPD>",
             absoluteMpd(mpd, uri),
         )
-        assertThrows(IOException::class.java) { absoluteMpd("<html>", uri) }
+        assertThrows(LarderException::class.java) { absoluteMpd("<html>", uri) }
     }
 
-    private fun reader() = DownloadIndexImport(index, cache, imported)
+    private fun reader() = DownloadIndexImport(downloads.index, downloads.cache, imported)
+
+    private fun readable() = reader().read().mapNotNull { it.asset }
 
     private fun import() {
-        val answers = runBlocking { manager.importAssets(reader().read()) }
+        val answers = runBlocking { manager.importAssets(readable()) }
         assertTrue("$answers", answers.isNotEmpty() && answers.all { it.isImported })
-    }
-
-    private fun download(
-        id: String,
-        url: String,
-        bytes: ByteArray,
-        mimeType: String? = null,
-        keySetId: String? = null,
-        state: Int = Download.STATE_COMPLETED,
-    ) {
-        val sink = CacheDataSource.Factory().setCache(cache).setUpstreamDataSourceFactory { ByteArrayDataSource(bytes) }
-        CacheWriter(sink.createDataSource(), DataSpec(Uri.parse(url)), null, null).cache()
-        val request = DownloadRequest.Builder(id, Uri.parse(url))
-            .setMimeType(mimeType)
-            .setKeySetId(keySetId?.encodeToByteArray())
-            .setData("the app's own".encodeToByteArray())
-            .build()
-        val stopReason = if (state == Download.STATE_STOPPED) 1 else 0
-        index.putDownload(Download(request, state, 0, 0, bytes.size.toLong(), stopReason, 0))
     }
 
     /** What the CDM's engine says of licences that it holds. */

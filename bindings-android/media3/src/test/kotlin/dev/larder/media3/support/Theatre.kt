@@ -15,7 +15,6 @@ import androidx.media3.exoplayer.ExoPlayer
 import androidx.media3.exoplayer.Renderer
 import androidx.media3.exoplayer.RendererCapabilities
 import androidx.media3.exoplayer.RendererConfiguration
-import androidx.media3.exoplayer.RenderersFactory
 import androidx.media3.exoplayer.source.MediaSource
 import androidx.media3.exoplayer.trackselection.ExoTrackSelection
 import androidx.media3.exoplayer.trackselection.FixedTrackSelection
@@ -27,14 +26,20 @@ import org.robolectric.Shadows.shadowOf
 import org.robolectric.shadows.ShadowSystemClock
 import java.time.Duration
 
-/** A real ExoPlayer without a screen: everything is Media3's own but the renderer, which counts samples for a decoder. */
-class Theatre(mediaSources: MediaSource.Factory) : AutoCloseable {
+/**
+ * A real ExoPlayer without a screen: everything is Media3's own but the renderer, which counts samples for a decoder.
+ *
+ * @param build what the app makes of a builder.
+ */
+class Theatre(build: (ExoPlayer.Builder) -> ExoPlayer) : AutoCloseable {
+    constructor(mediaSources: MediaSource.Factory) : this({ it.setMediaSourceFactory(mediaSources).build() })
+
     val screen = SampleCounter()
-    val player: ExoPlayer = ExoPlayer.Builder(
-        RuntimeEnvironment.getApplication(),
-        RenderersFactory { _, _, _, _, _ -> arrayOf<Renderer>(screen) },
-        mediaSources,
-    ).setTrackSelector(OneVideoTrack()).build()
+    val player: ExoPlayer = build(
+        ExoPlayer.Builder(RuntimeEnvironment.getApplication())
+            .setRenderersFactory { _, _, _, _, _ -> arrayOf<Renderer>(screen) }
+            .setTrackSelector(OneVideoTrack()),
+    )
 
     /** Plays to the end, and says how many samples were seen. Throws what stands in the way, as the app sees it. */
     fun play(item: MediaItem): Int {
@@ -47,6 +52,11 @@ class Theatre(mediaSources: MediaSource.Factory) : AutoCloseable {
         screen.samples = 0
         player.prepare()
         player.play()
+        return watch()
+    }
+
+    /** The same with what plays already. */
+    fun watch(): Int {
         until("the end of the film") { player.playbackState == Player.STATE_ENDED || player.playerError != null }
         player.playerError?.let { throw it }
         return screen.samples
@@ -102,6 +112,7 @@ class SampleCounter : BaseRenderer(C.TRACK_TYPE_VIDEO) {
     var height = 0
     private val buffer = DecoderInputBuffer(DecoderInputBuffer.BUFFER_REPLACEMENT_MODE_NORMAL)
     private var isEnded = false
+    private var hasRead = false
 
     override fun getName() = "SampleCounter"
 
@@ -115,17 +126,27 @@ class SampleCounter : BaseRenderer(C.TRACK_TYPE_VIDEO) {
             val holder = formatHolder
             when (readSource(holder, buffer, 0)) {
                 C.RESULT_FORMAT_READ -> height = checkNotNull(holder.format).height
-                C.RESULT_BUFFER_READ -> if (buffer.isEndOfStream) isEnded = true else samples++
+                C.RESULT_BUFFER_READ -> read()
                 C.RESULT_NOTHING_READ -> return
             }
         }
     }
 
-    override fun onPositionReset(positionUs: Long, joining: Boolean, sampleStreamIsResetToKeyFrame: Boolean) {
-        isEnded = false
+    private fun read() {
+        if (buffer.isEndOfStream) {
+            isEnded = true
+        } else {
+            samples++
+            hasRead = true
+        }
     }
 
-    override fun isReady() = samples > 0
+    override fun onPositionReset(positionUs: Long, joining: Boolean, sampleStreamIsResetToKeyFrame: Boolean) {
+        isEnded = false
+        hasRead = false
+    }
+
+    override fun isReady() = hasRead
 
     override fun isEnded() = isEnded
 }

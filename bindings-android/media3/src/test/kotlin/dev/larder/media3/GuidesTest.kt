@@ -1,0 +1,170 @@
+package dev.larder.media3
+
+import android.content.Context
+import androidx.media3.common.PlaybackException
+import androidx.media3.common.Player
+import androidx.media3.datasource.cache.Cache
+import androidx.media3.exoplayer.ExoPlayer
+import androidx.media3.exoplayer.offline.DownloadIndex
+import androidx.media3.exoplayer.source.DefaultMediaSourceFactory
+import dev.larder.AssetStatus
+import dev.larder.DrmParams
+import dev.larder.DrmScheme
+import dev.larder.Imported
+import dev.larder.LarderConfig
+import dev.larder.LarderException
+import dev.larder.LarderSetup
+import dev.larder.LocalAssetsManager
+import dev.larder.MediaDrmEngine
+import dev.larder.MediaSource
+import dev.larder.MemoryDrmStorage
+import dev.larder.Remedy
+import dev.larder.StorageRoot
+import dev.larder.Why
+import dev.larder.media3.support.Downloads
+import dev.larder.media3.support.SAMPLES
+import dev.larder.media3.support.Theatre
+import dev.larder.media3.support.film
+import dev.larder.media3.support.until
+import dev.larder.support.ShadowMediaDrm
+import dev.larder.support.TestServers
+import dev.larder.support.VirtualCdm
+import kotlinx.coroutines.runBlocking
+import org.junit.After
+import org.junit.Assert.assertEquals
+import org.junit.Assert.assertFalse
+import org.junit.Before
+import org.junit.Rule
+import org.junit.Test
+import org.junit.rules.TemporaryFolder
+import org.junit.runner.RunWith
+import org.robolectric.RobolectricTestRunner
+import org.robolectric.RuntimeEnvironment
+import org.robolectric.annotation.Config
+import java.io.File
+
+/** What the guides show of Media3, as they show it: from a file on the disk to a film that plays without a network. */
+@RunWith(RobolectricTestRunner::class)
+@Config(shadows = [ShadowMediaDrm::class])
+class GuidesTest {
+    @get:Rule val folder = TemporaryFolder()
+    private val context: Context = RuntimeEnvironment.getApplication()
+    private val servers = TestServers.start()
+    private val manager by lazy {
+        val config = LarderConfig(
+            dataDir = File(folder.root, "larder").path,
+            roots = listOf(StorageRoot("downloads", folder.root.path)),
+        )
+        LocalAssetsManager(LarderSetup(config, MemoryDrmStorage(), engines = listOf(MediaDrmEngine())))
+    }
+
+    @Before fun aNewDevice() {
+        VirtualCdm.reset()
+        VirtualCdm.provisioningUrl = servers.url("/widevine/provision")
+    }
+
+    @After fun close() {
+        manager.close()
+        servers.close()
+    }
+
+    @Test
+    fun `the pages show the lines below`() {
+        val repository = File(System.getProperty("larder.repository"))
+        val here = repository.resolve("bindings-android/media3/src/test/kotlin/dev/larder/media3/GuidesTest.kt").readText()
+        for (page in listOf("integrating", "migrating")) {
+            val below = here.substringAfter(
+                "\n// What docs/guides/$page.md shows.\n\n",
+            ).substringBefore("\n// What docs/").trim()
+            val shown = repository.resolve("docs/guides/$page.md").readText()
+                .substringAfter("```kotlin media3\n").substringBefore("```").trim()
+            assertEquals(page, below, shown)
+        }
+    }
+
+    @Test
+    fun `a film is kept, played in airplane mode and removed`() {
+        val films = OfflineFilms(manager)
+        val file = film(folder.root)
+        val licenses = servers.url("/widevine/license")
+        runBlocking { films.keep("film", file, "https://origin.example/film.mp4", licenses) }
+        servers.stop()
+
+        val errors = mutableListOf<LarderException>()
+        Theatre { films.player(it, context, errors::add) }.use { theatre ->
+            assertEquals(Why.PLAYABLE, runBlocking { films.play(theatre.player, "film") }.why)
+            assertEquals(SAMPLES, theatre.watch())
+            VirtualCdm.ids.forEach(VirtualCdm::vanish)
+            theatre.player.stop()
+            runBlocking { films.play(theatre.player, "film") }
+            until("the app is told why it does not play") { errors.isNotEmpty() }
+        }
+        assertEquals(LarderException.Code.LICENSE_VANISHED to Remedy.REREGISTER, errors.first().let { it.code to it.remedy })
+
+        runBlocking { films.remove("film", file) }
+        assertFalse(file.exists())
+        assertEquals(Why.NOT_REGISTERED, runBlocking { manager.status("film") }.why)
+    }
+
+    @Test
+    fun `what Media3 has downloaded is taken over, and plays from its cache`() {
+        Downloads(folder.newFolder("cache")).use { downloads ->
+            val url = "https://origin.example/clear.mp4"
+            downloads.add("film", url, film(folder.root, "cmaf-clear/video-234").readBytes())
+            downloads.addWithoutMedia("gone", "https://origin.example/gone.mp4")
+            val imported = runBlocking { takeOver(manager, downloads.index, downloads.cache, folder.newFolder("imported")) }
+            assertEquals(listOf("film" to true), imported.map { it.assetId to it.isImported })
+            Theatre(playerSources(manager, downloads.cache)).use { theatre ->
+                assertEquals(SAMPLES, theatre.play(manager.localMediaSource("film").toMediaItem()))
+            }
+        }
+    }
+}
+
+// What docs/guides/integrating.md shows.
+
+class OfflineFilms(private val manager: LocalAssetsManager) {
+    /** While online, when the download is complete. */
+    suspend fun keep(id: String, media: File, url: String, licenseUrl: String): AssetStatus {
+        val drm = listOf(DrmParams(DrmScheme.WIDEVINE, licenseUrl))
+        return manager.registerAsset(MediaSource(id, url, drm = drm), media.path, id)
+    }
+
+    /** Once for each player; [builder] is `ExoPlayer.Builder(context)`, or one with what the app wants to say. */
+    fun player(builder: ExoPlayer.Builder, context: Context, onError: (LarderException) -> Unit): ExoPlayer {
+        val player = builder.setMediaSourceFactory(LarderMediaSourceFactory(context, manager)).build()
+        player.reportPlaybackTo(manager)
+        player.addListener(object : Player.Listener {
+            override fun onPlayerError(error: PlaybackException) = onError(error.toLarderException())
+        })
+        return player
+    }
+
+    /** Also without a network. Tell the user what is wrong by the status's `why` and `remedy`. */
+    suspend fun play(player: ExoPlayer, id: String): AssetStatus {
+        val status = manager.status(id)
+        if (status.isPlayable) {
+            player.setMediaItem(manager.localMediaSource(id).toMediaItem())
+            player.prepare()
+            player.play()
+        }
+        return status
+    }
+
+    /** Also without a network: the licence's release waits for one. */
+    suspend fun remove(id: String, media: File) {
+        manager.unregisterAsset(id)
+        media.deleteRecursively()
+    }
+}
+
+// What docs/guides/migrating.md shows.
+
+suspend fun takeOver(manager: LocalAssetsManager, index: DownloadIndex, cache: Cache, folder: File): List<Imported> {
+    val read = DownloadIndexImport(index, cache, folder).read()
+    for (download in read) download.error?.let { println("${download.assetId}: ${it.code}, ${it.remedy}") }
+    return manager.importAssets(read.mapNotNull { it.asset })
+}
+
+fun playerSources(manager: LocalAssetsManager, cache: Cache) =
+    LarderMediaSourceFactory(DefaultMediaSourceFactory(DownloadIndexImport.cachedMedia(cache)), manager)

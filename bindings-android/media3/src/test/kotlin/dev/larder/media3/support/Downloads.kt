@@ -1,0 +1,63 @@
+package dev.larder.media3.support
+
+import android.net.Uri
+import androidx.media3.database.StandaloneDatabaseProvider
+import androidx.media3.datasource.ByteArrayDataSource
+import androidx.media3.datasource.DataSpec
+import androidx.media3.datasource.cache.CacheDataSource
+import androidx.media3.datasource.cache.CacheWriter
+import androidx.media3.datasource.cache.NoOpCacheEvictor
+import androidx.media3.datasource.cache.SimpleCache
+import androidx.media3.exoplayer.offline.DefaultDownloadIndex
+import androidx.media3.exoplayer.offline.Download
+import androidx.media3.exoplayer.offline.DownloadRequest
+import org.robolectric.RuntimeEnvironment
+import java.io.File
+
+/** What an app has downloaded with Media3 by itself: its real index, its real cache. */
+class Downloads(folder: File) : AutoCloseable {
+    private val database = StandaloneDatabaseProvider(RuntimeEnvironment.getApplication())
+    val cache = SimpleCache(folder, NoOpCacheEvictor(), database)
+    val index = DefaultDownloadIndex(database)
+
+    fun add(
+        id: String,
+        url: String,
+        bytes: ByteArray,
+        mimeType: String? = null,
+        keySetId: String? = null,
+        state: Int = Download.STATE_COMPLETED,
+    ) {
+        fill(url, bytes)
+        put(request(id, url, mimeType).setKeySetId(keySetId?.encodeToByteArray()).build(), state)
+    }
+
+    /** Complete by the index's word alone. */
+    fun addWithoutMedia(id: String, url: String, mimeType: String? = null): Unit =
+        put(request(id, url, mimeType).build(), Download.STATE_COMPLETED)
+
+    /** What is left of a download's media when the cache has lost the rest. */
+    fun cut(url: String, bytes: ByteArray, left: Long) {
+        cache.getCachedSpans(url).forEach(cache::removeSpan)
+        fill(url, bytes, DataSpec.Builder().setPosition(0).setLength(left))
+    }
+
+    private fun fill(url: String, bytes: ByteArray, which: DataSpec.Builder = DataSpec.Builder()) {
+        val sink = CacheDataSource.Factory().setCache(cache).setUpstreamDataSourceFactory { ByteArrayDataSource(bytes) }
+        CacheWriter(sink.createDataSource(), which.setUri(url).build(), null, null).cache()
+    }
+
+    private fun request(id: String, url: String, mimeType: String?) = DownloadRequest.Builder(id, Uri.parse(url))
+        .setMimeType(mimeType)
+        .setData("the app's own".encodeToByteArray())
+
+    private fun put(request: DownloadRequest, state: Int) {
+        val stopReason = if (state == Download.STATE_STOPPED) 1 else 0
+        index.putDownload(Download(request, state, 0, 0, 1, stopReason, 0))
+    }
+
+    override fun close() {
+        cache.release()
+        database.close()
+    }
+}
