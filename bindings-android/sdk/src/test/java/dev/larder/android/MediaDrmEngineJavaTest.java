@@ -4,6 +4,7 @@ import static org.junit.Assert.assertEquals;
 import static org.junit.Assert.assertFalse;
 import static org.junit.Assert.assertTrue;
 
+import android.os.Build;
 import dev.larder.AssetStatus;
 import dev.larder.Cancellable;
 import dev.larder.DrmScheme;
@@ -89,7 +90,8 @@ public class MediaDrmEngineJavaTest {
             manager.unregisterAsset(film, "film", removed::complete, SAME_THREAD);
             assertEquals(film, removed.get(30, TimeUnit.SECONDS));
             Settlement settled = answer(listener -> manager.settle(listener, SAME_THREAD));
-            assertEquals(Integer.valueOf(0), settled.getHeld());
+            // Before Android 10 a CDM lists nothing.
+            assertEquals(Build.VERSION.SDK_INT < 29 ? null : Integer.valueOf(0), settled.getHeld());
             assertFalse(settled.isCrowded());
         }
     }

@@ -1,5 +1,6 @@
 package dev.larder.android
 
+import android.os.Build
 import dev.larder.CdmInitData
 import dev.larder.ClearKeyDialect
 import dev.larder.DrmScheme
@@ -91,7 +92,10 @@ class CdmInitDataTest {
             MediaDrmEngine(DrmScheme.CLEAR_KEY).acquire(request) { error("not sent") }
         }
         val asked = VirtualCdm.asked.single()
-        assertEquals(SystemId.CLEAR_KEY, asked.uuid)
+        val (uuid, type) =
+            if (Build.VERSION.SDK_INT < 26) SystemId.COMMON to "cenc" else SystemId.CLEAR_KEY to "video/mp4"
+        assertEquals(uuid, asked.uuid)
+        assertEquals(type, asked.mime)
         assertArrayEquals(psshBox(COMMON_SYSTEM, listOf(KID_A)), asked.initData)
     }
 

@@ -5,10 +5,12 @@ import android.net.ConnectivityManager
 import android.net.Network
 import android.net.NetworkCapabilities
 import android.os.BatteryManager
+import android.os.Build
 import dev.larder.DeviceConditions
 import dev.larder.DeviceWatch
 import dev.larder.NetworkState
 import dev.larder.NetworkView
+import dev.larder.android.support.ForbiddenConnectivity
 import dev.larder.android.support.Phone
 import org.junit.After
 import org.junit.Assert.assertEquals
@@ -17,8 +19,11 @@ import org.junit.Test
 import org.junit.runner.RunWith
 import org.robolectric.RobolectricTestRunner
 import org.robolectric.Shadows.shadowOf
+import org.robolectric.annotation.Config
 import org.robolectric.shadows.ShadowNetwork
 import org.robolectric.shadows.ShadowNetworkCapabilities
+import org.robolectric.util.ReflectionHelpers
+import org.robolectric.util.ReflectionHelpers.ClassParameter
 import java.util.concurrent.LinkedBlockingQueue
 import java.util.concurrent.TimeUnit
 
@@ -48,7 +53,14 @@ class DeviceWatchTest {
     private fun next(): DeviceConditions = checkNotNull(reports.poll(30, TimeUnit.SECONDS)) { "nothing was told" }
 
     private fun capabilities(vararg has: Int): NetworkCapabilities = ShadowNetworkCapabilities.newInstance().also {
-        for (capability in has) shadowOf(it).addCapability(capability)
+        // What Android 7 and 8 do not know is asked of the connection there.
+        for (capability in has) {
+            if (capability != atHome ||
+                Build.VERSION.SDK_INT >= 28
+            ) {
+                shadowOf(it).addCapability(capability)
+            }
+        }
     }
 
     private val internet = NetworkCapabilities.NET_CAPABILITY_INTERNET
@@ -59,6 +71,9 @@ class DeviceWatchTest {
         Phone.until("it listens") { (shadowOf(connectivity).networkCallbacks - before).isNotEmpty() }
         return (shadowOf(connectivity).networkCallbacks - before).single()
     }
+
+    private fun receivers() =
+        shadowOf(Phone.app).registeredReceivers.count { it.broadcastReceiver.javaClass.name.startsWith("dev.larder") }
 
     private fun send(intent: Intent) = Phone.app.sendBroadcast(intent)
 
@@ -83,6 +98,64 @@ class DeviceWatchTest {
     }
 
     @Test
+    @Config(maxSdk = 25)
+    fun `a network that comes is asked what it can do, for Android 7 may never tell`() {
+        begin()
+        val wifi = ShadowNetwork.newInstance(72)
+        shadowOf(connectivity).setNetworkCapabilities(wifi, capabilities(internet, unmetered))
+        callback().onAvailable(wifi)
+        assertEquals(false, next().isMetered)
+        callback().onLost(wifi)
+        assertEquals(NetworkState.OFFLINE, next().network)
+    }
+
+    @Test
+    @Config(minSdk = 26, maxSdk = 28)
+    fun `a network that comes tells what it can do from Android 8 on`() {
+        begin()
+        val wifi = ShadowNetwork.newInstance(72)
+        callback().onAvailable(wifi)
+        callback().onCapabilitiesChanged(wifi, capabilities(internet, unmetered, atHome))
+        assertEquals(false, next().isMetered)
+        callback().onLost(wifi)
+        assertEquals(NetworkState.OFFLINE, next().network)
+    }
+
+    @Test
+    @Config(maxSdk = 27)
+    fun `roaming is asked of the connection before Android 9`() {
+        val roaming = checkNotNull(connectivity.activeNetworkInfo)
+        assertEquals(false, NetworkView.of(capabilities(internet), connectivity).isRoaming)
+        ReflectionHelpers.callInstanceMethod<Unit>(
+            roaming,
+            "setRoaming",
+            ClassParameter.from(Boolean::class.javaPrimitiveType, true),
+        )
+        assertEquals(true, NetworkView.of(capabilities(internet), connectivity).isRoaming)
+    }
+
+    @Test
+    fun `an app that may not look at the network knows nothing of it, and hears the rest`() {
+        ForbiddenConnectivity.isForbidden = true
+        try {
+            assertEquals(NetworkState.UNKNOWN, begin().network)
+            Phone.until("it listens") { receivers() == 2 }
+            send(
+                Intent(
+                    Intent.ACTION_BATTERY_CHANGED,
+                ).putExtra(BatteryManager.EXTRA_LEVEL, 7).putExtra(BatteryManager.EXTRA_SCALE, 100),
+            )
+            assertEquals(7, next().batteryPercent)
+            watch?.close()
+            Phone.until("the receivers are taken back") { receivers() == 0 }
+            watch = null
+        } finally {
+            ForbiddenConnectivity.isForbidden = false
+        }
+    }
+
+    @Test
+    @Config(minSdk = 29)
     fun `networks come, change, are blocked and go`() {
         begin()
         val (mobile, wifi) = ShadowNetwork.newInstance(71) to ShadowNetwork.newInstance(72)
@@ -135,9 +208,7 @@ class DeviceWatchTest {
         val callback = callback()
         watch?.close()
         Phone.until("the callback is taken back") { callback !in shadowOf(connectivity).networkCallbacks }
-        Phone.until("the receivers are taken back") {
-            shadowOf(Phone.app).registeredReceivers.none { it.broadcastReceiver.javaClass.name.startsWith("dev.larder") }
-        }
+        Phone.until("the receivers are taken back") { receivers() == 0 }
         watch = null
     }
 

@@ -4,7 +4,6 @@ import android.media.DeniedByServerException
 import android.media.MediaDrm
 import android.media.NotProvisionedException
 import android.media.ResourceBusyException
-import android.os.Build
 import dev.larder.DrmScheme
 import dev.larder.ExchangeKind
 import dev.larder.GrantedHandle
@@ -41,6 +40,7 @@ import org.junit.BeforeClass
 import org.junit.Test
 import org.junit.runner.RunWith
 import org.robolectric.RobolectricTestRunner
+import org.robolectric.annotation.Config
 import java.util.UUID
 import java.util.concurrent.Executors
 
@@ -63,6 +63,7 @@ class MediaDrmEngineTest {
     // Licences and provisioning
 
     @Test
+    @Config(minSdk = 29)
     fun `a new device is provisioned once and then gets its licence, in one session each`() {
         val grant = engine.acquire(widevineRequest(), exchange)
         assertEquals(listOf(ExchangeKind.PROVISIONING, ExchangeKind.LICENSE), exchange.kinds)
@@ -235,6 +236,7 @@ class MediaDrmEngineTest {
     }
 
     @Test
+    @Config(minSdk = 29)
     fun `a licence that the CDM has lost is vanished, one that it only fails to open is not`() {
         val handle = acquire()
         VirtualCdm.plan(Step.RESTORE) { throw ShadowMediaDrm.badValue() }
@@ -304,6 +306,7 @@ class MediaDrmEngineTest {
     // Release
 
     @Test
+    @Config(minSdk = 29)
     fun `a release removes the licence, and a second one finds nothing`() {
         val handle = acquire()
         val sessions = VirtualCdm.sessionsEver
@@ -314,6 +317,7 @@ class MediaDrmEngineTest {
     }
 
     @Test
+    @Config(minSdk = 29)
     fun `a release that does not arrive ends the keys, and can be sent again`() {
         val handle = acquire()
         servers.fault("""{"path":"/widevine/","action":{"kind":"status","status":503}}""")
@@ -327,6 +331,7 @@ class MediaDrmEngineTest {
     }
 
     @Test
+    @Config(minSdk = 29)
     fun `a server without releases costs the release, and the licence is removed from the device`() {
         for (status in listOf(404, 405, 410, 501)) {
             val handle = acquire()
@@ -338,6 +343,7 @@ class MediaDrmEngineTest {
     }
 
     @Test
+    @Config(minSdk = 29)
     fun `a CDM that keeps the name of what is released is made to forget it`() {
         val handle = acquire()
         servers.fault(
@@ -349,6 +355,7 @@ class MediaDrmEngineTest {
     }
 
     @Test
+    @Config(minSdk = 29)
     fun `what the server refuses to take back is removed from the device, also when its release cannot be made`() {
         val held = stored(acquire())
         servers.fault("""{"path":"/widevine/","action":{"kind":"status","status":400}}""")
@@ -402,8 +409,8 @@ class MediaDrmEngineTest {
     }
 
     @Test
+    @Config(minSdk = 31)
     fun `from API 31 on the CDM's own error codes are told apart`() {
-        if (Build.VERSION.SDK_INT < 31) return
         val handle = acquire()
         for ((number, code) in mapOf(
             MediaDrm.ErrorCodes.ERROR_KEY_EXPIRED to "LICENSE_EXPIRED",
@@ -440,6 +447,7 @@ class MediaDrmEngineTest {
     // Security level
 
     @Test
+    @Config(minSdk = 29)
     fun `L3 is opened for request, inspection, renewal and release alike`() {
         val request = widevineRequest(level = SecurityLevel.L3)
         val handle = (engine.acquire(request, exchange).handle as GrantedHandle.New).handle
@@ -454,6 +462,7 @@ class MediaDrmEngineTest {
     }
 
     @Test
+    @Config(minSdk = 29)
     fun `a device that has lost its level says so, and its licences are removed from it`() {
         val grant = engine.acquire(widevineRequest(), exchange)
         assertEquals("L1", grant.acquiredLevel)
@@ -474,6 +483,59 @@ class MediaDrmEngineTest {
         VirtualCdm.level = "L1"
         assertAbout(2_592_000, engine.inspect(held).license)
         assertEquals(ReleaseOutcome.RELEASED, engine.release(held, exchange))
+    }
+
+    // Before Android 10
+
+    @Test
+    @Config(maxSdk = 28)
+    fun `a CDM that lists nothing provisions, grants, inspects, renews and releases all the same`() {
+        val grant = engine.acquire(widevineRequest(), exchange)
+        assertEquals(listOf(ExchangeKind.PROVISIONING, ExchangeKind.LICENSE), exchange.kinds)
+        assertEquals(listOf(KID_A), grant.keyIds)
+        assertEquals(times(2_592_000, 172_800), grant.times)
+        assertNull(engine.held())
+        val handle = (grant.handle as GrantedHandle.New).handle
+        assertAbout(2_592_000, engine.inspect(stored(handle)).license)
+        assertEquals(GrantedHandle.Same, renew(handle))
+        assertEquals(ReleaseOutcome.RELEASED, release(handle))
+        assertEquals(ReleaseOutcome.FORGOTTEN, release(handle))
+        assertEquals(0 to 0, servers.live to VirtualCdm.ids.size)
+    }
+
+    @Test
+    @Config(maxSdk = 28)
+    fun `what cannot be removed there does at least not play any more`() {
+        val handle = acquire()
+        servers.fault("""{"path":"/widevine/license","action":{"kind":"status","status":404}}""")
+        assertEquals(ReleaseOutcome.NOT_SUPPORTED, release(handle))
+        assertEquals("LICENSE_VANISHED", failing { engine.inspect(stored(handle)) }.code)
+        servers.clearFaults()
+    }
+
+    @Test
+    @Config(maxSdk = 28)
+    fun `a licence that is lost there and one that does not open are the same`() {
+        val handle = acquire()
+        VirtualCdm.plan(Step.RESTORE) { throw ShadowMediaDrm.badValue() }
+        assertEquals("LICENSE_VANISHED", failing { engine.inspect(stored(handle)) }.code)
+        assertAbout(2_592_000, engine.inspect(stored(handle)).license)
+        VirtualCdm.vanish(handle)
+        assertEquals("LICENSE_VANISHED", failing { engine.inspect(stored(handle)) }.code)
+    }
+
+    @Test
+    @Config(maxSdk = 28)
+    fun `levels are opened, kept and missed there, too`() {
+        val request = widevineRequest(level = SecurityLevel.L3)
+        val handle = (engine.acquire(request, exchange).handle as GrantedHandle.New).handle
+        assertTrue(VirtualCdm.asked.last().l3)
+        assertAbout(2_592_000, engine.inspect(stored(handle, request)).license)
+        assertEquals(ReleaseOutcome.RELEASED, engine.release(stored(handle, request), exchange))
+
+        val held = stored(acquire()).copy(acquiredLevel = "L1")
+        VirtualCdm.level = "L3"
+        assertEquals("CDM_LEVEL_CHANGED", failing { engine.inspect(held) }.code)
     }
 
     private fun acquire(request: KeyRequest = widevineRequest()): ByteArray =

@@ -20,7 +20,7 @@ import java.util.UUID
  * [VirtualCdm] under the framework's own Java code: only what is native in MediaDrm is replaced, so argument checks, listeners
  * and requests are AOSP's.
  */
-@Implements(value = MediaDrm::class, minSdk = 29)
+@Implements(value = MediaDrm::class, minSdk = 24)
 class ShadowMediaDrm {
     @RealObject
     private lateinit var drm: MediaDrm
@@ -43,7 +43,7 @@ class ShadowMediaDrm {
         }
     }
 
-    @Implementation
+    @Implementation(minSdk = 28)
     protected fun native_release() {
         // The finalizer of one that could not be made comes here, too.
         if (ReflectionHelpers.getField<Long>(drm, "mNativeContext") == 0L) return
@@ -162,18 +162,18 @@ class ShadowMediaDrm {
         )
     }
 
-    @Implementation
+    @Implementation(minSdk = 29)
     protected fun getOfflineLicenseKeySetIds(): List<ByteArray> = at(Step.LIST) {
         if (!VirtualCdm.lists) throw UnsupportedOperationException("this vendor's part is older")
         VirtualCdm.ids
     }
 
-    @Implementation
+    @Implementation(minSdk = 29)
     protected fun removeOfflineLicense(keySetId: ByteArray): Unit = at(Step.REMOVE) {
         require(VirtualCdm.vanish(keySetId)) { "BAD_VALUE" }
     }
 
-    @Implementation
+    @Implementation(minSdk = 29)
     protected fun getOfflineLicenseState(keySetId: ByteArray): Int {
         val keySet = requireNotNull(VirtualCdm.find(keySetId))
         return if (keySet.released) MediaDrm.OFFLINE_LICENSE_STATE_RELEASED else MediaDrm.OFFLINE_LICENSE_STATE_USABLE
@@ -208,9 +208,20 @@ class ShadowMediaDrm {
         return if (isL3) "L3" else VirtualCdm.level
     }
 
-    // Up to API 30 these were native themselves.
+    // Up to API 30 these were native themselves, and before API 28 a session had no level.
 
-    @Implementation(maxSdk = 30)
+    @Implementation(maxSdk = 27)
+    @Throws(UnsupportedSchemeException::class)
+    protected fun native_setup(self: Any?, uuid: ByteArray) = native_setup(self, uuid, null)
+
+    @Implementation(maxSdk = 27)
+    protected fun release() = native_release()
+
+    @Implementation(maxSdk = 27)
+    @Throws(NotProvisionedException::class, ResourceBusyException::class)
+    protected fun openSession(): ByteArray = openSessionNative(0)
+
+    @Implementation(minSdk = 28, maxSdk = 30)
     @Throws(NotProvisionedException::class, ResourceBusyException::class)
     protected fun openSession(level: Int): ByteArray = openSessionNative(level)
 
@@ -315,9 +326,14 @@ class ShadowMediaDrm {
         protected fun native_init() = Unit
 
         @JvmStatic
-        @Implementation
+        @Implementation(minSdk = 29)
         protected fun isCryptoSchemeSupportedNative(uuid: ByteArray, mime: String?, level: Int): Boolean =
             ByteBuffer.wrap(uuid).let { UUID(it.long, it.long) } !in VirtualCdm.unsupported
+
+        @JvmStatic
+        @Implementation(maxSdk = 28)
+        protected fun isCryptoSchemeSupportedNative(uuid: ByteArray, mime: String?): Boolean =
+            isCryptoSchemeSupportedNative(uuid, mime, 0)
 
         fun stateError(message: String, errorCode: Int = 0): MediaDrm.MediaDrmStateException =
             ReflectionHelpers.callConstructor(
