@@ -6,6 +6,7 @@
 //! pool, enough of them would leave no thread for an operation, and a call that never starts never settles.
 
 use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use larder_core::Code;
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -19,6 +20,9 @@ const WORKERS: usize = 2;
 const MAX_OPERATIONS: usize = 256;
 /// Foreign calls under way at once, those that hang included; more fail with the port's timeout.
 const MAX_FOREIGN_CALLS: usize = 256;
+/// How long a thread that calls foreign code stays with nothing to do. The app sees it among its own, and making another one
+/// costs less than a call that leaves the process.
+const FOREIGN_THREADS_STAY: Duration = Duration::from_secs(3);
 
 /// Where operations and the network run.
 pub(crate) fn operations() -> Result<Handle, FfiError> {
@@ -41,6 +45,7 @@ pub(crate) fn foreign_calls() -> Result<Handle, FfiError> {
     made_once(&POOL, || {
         Builder::new_current_thread()
             .max_blocking_threads(MAX_FOREIGN_CALLS)
+            .thread_keep_alive(FOREIGN_THREADS_STAY)
             .thread_name("larder-foreign")
             .on_thread_start(platform::thread_started)
             .on_thread_stop(platform::thread_stopping)
