@@ -9,7 +9,9 @@ import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertNull
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
+import org.w3c.dom.Element
 import java.io.File
+import javax.xml.parsers.DocumentBuilderFactory
 
 class ReadmeTest {
     private val repository = File(System.getProperty("larder.repository"))
@@ -22,6 +24,23 @@ class ReadmeTest {
             val kotlin = repository.resolve(page).readText().substringAfter("```kotlin\n").substringBefore("```")
             val lines = kotlin.lines().filterNot { it.startsWith("import ") }.joinToString("\n").trim()
             assertEquals(shown, lines, page)
+        }
+    }
+
+    @Test
+    fun `the backup rules of the guide leave out the preferences that handles lie in, in all three places`() {
+        val shown = repository.resolve("docs/guides/integrating.md").readText()
+            .substringAfter("```xml backup\n").substringBefore("```")
+        val rules = DocumentBuilderFactory.newInstance().newDocumentBuilder().parse("<all>$shown</all>".byteInputStream())
+        val found = rules.getElementsByTagName("exclude")
+        val excluded = List(found.length) { found.item(it) as Element }
+        assertEquals(
+            listOf("cloud-backup", "device-transfer", "full-backup-content"),
+            excluded.map { it.parentNode.nodeName },
+        )
+        for (rule in excluded) {
+            assertEquals("sharedpref", rule.getAttribute("domain"))
+            assertEquals("${SharedPreferencesDrmStorage.DEFAULT_NAME}.xml", rule.getAttribute("path"))
         }
     }
 
