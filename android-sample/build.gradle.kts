@@ -23,6 +23,7 @@ android {
                 "src/sharedTest/kotlin",
                 "../bindings-android/sdk/src/test/kotlin/dev/larder/support",
             )
+            java.filter.exclude("**/Api24.kt")
         }
         // The same story of the screen, on a device.
         getByName("androidTest") {

@@ -18,6 +18,7 @@ android {
         getByName("main") { java.srcDirs("src/main/kotlin") }
         getByName("test") {
             java.srcDirs("src/test/kotlin", "src/test/java", "../sdk/src/test/kotlin/dev/larder/support")
+            java.filter.exclude("**/OldestAndroidTest.kt", "**/Api24.kt")
         }
     }
 
@@ -25,6 +26,7 @@ android {
         test.systemProperty("larder.repository", rootDir.parentFile.path)
         test.systemProperty("larder.target", rootDir.parentFile.resolve("target/debug").path)
         test.systemProperty("jna.library.path", rootDir.parentFile.resolve("target/debug").path)
+        test.systemProperty("robolectric.enabledSdks", "35")
     }
 
     publishing.singleVariant("release") { withSourcesJar() }
