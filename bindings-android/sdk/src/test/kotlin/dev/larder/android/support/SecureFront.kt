@@ -25,7 +25,7 @@ import kotlin.concurrent.thread
  * An https server in front of the test servers, with a certificate of the core's private test authority. It speaks TLS with
  * Conscrypt, which a sandbox brings; the JDK's own does not start beside it.
  *
- * @param name whose certificate and key it has, in `core/tests/tls`.
+ * @param name whose certificate and key it has, in `core/tests/wire/tls`.
  */
 class SecureFront(private val behind: TestServers, name: String) : AutoCloseable {
     private val socket: SSLServerSocket
@@ -122,6 +122,6 @@ class SecureFront(private val behind: TestServers, name: String) : AutoCloseable
         private const val PROVIDER = "Conscrypt"
 
         /** One of the core's test certificates or keys. */
-        fun file(name: String) = File(System.getProperty("larder.repository"), "core/tests/tls/$name")
+        fun file(name: String) = File(System.getProperty("larder.repository"), "core/tests/wire/tls/$name")
     }
 }
