@@ -39,6 +39,9 @@ public final class OfflineContentKeyDelegate: NSObject, AVContentKeySessionDeleg
   private let lock = NSLock()
   /// By the key's URI.
   private var licenses: [String: Held] = [:]
+  /// The licence that a request was answered from last, by the key's URI: a changed key is that one's, although a refresh has
+  /// brought another since.
+  private var answered: [String: String] = [:]
   private var retries: [String: Int] = [:]
   /// How long it plays after the first start, as the ledger has it.
   private var windowS: Int64?
@@ -99,6 +102,7 @@ public final class OfflineContentKeyDelegate: NSObject, AVContentKeySessionDeleg
     do {
       // From the secret storage: this may block the queue, which is there for nothing else.
       let key = try held.unstored ?? manager.licenseHandle(held.licenseId)
+      if let uri = Self.uri(keyRequest.identifier) { lock.withLock { answered[uri] = held.licenseId } }
       keyRequest.processContentKeyResponse(AVContentKeyResponse(fairPlayStreamingKeyResponseData: key))
     } catch {
       refuse(keyRequest, LarderError(error))
@@ -111,12 +115,16 @@ public final class OfflineContentKeyDelegate: NSObject, AVContentKeySessionDeleg
     forContentKeyIdentifier keyIdentifier: Any
   ) {
     guard let uri = Self.uri(keyIdentifier) else { return }
-    let isOurs = lock.withLock { () -> Bool in
+    let replaced = lock.withLock { () -> String? in
+      if let before = answered[uri], before != licenses[uri]?.licenseId { return before }
       licenses[uri]?.unstored = persistableContentKey
       retries[uri] = 0
-      return licenses[uri] != nil
+      return nil
     }
-    if isOurs { store(uri) }
+    guard let replaced else { return store(uri) }
+    // Nothing is played with it any more. If it has not gone back yet it goes back under this key, else nothing is left to do.
+    _ = try? manager.licenseHandleChanged(
+      replaced, to: persistableContentKey, times: LicenseTimes(license: .unknown, playback: .unknown))
   }
 
   /// Tells the app why a player has no key.
@@ -183,7 +191,10 @@ public final class OfflineContentKeyDelegate: NSObject, AVContentKeySessionDeleg
       let left = lock.withLock({ windowS }).map { Remaining.seconds(seconds: $0) } ?? .unknown
       let id = try manager.licenseHandleChanged(
         held.licenseId, to: key, times: LicenseTimes(license: left, playback: left))
-      lock.withLock { licenses[uri] = Held(licenseId: id) }
+      lock.withLock {
+        answered[uri] = id
+        if licenses[uri]?.licenseId == held.licenseId { licenses[uri] = Held(licenseId: id) }
+      }
     } catch {
       onFailure?(LarderError(error))
       let attempt = lock.withLock { () -> Int in

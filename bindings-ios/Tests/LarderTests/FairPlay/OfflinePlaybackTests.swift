@@ -138,6 +138,36 @@ extension FairPlaySuites {
       try await StubMedia().key(Phone.keyURI, for: asset)
     }
 
+    @Test("a key that changes when its licence has been replaced takes nothing from the new one")
+    func changedTooLate() async throws {
+      let phone = try Phone()
+      // Without a playback duration: this test says itself when the key changes.
+      try await phone.register(from: phone.source(query: "&playback_s=never"))
+      let source = try phone.manager.getLocalMediaSource(assetId: "film")
+      let keys = OfflineContentKeyDelegate(manager: phone.manager, source: source)
+      let session = phone.session()
+      session.setDelegate(keys, queue: keys.queue)
+      let asset = AVURLAsset(url: try #require(URL(string: source.url)))
+      session.addContentKeyRecipient(asset)
+      try await StubMedia().key(Phone.keyURI, for: asset)
+
+      let status = try await phone.manager.refreshAsset("film")
+      let new = try #require(status.licenses.first { $0.state == .active }).licenseId
+      let key = try phone.manager.licenseHandle(new)
+      // The player's next request has not come yet, or its status has been asked for already.
+      for isTaken in [false, true] {
+        if isTaken {
+          await #expect(throws: (any Error).self) { try await StubMedia().key("skd://another", for: asset) }
+        }
+        keys.queue.sync {
+          keys.contentKeySession(
+            session, didUpdatePersistableContentKey: Data("changed".utf8), forContentKeyIdentifier: Phone.keyURI)
+        }
+        #expect(try phone.manager.licenseHandle(new) == key)
+      }
+      try await StubMedia().key(Phone.keyURI, for: asset)
+    }
+
     // MARK: - Dual expiry
 
     @Test("the first playback's new key is stored in the place of the old one, and is what the next start plays with")
