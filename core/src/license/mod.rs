@@ -1,8 +1,10 @@
 //! Licences: the ledger, the conversation with licence servers, expiry, release and recovery.
 //!
 //! A licence belongs to exactly one registration. It moves `intended -> stored -> active -> superseded | releasing ->
-//! released | forgotten`, each step one transaction; `recover` says what each state means after a crash. Its handle
-//! lies in the app's secret storage, under the licence's own id; the ledger has only a digest of it.
+//! released | forgotten`, each step one transaction; `recover` says what each state means after a crash. One step leads
+//! back: a release that a strict server is asked for before the next licence, and that fails while the CDM still has the
+//! old one, leaves that active. Its handle lies in the app's secret storage, under the licence's own id; the ledger has
+//! only a digest of it.
 //!
 //! | file | what |
 //! |---|---|
