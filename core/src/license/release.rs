@@ -74,7 +74,9 @@ impl Licensing {
             Err(error) => error,
         };
         let inspected = self.engines.call(row.request.scheme, None, move |engine| engine.inspect(&held), drop);
-        if inspected.is_ok() {
+        // A CDM that has made a proof has made the key void, whatever it says of it.
+        let is_void = is_proved_once(row) && !matches!(self.vault.load_proof(&row.license_id), Ok(None));
+        if inspected.is_ok() && !is_void {
             self.store.delete(|tx| tx.update_license(row))?;
         } else {
             leaving.last_error = Some(error.code().as_str().to_owned());

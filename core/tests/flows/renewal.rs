@@ -129,6 +129,25 @@ fn a_strict_server_sees_the_release_before_the_next_licence() {
     assert_eq!(world.live(), 1);
 }
 
+/// FairPlay's CDM tells nothing about a key, not even that it has made it void; the proof of it does.
+#[test]
+fn a_key_that_was_made_void_for_a_strict_server_is_not_called_playable() {
+    let world = World::new();
+    world.apple.switch(|device| device.releases = true);
+    let manager = world.start();
+    let mut registration = world.fair_play("film");
+    registration.source.drm[0].renewal = RenewalPolicy::ReleaseThenAcquire;
+    register(&manager, registration).unwrap();
+    world.servers.stop().unwrap();
+    assert_eq!(refresh(&manager).unwrap_err().code(), Code::Offline);
+    let status = manager.status(&id("film")).unwrap();
+    assert_eq!((status.why, status.pending_releases), (Why::LicenseMissing, 1));
+    world.servers.resume().unwrap();
+    assert!(refresh(&manager).unwrap().is_playable);
+    settle_all(&manager);
+    assert_eq!((world.live(), world.storage.keys().len()), (1, 1));
+}
+
 #[test]
 fn only_what_ends_soon_is_renewed_and_one_failure_does_not_stop_the_rest() {
     let world = World::new();

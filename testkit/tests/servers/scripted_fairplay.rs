@@ -144,7 +144,7 @@ fn nothing_is_given_back_unless_the_switch_says_so() {
 #[test]
 fn a_blob_of_another_device_does_not_open() {
     let phone = Phone::new();
-    phone.device.switch(|switches| switches.releases = true);
+    phone.device.switch(|switches| (switches.releases, switches.tells_times) = (true, true));
     let handle = phone.acquire();
     phone.device.forget_all();
     for handle in [&handle, &Handle::new(b"nonsense".to_vec()), &Handle::new(Vec::new())] {
