@@ -96,7 +96,7 @@ fun until(what: String, isSo: () -> Boolean) {
     while (!isSo()) {
         check(System.nanoTime() < end) { "never: $what" }
         // Time stands still under Robolectric, and a player waits.
-        ShadowSystemClock.advanceBy(Duration.ofMillis(10))
+        ShadowSystemClock.advanceBy(Duration.ofMillis(200))
         shadowOf(Looper.getMainLooper()).idle()
         Thread.sleep(1)
     }
