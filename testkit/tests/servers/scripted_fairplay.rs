@@ -111,7 +111,7 @@ fn the_first_playback_replaces_the_blob_and_starts_the_second_clock() {
     assert_eq!((times.license, times.playback), (Remaining::Seconds(100), Remaining::Seconds(100)));
     phone.clock.advance_s(99);
     assert!(phone.device.start_playback(&updated).unwrap().updated.is_none(), "once only");
-    assert_eq!(phone.device.start_playback(&handle).unwrap_err().code(), Code::LicenseExpired);
+    assert_eq!(phone.device.start_playback(&handle).unwrap_err().code(), Code::LicenseVanished);
     phone.clock.advance_s(1);
     assert_eq!(phone.device.start_playback(&updated).unwrap_err().code(), Code::LicenseExpired);
 
