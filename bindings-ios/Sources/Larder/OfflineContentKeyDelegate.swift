@@ -18,7 +18,7 @@ import LarderBindings
 /// ``LarderError/init(behind:)``.
 ///
 /// Where the key has a playback duration, AVFoundation makes another one at the first playback (dual expiry), and the old
-/// one is void. The new one is stored before the next request is answered.
+/// one is void. The new one is stored before the next request is answered, also if the player is closed at once.
 ///
 /// **AirPlay.** A receiver that plays by itself needs an online key, which a stored one is not: such a request is answered
 /// with ``LarderError/Code/assetNotPlayable``. Play the remote source there.
@@ -104,6 +104,7 @@ public final class OfflineContentKeyDelegate: NSObject, AVContentKeySessionDeleg
       let key = try held.unstored ?? manager.licenseHandle(held.licenseId)
       if let uri = Self.uri(keyRequest.identifier) { lock.withLock { answered[uri] = held.licenseId } }
       keyRequest.processContentKeyResponse(AVContentKeyResponse(fairPlayStreamingKeyResponseData: key))
+      linger(with: session)
     } catch {
       refuse(keyRequest, LarderError(error))
     }
@@ -196,7 +197,10 @@ public final class OfflineContentKeyDelegate: NSObject, AVContentKeySessionDeleg
         if licenses[uri]?.licenseId == held.licenseId { licenses[uri] = Held(licenseId: id) }
       }
     } catch {
-      onFailure?(LarderError(error))
+      let error = LarderError(error)
+      onFailure?(error)
+      // Its licence is gone, and comes back by no further attempt.
+      if error.code == .licenseMissing { return }
       let attempt = lock.withLock { () -> Int in
         retries[uri, default: 0] += 1
         return retries[uri, default: 0]
@@ -208,6 +212,16 @@ public final class OfflineContentKeyDelegate: NSObject, AVContentKeySessionDeleg
 
   /// Between attempts to store a changed key, in seconds.
   private static let pauses: [TimeInterval] = [0.2, 1, 5, 30, 120]
+
+  /// Keeps this delegate, the session and what it plays for a moment, whatever the app lets go of: a player that is closed
+  /// as soon as it has started would take along who stores the key of a first playback, and the old one is void.
+  private func linger(with session: AVContentKeySession) {
+    let kept = Lingering(session: session, recipients: session.contentKeyRecipients)
+    queue.asyncAfter(deadline: .now() + Self.lingering) { [self] in withExtendedLifetime((self, kept)) {} }
+  }
+
+  /// In seconds. AVFoundation makes the new key when it takes the answer.
+  private static let lingering: TimeInterval = 2
 
   private func refuse(_ request: AVContentKeyRequest, _ error: LarderError) {
     request.processContentKeyResponseError(error)
@@ -225,6 +239,12 @@ public final class OfflineContentKeyDelegate: NSObject, AVContentKeySessionDeleg
       "this key request cannot be answered with a stored key, as on AirPlay (\(cause.domain) \(cause.code)): "
         + "play the remote source there",
       remedy: .goOnline)
+  }
+
+  /// Held on the queue, and not looked at.
+  private struct Lingering: @unchecked Sendable {
+    let session: AVContentKeySession
+    let recipients: [any AVContentKeyRecipient]
   }
 
   /// A request on its way to another thread. It is of no use without its session.

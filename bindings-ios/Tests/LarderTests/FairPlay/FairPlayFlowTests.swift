@@ -157,6 +157,18 @@ extension FairPlaySuites {
       try await phone.isTidy()
     }
 
+    @Test("a key that nobody takes back is made void on the device in the end, and forgotten")
+    func refusedForGood() async throws {
+      let phone = try Phone { $0.release = .atServer { _ in Data([1]) } }
+      let license = try #require(try await phone.register().licenses.first)
+      let key = try phone.manager.licenseHandle(license.licenseId)
+      try await phone.manager.unregisterAsset("film")
+      #expect(phone.device.opens(key))
+      try await eventually("it is never forgotten") { try await phone.manager.settle().pending == 0 }
+      #expect(!phone.device.opens(key) && phone.storage.keys.isEmpty)
+      try await phone.isTidy()
+    }
+
     @Test("each key of a title has a licence of its own")
     func severalKeys() async throws {
       let phone = try Phone { $0.release = .atServer }

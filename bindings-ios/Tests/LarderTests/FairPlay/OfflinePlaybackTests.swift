@@ -249,6 +249,55 @@ extension FairPlaySuites {
       #expect(try await phone.play().item.status == .readyToPlay)
     }
 
+    @Test("a player that is let go of as soon as it plays does not take the new key along")
+    func closedAtOnce() async throws {
+      let (onLoad, gate) = (Shared<(@Sendable () -> Void)?>(nil), Gate())
+      let storage = SteppedStorage { step in if step == .load { onLoad.value?() } }
+      let phone = try Phone(storage: storage)
+      let before = try await phone.register(from: phone.source(query: "&playback_s=600"))
+      do {
+        let source = try phone.manager.getLocalMediaSource(assetId: "film")
+        let keys = OfflineContentKeyDelegate(manager: phone.manager, source: source)
+        let session = phone.session()
+        session.setDelegate(keys, queue: keys.queue)
+        let asset = AVURLAsset(url: try #require(URL(string: source.url)))
+        session.addContentKeyRecipient(asset)
+        // What the queue is given after the answer waits until all is let go of.
+        onLoad.value = { [queue = keys.queue] in
+          onLoad.value = nil
+          queue.async { gate.wait() }
+        }
+        try await StubMedia().key(Phone.keyURI, for: asset)
+        withExtendedLifetime((keys, session)) {}
+      }
+      gate.open()
+      try await phone.keysHaveChanged(since: before)
+      try await phone.isTidy()
+    }
+
+    @Test("a new key whose licence has gone meanwhile is told once, and not tried again")
+    func keyOfNoLicense() async throws {
+      let phone = try Phone()
+      try await phone.register(from: phone.source(query: "&playback_s=never"))
+      let source = try phone.manager.getLocalMediaSource(assetId: "film")
+      let told = Shared<[LarderError.Code]>([])
+      let keys = OfflineContentKeyDelegate(manager: phone.manager, source: source) { error in
+        told.change { $0.append(error.code) }
+      }
+      let session = phone.session()
+      session.setDelegate(keys, queue: keys.queue)
+      try await phone.manager.unregisterAsset("film")
+      try await phone.isGone(live: 1)
+      keys.queue.sync {
+        keys.contentKeySession(
+          session, didUpdatePersistableContentKey: Data("changed".utf8), forContentKeyIdentifier: Phone.keyURI)
+      }
+      #expect(told.value == [.licenseMissing])
+      // Longer than before another attempt.
+      try await Task.sleep(nanoseconds: 500_000_000)
+      #expect(told.value == [.licenseMissing])
+    }
+
     // MARK: - The start of a playback
 
     @Test("the first start of a playback is reported, whoever plays it, and starts the window")
