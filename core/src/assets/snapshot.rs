@@ -77,7 +77,7 @@ impl Snapshot {
         let licenses = tx.licenses_of(profile, id)?;
         let waits = |row: &&LicenseRow| matches!(row.state, LicenseState::Superseded | LicenseState::Releasing);
         let pending_releases = u32::try_from(licenses.iter().filter(waits).count()).unwrap_or(u32::MAX);
-        let summary = tx.asset(profile, id)?.map(|asset| summary(asset, &licenses, pending_releases));
+        let summary = tx.asset(profile, id)?.map(|asset| summary(asset, &licenses));
         self.remove(id);
         if pending_releases > 0 {
             self.pending_releases.insert(id.clone(), pending_releases);
@@ -221,14 +221,13 @@ impl Entry {
 }
 
 /// What a snapshot keeps of an asset and its licences.
-fn summary(asset: AssetRow, licenses: &[LicenseRow], pending_releases: u32) -> AssetSummary {
+fn summary(asset: AssetRow, licenses: &[LicenseRow]) -> AssetSummary {
     let required: BTreeSet<KeyId> = asset.required_keys.iter().flat_map(|(_, ids)| ids.iter().copied()).collect();
     let is_current =
         |row: &&LicenseRow| matches!(row.state, LicenseState::Intended | LicenseState::Stored | LicenseState::Active);
     AssetSummary {
         required_key_ids: required.into_iter().collect(),
         licenses: licenses.iter().filter(is_current).map(license_summary).collect(),
-        pending_releases,
         asset_id: asset.asset_id,
         entry_id: asset.entry_id,
         state: asset.state,

@@ -26,7 +26,7 @@ impl Registry {
     pub(crate) fn statuses(&self) -> Result<Vec<AssetStatus>> {
         let clock = self.look_at_clock()?;
         let view = self.fresh_view()?;
-        Ok(view.all().into_iter().map(|entry| of_entry(entry, clock)).collect())
+        Ok(view.all().into_iter().map(|entry| of_entry(&view, entry, clock)).collect())
     }
 
     /// A status after asking the disk and the CDM as `verify` says.
@@ -116,7 +116,7 @@ struct ClockView {
 
 fn of(view: &Snapshot, asset_id: &AssetId, clock: ClockView) -> AssetStatus {
     match view.get(asset_id) {
-        Some(entry) => of_entry(entry, clock),
+        Some(entry) => of_entry(view, entry, clock),
         None => {
             let mut status = blank(asset_id.clone(), clock.now_ms);
             status.pending_releases = view.pending_releases(asset_id);
@@ -126,12 +126,12 @@ fn of(view: &Snapshot, asset_id: &AssetId, clock: ClockView) -> AssetStatus {
     }
 }
 
-fn of_entry(entry: &Entry, clock: ClockView) -> AssetStatus {
+fn of_entry(view: &Snapshot, entry: &Entry, clock: ClockView) -> AssetStatus {
     let summary = &entry.summary;
     let mut status = blank(summary.asset_id.clone(), clock.now_ms);
     status.format = Some(summary.format);
     status.root.clone_from(&summary.path.root);
-    status.pending_releases = summary.pending_releases;
+    status.pending_releases = view.pending_releases(&summary.asset_id);
     status.licenses = summary.licenses.iter().map(license_status).collect();
     status.playback_window_s = entry.active().filter_map(|license| license.playback_window_s).min();
     status.playback_expires = entry.playback_expires();

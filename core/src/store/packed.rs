@@ -46,7 +46,6 @@ pub(super) fn asset_of(asset_id: AssetId, state: AssetState, packed: &[u8]) -> O
         },
         required_key_ids: from.key_ids()?,
         licenses: Vec::new(),
-        pending_releases: 0,
     })
 }
 

@@ -56,8 +56,10 @@ impl<'a> ReadTx<'a> {
                     summary.licenses.reserve_exact(1);
                     summary.licenses.push(license);
                 }
-                LicenseState::Superseded | LicenseState::Releasing => summary.pending_releases += 1,
-                LicenseState::Released | LicenseState::Forgotten => {}
+                LicenseState::Superseded
+                | LicenseState::Releasing
+                | LicenseState::Released
+                | LicenseState::Forgotten => {}
             }
         })?;
         Ok(summaries)

@@ -189,8 +189,6 @@ pub struct AssetSummary {
     pub updated_at_ms: i64,
     /// Its licences in the states intended, stored and active, oldest first.
     pub licenses: Vec<LicenseSummary>,
-    /// How many licences of this asset id are superseded or wait for their release.
-    pub pending_releases: u32,
 }
 
 /// What lookups and statuses need of a licence.
