@@ -169,14 +169,18 @@ fn die_after_the_save(
     world.try_start(config).unwrap()
 }
 
+fn renewal_that_died_after_the_save(world: &Arc<World>) -> LocalAssetsManager {
+    let manager = Arc::new(world.start());
+    register(&manager, clear_key(world)).unwrap();
+    world.clock.advance_s(60);
+    let theirs = Arc::clone(&manager);
+    die_after_the_save(world, &manager, move || refresh(&theirs).unwrap())
+}
+
 #[test]
 fn a_renewed_licence_that_was_stored_before_the_crash_goes_on_after_it() {
     let world = Arc::new(World::new());
-    let manager = Arc::new(world.start());
-    register(&manager, clear_key(&world)).unwrap();
-    world.clock.advance_s(60);
-    let theirs = Arc::clone(&manager);
-    let manager = die_after_the_save(&world, &manager, move || refresh(&theirs).unwrap());
+    let manager = renewal_that_died_after_the_save(&world);
     one_licence(&world, &manager);
 }
 
@@ -220,11 +224,7 @@ fn a_handle_that_was_not_stored_before_the_crash_leaves_nothing_in_the_ledger() 
 #[test]
 fn an_asset_that_was_unregistered_meanwhile_takes_the_new_handle_with_it() {
     let world = Arc::new(World::new());
-    let manager = Arc::new(world.start());
-    register(&manager, clear_key(&world)).unwrap();
-    world.clock.advance_s(60);
-    let theirs = Arc::clone(&manager);
-    let manager = die_after_the_save(&world, &manager, move || refresh(&theirs).unwrap());
+    let manager = renewal_that_died_after_the_save(&world);
     manager.unregister(&id("film")).unwrap();
     settle_all(&manager);
     assert_eq!((world.live(), world.storage.keys()), (0, vec![]));

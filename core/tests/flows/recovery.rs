@@ -45,6 +45,15 @@ fn crash_while(
     world.try_start(config).unwrap()
 }
 
+fn renew(manager: &LocalAssetsManager, _: &World) {
+    drop(manager.refresh(&id("film"), Refresh::default(), &Cancellation::new()));
+}
+
+fn give_back(manager: &LocalAssetsManager, _: &World) {
+    manager.unregister(&id("film")).unwrap();
+    drop(manager.settle());
+}
+
 fn no_trace(world: &World, manager: &LocalAssetsManager) {
     settle_all(manager);
     assert_eq!(manager.status(&id("film")).unwrap().why, Why::NotRegistered);
@@ -194,12 +203,7 @@ fn a_refresh_that_dies_keeps_the_asset_playable() {
         let manager = world.start();
         register(&manager, world.widevine("film", RenewalPolicy::default())).unwrap();
         world.device.script().plan(Call::Acquire, moment, Trouble::Hang, 1);
-        let manager = crash_while(
-            &world,
-            manager,
-            |manager, _| drop(manager.refresh(&id("film"), Refresh::default(), &Cancellation::new())),
-            |world| world.device.script().wait_until_hanging(),
-        );
+        let manager = crash_while(&world, manager, renew, |world| world.device.script().wait_until_hanging());
         let status = manager.verify(&id("film"), Verify { media: true, licenses: true }).unwrap();
         assert!(status.is_playable, "{moment:?}: {}", status.message);
         settle_all(&manager);
@@ -236,12 +240,7 @@ fn a_renewal_in_place_that_dies_keeps_the_licence() {
         let manager = world.start();
         register(&manager, world.widevine("film", RenewalPolicy::InPlace)).unwrap();
         world.device.script().plan(Call::Renew, moment, Trouble::Hang, 1);
-        let manager = crash_while(
-            &world,
-            manager,
-            |manager, _| drop(manager.refresh(&id("film"), Refresh::default(), &Cancellation::new())),
-            |world| world.device.script().wait_until_hanging(),
-        );
+        let manager = crash_while(&world, manager, renew, |world| world.device.script().wait_until_hanging());
         settle_all(&manager);
         let status = manager.verify(&id("film"), Verify { media: true, licenses: true }).unwrap();
         assert!(status.is_playable, "{moment:?}: {}", status.message);
@@ -256,15 +255,7 @@ fn a_release_that_dies_is_done_again() {
         let manager = world.start();
         register(&manager, world.widevine("film", RenewalPolicy::default())).unwrap();
         world.device.script().plan(Call::Release, moment, Trouble::Hang, 1);
-        let manager = crash_while(
-            &world,
-            manager,
-            |manager, _| {
-                manager.unregister(&id("film")).unwrap();
-                drop(manager.settle());
-            },
-            |world| world.device.script().wait_until_hanging(),
-        );
+        let manager = crash_while(&world, manager, give_back, |world| world.device.script().wait_until_hanging());
         // A release that was under way may still be: it is tried again when its time is over.
         world.clock.advance_s(3600);
         no_trace(&world, &manager);
@@ -299,15 +290,7 @@ fn a_fair_play_release_that_dies_is_done_again_with_its_proof_and_ends_without_o
         let manager = world.start();
         register(&manager, world.fair_play("film")).unwrap();
         world.apple.script().plan(Call::Release, moment, Trouble::Hang, 1);
-        let manager = crash_while(
-            &world,
-            manager,
-            |manager, _| {
-                manager.unregister(&id("film")).unwrap();
-                drop(manager.settle());
-            },
-            |world| world.apple.script().wait_until_hanging(),
-        );
+        let manager = crash_while(&world, manager, give_back, |world| world.apple.script().wait_until_hanging());
         world.clock.advance_s(3600);
         no_trace(&world, &manager);
         assert_eq!(world.live(), live, "{moment:?}: a proof that nobody has kept is lost with its process");
@@ -320,15 +303,7 @@ fn a_handle_that_was_not_removed_before_the_crash_is_removed_after_it() {
     let manager = world.start();
     register(&manager, world.widevine("film", RenewalPolicy::default())).unwrap();
     world.storage.set(StorageCall::Remove, Mood::Hanging);
-    let manager = crash_while(
-        &world,
-        manager,
-        |manager, _| {
-            manager.unregister(&id("film")).unwrap();
-            drop(manager.settle());
-        },
-        |world| world.storage.wait_until_hanging(),
-    );
+    let manager = crash_while(&world, manager, give_back, |world| world.storage.wait_until_hanging());
     assert_eq!(world.live(), 0, "the server had heard of it");
     no_trace(&world, &manager);
 }
@@ -358,12 +333,7 @@ fn a_refresh_that_dies_after_its_release_says_what_is_missing_and_is_made_good_o
         let registration = world.widevine("film", RenewalPolicy::ReleaseThenAcquire);
         register(&manager, registration.clone()).unwrap();
         world.device.script().plan(Call::Acquire, Moment::BeforeSend, Trouble::Hang, 1);
-        let manager = crash_while(
-            &world,
-            manager,
-            |manager, _| drop(manager.refresh(&id("film"), Refresh::default(), &Cancellation::new())),
-            |world| world.device.script().wait_until_hanging(),
-        );
+        let manager = crash_while(&world, manager, renew, |world| world.device.script().wait_until_hanging());
         manager.set_network_state(NetworkState::Offline).unwrap();
         settle_all(&manager);
         let status = manager.status(&id("film")).unwrap();
@@ -392,12 +362,7 @@ fn a_refresh_that_dies_with_its_release_does_not_call_playable_what_the_server_h
         let manager = world.start();
         register(&manager, world.widevine("film", RenewalPolicy::ReleaseThenAcquire)).unwrap();
         world.device.script().plan(Call::Release, moment, Trouble::Hang, 1);
-        let manager = crash_while(
-            &world,
-            manager,
-            |manager, _| drop(manager.refresh(&id("film"), Refresh::default(), &Cancellation::new())),
-            |world| world.device.script().wait_until_hanging(),
-        );
+        let manager = crash_while(&world, manager, renew, |world| world.device.script().wait_until_hanging());
         let status = manager.status(&id("film")).unwrap();
         assert_eq!((status.why, status.is_playable), (Why::LicenseMissing, false), "{moment:?}");
         settle_all(&manager);

@@ -96,33 +96,16 @@ pub(crate) fn full_params() -> DrmParams {
 
 /// The least a licence has: an intent.
 pub(crate) fn intent(number: u64, asset_id: &str) -> LicenseRow {
-    LicenseRow {
-        license_id: license_id(number),
-        profile: Profile::default(),
-        asset_id: id(asset_id),
-        state: LicenseState::Intended,
-        request: KeyRequest {
-            scheme: DrmScheme::Widevine,
-            init_data: Vec::new(),
-            key_ids: Vec::new(),
-            mime: String::new(),
-            certificate: None,
-            security_level: SecurityLevel::Default,
-        },
-        params: DrmParams::new(DrmScheme::Widevine, "https://license.example/"),
-        handle_digest: None,
-        held_before: None,
-        replaces: None,
-        granted_at_ms: 0,
-        expires: Expiry::Unknown,
-        playback_window_s: None,
-        coverage: Coverage::Unknown,
-        key_ids: None,
-        release_attempts: 0,
-        next_attempt_at_ms: 0,
-        last_error: None,
-        acquired_level: None,
-    }
+    let request = KeyRequest {
+        scheme: DrmScheme::Widevine,
+        init_data: Vec::new(),
+        key_ids: Vec::new(),
+        mime: String::new(),
+        certificate: None,
+        security_level: SecurityLevel::Default,
+    };
+    let params = DrmParams::new(DrmScheme::Widevine, "https://license.example/");
+    LicenseRow::intended(license_id(number), Profile::default(), id(asset_id), request, params)
 }
 
 /// Every field another than its default.
