@@ -108,22 +108,14 @@ extension FairPlaySuites {
     func told() async throws {
       let phone = try Phone()
       try await phone.register()
-      let source = try phone.manager.getLocalMediaSource(assetId: "film")
-      let told = Shared<[LarderError.Code]>([])
-      let keys = OfflineContentKeyDelegate(manager: phone.manager, source: source) { error in
-        told.change { $0.append(error.code) }
-      }
-      let session = phone.session()
-      session.setDelegate(keys, queue: keys.queue)
-      let asset = AVURLAsset(url: try #require(URL(string: source.url)))
-      session.addContentKeyRecipient(asset)
-      try await StubMedia().key(Phone.keyURI, for: asset)
-      await #expect(throws: (any Error).self) { try await StubMedia().key("skd://another", for: asset) }
+      let player = try OwnPlayer(of: phone)
+      try await player.key()
+      await #expect(throws: (any Error).self) { try await player.key("skd://another") }
       // The player's error and the app's news of it come by ways of their own.
-      try await eventually("our refusal is not told") { told.value == [.licenseMissing] }
+      try await eventually("our refusal is not told") { player.told.value == [.licenseMissing] }
       phone.device.forgetAll()
-      await #expect(throws: (any Error).self) { try await StubMedia().key(Phone.keyURI, for: asset) }
-      try await eventually("AVFoundation's refusal is not told") { told.value == [.licenseMissing, .cdmFailed] }
+      await #expect(throws: (any Error).self) { try await player.key() }
+      try await eventually("AVFoundation's refusal is not told") { player.told.value == [.licenseMissing, .cdmFailed] }
     }
 
     @Test("a title that was renewed while it is open plays with the new key")
@@ -143,13 +135,8 @@ extension FairPlaySuites {
       let phone = try Phone()
       // Without a playback duration: this test says itself when the key changes.
       try await phone.register(from: phone.source(query: "&playback_s=never"))
-      let source = try phone.manager.getLocalMediaSource(assetId: "film")
-      let keys = OfflineContentKeyDelegate(manager: phone.manager, source: source)
-      let session = phone.session()
-      session.setDelegate(keys, queue: keys.queue)
-      let asset = AVURLAsset(url: try #require(URL(string: source.url)))
-      session.addContentKeyRecipient(asset)
-      try await StubMedia().key(Phone.keyURI, for: asset)
+      let player = try OwnPlayer(of: phone)
+      try await player.key()
 
       let status = try await phone.manager.refreshAsset("film")
       let new = try #require(status.licenses.first { $0.state == .active }).licenseId
@@ -157,15 +144,12 @@ extension FairPlaySuites {
       // The player's next request has not come yet, or its status has been asked for already.
       for isTaken in [false, true] {
         if isTaken {
-          await #expect(throws: (any Error).self) { try await StubMedia().key("skd://another", for: asset) }
+          await #expect(throws: (any Error).self) { try await player.key("skd://another") }
         }
-        keys.queue.sync {
-          keys.contentKeySession(
-            session, didUpdatePersistableContentKey: Data("changed".utf8), forContentKeyIdentifier: Phone.keyURI)
-        }
+        player.changeKey()
         #expect(try phone.manager.licenseHandle(new) == key)
       }
-      try await StubMedia().key(Phone.keyURI, for: asset)
+      try await player.key()
     }
 
     // MARK: - Dual expiry
@@ -229,19 +213,11 @@ extension FairPlaySuites {
         try await phone.register(from: phone.source(query: "&playback_s=600")).licenses.first
       ).licenseId
       isLocked.value = true
-      let source = try phone.manager.getLocalMediaSource(assetId: "film")
-      let told = Shared<[LarderError.Code]>([])
-      let keys = OfflineContentKeyDelegate(manager: phone.manager, source: source) { error in
-        told.change { $0.append(error.code) }
-      }
-      let session = phone.session()
-      session.setDelegate(keys, queue: keys.queue)
-      let asset = AVURLAsset(url: try #require(URL(string: source.url)))
-      session.addContentKeyRecipient(asset)
-      try await StubMedia().key(Phone.keyURI, for: asset)
-      try await eventually("nobody is told") { told.value.contains(.storageFailed) }
+      let player = try OwnPlayer(of: phone)
+      try await player.key()
+      try await eventually("nobody is told") { player.told.value.contains(.storageFailed) }
       // The old key is void; the new one is only in memory.
-      try await StubMedia().key(Phone.keyURI, for: asset)
+      try await player.key()
       isLocked.value = false
       try await eventually("it is not stored later") {
         try await phone.manager.status(of: "film").licenses.first { $0.state == .active }?.licenseId != old
@@ -256,19 +232,14 @@ extension FairPlaySuites {
       let phone = try Phone(storage: storage)
       let before = try await phone.register(from: phone.source(query: "&playback_s=600"))
       do {
-        let source = try phone.manager.getLocalMediaSource(assetId: "film")
-        let keys = OfflineContentKeyDelegate(manager: phone.manager, source: source)
-        let session = phone.session()
-        session.setDelegate(keys, queue: keys.queue)
-        let asset = AVURLAsset(url: try #require(URL(string: source.url)))
-        session.addContentKeyRecipient(asset)
+        let player = try OwnPlayer(of: phone)
         // What the queue is given after the answer waits until all is let go of.
-        onLoad.value = { [queue = keys.queue] in
+        onLoad.value = { [queue = player.keys.queue] in
           onLoad.value = nil
           queue.async { gate.wait() }
         }
-        try await StubMedia().key(Phone.keyURI, for: asset)
-        withExtendedLifetime((keys, session)) {}
+        try await player.key()
+        withExtendedLifetime(player) {}
       }
       gate.open()
       try await phone.keysHaveChanged(since: before)
@@ -279,23 +250,14 @@ extension FairPlaySuites {
     func keyOfNoLicense() async throws {
       let phone = try Phone()
       try await phone.register(from: phone.source(query: "&playback_s=never"))
-      let source = try phone.manager.getLocalMediaSource(assetId: "film")
-      let told = Shared<[LarderError.Code]>([])
-      let keys = OfflineContentKeyDelegate(manager: phone.manager, source: source) { error in
-        told.change { $0.append(error.code) }
-      }
-      let session = phone.session()
-      session.setDelegate(keys, queue: keys.queue)
+      let player = try OwnPlayer(of: phone)
       try await phone.manager.unregisterAsset("film")
       try await phone.isGone(live: 1)
-      keys.queue.sync {
-        keys.contentKeySession(
-          session, didUpdatePersistableContentKey: Data("changed".utf8), forContentKeyIdentifier: Phone.keyURI)
-      }
-      #expect(told.value == [.licenseMissing])
+      player.changeKey()
+      #expect(player.told.value == [.licenseMissing])
       // Longer than before another attempt.
       try await Task.sleep(nanoseconds: 500_000_000)
-      #expect(told.value == [.licenseMissing])
+      #expect(player.told.value == [.licenseMissing])
     }
 
     // MARK: - The start of a playback
@@ -336,6 +298,38 @@ extension FairPlaySuites {
       let url = try #require(URL(string: source.url))
       if StubMedia.isEmpty(at: url) { StubMedia.put(StubMedia(keys: [Phone.keyURI]), at: url) }
       return try await source.makePlayerItem(manager: phone.manager, session: phone.session)
+    }
+  }
+}
+
+/// A player as an app makes one by hand, as far as keys go.
+private struct OwnPlayer {
+  let keys: OfflineContentKeyDelegate
+  let session: AVContentKeySession
+  let asset: AVURLAsset
+  /// What the app is told.
+  let told = Shared<[LarderError.Code]>([])
+
+  init(of phone: Phone) throws {
+    let source = try phone.manager.getLocalMediaSource(assetId: "film")
+    keys = OfflineContentKeyDelegate(manager: phone.manager, source: source) { [told] error in
+      told.change { $0.append(error.code) }
+    }
+    session = phone.session()
+    session.setDelegate(keys, queue: keys.queue)
+    asset = AVURLAsset(url: try #require(URL(string: source.url)))
+    session.addContentKeyRecipient(asset)
+  }
+
+  func key(_ uri: String = Phone.keyURI) async throws {
+    try await StubMedia().key(uri, for: asset)
+  }
+
+  /// What a first playback does, when the test wants it.
+  func changeKey() {
+    keys.queue.sync {
+      keys.contentKeySession(
+        session, didUpdatePersistableContentKey: Data("changed".utf8), forContentKeyIdentifier: Phone.keyURI)
     }
   }
 }
