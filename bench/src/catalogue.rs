@@ -1,4 +1,4 @@
-//! A store of many assets, each protected and with its licence, and managers over it.
+//! A store of many assets, each protected and with its license, and managers over it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

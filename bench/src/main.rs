@@ -6,7 +6,7 @@
 //! | [`measure`] | subject and peer in turns, medians |
 //! | [`catalogue`] | a store of 10,000 assets, and managers over it |
 //! | [`lookup`], [`statuses`], [`opening`] | what an app waits for |
-//! | [`licences`] | round trips, counted by the server |
+//! | [`licenses`] | round trips, counted by the server |
 //!
 //! `larder-bench [ROWS]`: ROWS is a file with rows that others measured (the JVM's, the library's size), one a line:
 //! figure, value, peer, ratio, budget, separated by tabs. `scripts/bench` makes it. `larder-bench --store FOLDER` writes
@@ -15,7 +15,7 @@
 #![allow(clippy::print_stdout, reason = "a table is what this is for")]
 
 mod catalogue;
-mod licences;
+mod licenses;
 mod lookup;
 mod measure;
 mod opening;
@@ -42,7 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     lookup::measure(&catalogue, &mut table)?;
     statuses::measure(&catalogue, &mut table)?;
     opening::measure(&catalogue, &mut table)?;
-    licences::measure(&mut table)?;
+    licenses::measure(&mut table)?;
     if let Some(rows) = rows {
         table.add_lines(&std::fs::read_to_string(rows)?);
     }

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """usage: notices.py
 
-Prints the licences of the Rust crates that the native library for Android is linked from: each crate with its version and
-licence, then every licence text that comes with one, each once. Asks `cargo metadata`.
+Prints the licenses of the Rust crates that the native library for Android is linked from: each crate with its version and
+license, then every license text that comes with one, each once. Asks `cargo metadata`.
 """
 import hashlib
 import json

@@ -3,7 +3,7 @@
 
 Makes what is published of one module of bindings-android, from what Maven has compiled:
 
-  larder-NAME-V.aar           classes, manifest, consumer rules, licence texts, native libraries
+  larder-NAME-V.aar           classes, manifest, consumer rules, license texts, native libraries
   larder-NAME-V-sources.jar
   larder-NAME-V-javadoc.jar   the pages in --javadoc
   larder-NAME-V.pom
@@ -44,7 +44,7 @@ DEPENDENCIES = {
 }
 DESCRIPTIONS = {
     "sdk": "Register downloaded media while online, play it later without a network, DRM included.",
-    "media3": "Larder's registered assets in a Media3 player: licences, source URLs, errors.",
+    "media3": "Larder's registered assets in a Media3 player: licenses, source URLs, errors.",
 }
 METADATA = (
     "aarFormatVersion=1.0\naarMetadataVersion=1.0\nminCompileSdk=1\nminCompileSdkExtension=0\n"
@@ -66,16 +66,16 @@ def main():
     out = pathlib.Path(said.out)
     out.mkdir(parents=True, exist_ok=True)
     name = f"larder-{said.module}-{said.version}"
-    licences = licence_texts(said.notices)
+    licenses = license_texts(said.notices)
 
-    (out / f"{name}.aar").write_bytes(aar(module, licences, said.jni))
-    (out / f"{name}-sources.jar").write_bytes(archive({**sources(module), **licences}))
+    (out / f"{name}.aar").write_bytes(aar(module, licenses, said.jni))
+    (out / f"{name}-sources.jar").write_bytes(archive({**sources(module), **licenses}))
     (out / f"{name}.pom").write_text(pom(said.module, said.version))
     if said.javadoc:
-        (out / f"{name}-javadoc.jar").write_bytes(archive({**pages(said.javadoc), **licences}))
+        (out / f"{name}-javadoc.jar").write_bytes(archive({**pages(said.javadoc), **licenses}))
 
 
-def aar(module, licences, jni):
+def aar(module, licenses, jni):
     classes = {p.relative_to(module / "target/classes").as_posix(): p.read_bytes() for p in files(module / "target/classes")}
     classes = {n: data for n, data in classes.items() if n.startswith("dev/larder/") or n.endswith(".kotlin_module")}
     if not classes:
@@ -84,7 +84,7 @@ def aar(module, licences, jni):
         "AndroidManifest.xml": (module / "src/main/AndroidManifest.xml").read_bytes(),
         "META-INF/com/android/build/gradle/aar-metadata.properties": METADATA.encode(),
         "R.txt": b"",
-        "classes.jar": archive({**classes, **licences}),
+        "classes.jar": archive({**classes, **licenses}),
         "proguard.txt": (module / "consumer-rules.pro").read_bytes(),
     }
     for abi in ABIS if jni else ():
@@ -93,7 +93,7 @@ def aar(module, licences, jni):
     return archive(entries)
 
 
-def licence_texts(notices):
+def license_texts(notices):
     texts = {f"META-INF/larder/{n}": (REPOSITORY / n).read_bytes() for n in ("LICENSE-APACHE", "LICENSE-MIT")}
     if notices:
         texts["META-INF/larder/THIRD-PARTY.txt"] = notices.read_bytes()

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-/// Registers downloaded media and its offline licences, and says what can be played.
+/// Registers downloaded media and its offline licenses, and says what can be played.
 #[derive(Parser)]
 #[command(
     name = "larder",
@@ -56,8 +56,8 @@ pub(crate) struct Global {
 /// What to do.
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Register media that lies on this machine, with its licences if it is protected
-    #[command(after_help = "A token for the licence server is taken from $LARDER_TOKEN (an Authorization header).\n\n\
+    /// Register media that lies on this machine, with its licenses if it is protected
+    #[command(after_help = "A token for the license server is taken from $LARDER_TOKEN (an Authorization header).\n\n\
                             Example:\n  larder register ~/films/sintel --id sintel --source sintel.json")]
     Register(Register),
     /// Say whether assets can be played now, why not, and what helps
@@ -71,24 +71,24 @@ pub(crate) enum Command {
     #[command(after_help = "Exit status 1 if there is no local copy and no --current URL to keep.\n\n\
                             Example:\n  larder url sintel --current https://cdn.example/sintel/master.m3u8")]
     Url(Url),
-    /// Get new licences for an asset, and store new metadata
-    #[command(after_help = "If it fails, the licences it has still work.\n\n\
+    /// Get new licenses for an asset, and store new metadata
+    #[command(after_help = "If it fails, the licenses it has still work.\n\n\
                             Example:\n  larder refresh sintel")]
     Refresh(Refresh),
-    /// Renew every licence that ends soon
+    /// Renew every license that ends soon
     #[command(after_help = "Example:\n  larder renew-all --within 7d")]
     RenewAll(RenewAll),
-    /// Forget an asset and give its licences back; the media stays
+    /// Forget an asset and give its licenses back; the media stays
     #[command(after_help = "Needs neither the media nor a network: what cannot be released now is queued.\n\n\
                             Example:\n  larder unregister sintel")]
     Unregister(Unregister),
-    /// Send queued releases, and compare the ledger with the licences that are held
+    /// Send queued releases, and compare the ledger with the licenses that are held
     #[command(
         after_help = "Tries each release once, however long that takes. Exit status 1 if one still waits for its server.\n\n\
                             Example:\n  larder settle"
     )]
     Settle,
-    /// Note that a playback has started: the first one starts the licence's playback window
+    /// Note that a playback has started: the first one starts the license's playback window
     #[command(after_help = "Example:\n  larder played sintel")]
     Played(Asset),
     /// Print the metadata that was stored with an asset, byte by byte
@@ -109,7 +109,7 @@ pub(crate) enum Command {
     /// Print facts for support, without secrets
     #[command(after_help = "Example:\n  larder diagnostics > report.json")]
     Diagnostics,
-    /// An origin and licence servers to try things on
+    /// An origin and license servers to try things on
     #[command(subcommand)]
     Testkit(Testkit),
 }
@@ -142,7 +142,7 @@ pub(crate) struct Asset {
 pub(crate) struct Status {
     /// The asset's id; without it, every asset
     pub(crate) id: Option<String>,
-    /// Ask the disk for the media, and storage and CDM for the licences
+    /// Ask the disk for the media, and storage and CDM for the licenses
     #[arg(long)]
     pub(crate) verify: bool,
 }
@@ -216,10 +216,10 @@ pub(crate) struct InitData {
 /// The test servers, and questions to running ones.
 #[derive(Subcommand)]
 pub(crate) enum Testkit {
-    /// Serve an origin and licence servers on loopback until interrupted
+    /// Serve an origin and license servers on loopback until interrupted
     #[command(after_help = "Example:\n  larder testkit serve --media testkit/media --print-url")]
     Serve(Serve),
-    /// Print every licence that was issued, renewed and released
+    /// Print every license that was issued, renewed and released
     #[command(after_help = "Example:\n  larder testkit book --url http://127.0.0.1:8081")]
     Book(Admin),
     /// Print how often what was asked

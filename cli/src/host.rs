@@ -165,7 +165,7 @@ fn watch_interrupt(runtime: &Runtime, interrupted: Cancellation) {
     });
 }
 
-/// The token for licence servers: `$LARDER_TOKEN`, an `Authorization` header. Not an option, because the options of a
+/// The token for license servers: `$LARDER_TOKEN`, an `Authorization` header. Not an option, because the options of a
 /// process are there for everybody to read.
 struct EnvironmentToken;
 

@@ -82,8 +82,8 @@ pub(crate) const fn warning_sentence(warning: Warning) -> &'static str {
         Warning::PathOutsideRoots => "the path lies outside every --root and is kept as it is",
         Warning::KeyFileNotLocal => "a key file that the playlists name is not on this machine",
         Warning::LessThanAMinuteLeft => "less than a minute is left; some players refuse to start",
-        Warning::ShortLicense => "the licence was granted for less than an hour",
-        Warning::ExpiryUnknown => "neither CDM nor server says how long the licence lasts",
+        Warning::ShortLicense => "the license was granted for less than an hour",
+        Warning::ExpiryUnknown => "neither CDM nor server says how long the license lasts",
     }
 }
 

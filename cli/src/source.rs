@@ -176,10 +176,10 @@ mod tests {
             "{",
             r#"{"drm": "https://host/?token=SECRET"}"#,
             r#"{"url": {"SECRET": 1}, "id": 5}"#,
-            r#"{"drm": [{"scheme": "SECRET", "license_url": "x"}]}"#,
+            r#"{"drm": [{"scheme": "SECRET", "license_uri": "x"}]}"#,
             r#"{"drm": [{"scheme": "clearkey"}]}"#,
-            r#"{"drm": [{"scheme": "clearkey", "license_url": "x", "certificate": "SECRET!"}]}"#,
-            r#"{"licence_url": "x"}"#,
+            r#"{"drm": [{"scheme": "clearkey", "license_uri": "x", "certificate": "SECRET!"}]}"#,
+            r#"{"license_uri": "x"}"#,
         ] {
             let error = parse(bad.as_bytes()).unwrap_err();
             assert_eq!(error.code(), Code::InvalidArgument, "{bad}");
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_misspelt_field_is_named() {
-        let error = parse(br#"{"licence_url": "x"}"#).unwrap_err();
-        assert!(error.message().contains("licence_url"), "{error}");
+        let error = parse(br#"{"license_uri": "x"}"#).unwrap_err();
+        assert!(error.message().contains("license_uri"), "{error}");
     }
 }

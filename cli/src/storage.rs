@@ -1,7 +1,7 @@
 //! The desktop's secret storage: one file a value, readable by its owner alone.
 //!
 //! What a keychain does on a phone. The files protect against other users of the machine, not against its owner; a
-//! licence that must resist its owner needs a hardware CDM, and no handle of one of those is worth reading.
+//! license that must resist its owner needs a hardware CDM, and no handle of one of those is worth reading.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};

@@ -1,6 +1,6 @@
 //! Errors: where they come from, who converts them, and what leaves the process.
 //!
-//! **Sources.** The core meets six: arguments of the caller, files and manifests (hostile), the network, licence
+//! **Sources.** The core meets six: arguments of the caller, files and manifests (hostile), the network, license
 //! servers and CDMs (hostile answers, denial, state), the secret storage and other code of the app, and our own
 //! database and disk. Each has its codes below.
 //!
@@ -184,7 +184,7 @@ codes! {
     FormatUnsupported = "FORMAT_UNSUPPORTED", FixInput, false;
     /// The folder holds several manifests that are as likely; the message lists them. Register one by its own path.
     MediaAmbiguous = "MEDIA_AMBIGUOUS", FixInput, false;
-    /// The media is protected, but neither manifest nor init segment says how to ask for a licence.
+    /// The media is protected, but neither manifest nor init segment says how to ask for a license.
     InitDataMissing = "INIT_DATA_MISSING", FixInput, false;
     /// A FairPlay asset whose playlists name no `skd://` key: keep EXT-X-SESSION-KEY when downloading.
     SessionKeyMissing = "SESSION_KEY_MISSING", FixInput, false;
@@ -192,9 +192,9 @@ codes! {
     // DRM set-up
     /// No engine is registered for any DRM scheme of this source.
     DrmUnsupported = "DRM_UNSUPPORTED", FixInput, false;
-    /// The media is protected, but the source has no DRM parameters (licence URL).
+    /// The media is protected, but the source has no DRM parameters (license URL).
     DrmParamsMissing = "DRM_PARAMS_MISSING", FixInput, false;
-    /// The licence or certificate URL is not an absolute http(s) URL with a host and no user info, or is a plain http one
+    /// The license or certificate URL is not an absolute http(s) URL with a host and no user info, or is a plain http one
     /// that the app's configuration forbids.
     UrlInvalid = "URL_INVALID", FixInput, false;
     /// FairPlay needs the application certificate, and none could be had.
@@ -211,7 +211,7 @@ codes! {
     Tls = "TLS", SetClock, false;
     /// The server redirects for ever, or to somewhere it must not.
     Redirect = "REDIRECT", ContactSupport, false;
-    /// The answer is larger than any real licence.
+    /// The answer is larger than any real license.
     ResponseTooLarge = "RESPONSE_TOO_LARGE", ContactSupport, false;
     /// The server answers 401 or 403, also after the token was renewed.
     Unauthorized = "UNAUTHORIZED", SignIn, false;
@@ -220,30 +220,30 @@ codes! {
     /// The server fails (5xx), also after retries.
     ServerFailed = "SERVER_FAILED", Retry, true;
 
-    // Licences
-    /// The licence server refuses this user, title or device.
+    // Licenses
+    /// The license server refuses this user, title or device.
     LicenseDenied = "LICENSE_DENIED", ContactSupport, false;
     /// The server answered with success and nothing in it.
     LicenseEmpty = "LICENSE_EMPTY", ContactSupport, true;
-    /// The server answered with a web page or other text where a licence should be: a captive portal, a wrong URL.
+    /// The server answered with a web page or other text where a license should be: a captive portal, a wrong URL.
     LicenseNotALicense = "LICENSE_NOT_A_LICENSE", Retry, true;
-    /// The answer is not a licence of this scheme.
+    /// The answer is not a license of this scheme.
     LicenseMalformed = "LICENSE_MALFORMED", ContactSupport, false;
-    /// The server grants streaming only: the licence must not be stored.
+    /// The server grants streaming only: the license must not be stored.
     LicensePersistenceDenied = "LICENSE_PERSISTENCE_DENIED", ContactSupport, false;
-    /// The licence lasts no time at all, or an absurd one.
+    /// The license lasts no time at all, or an absurd one.
     LicenseDurationInvalid = "LICENSE_DURATION_INVALID", ContactSupport, false;
-    /// The licence lacks a key that the media needs.
+    /// The license lacks a key that the media needs.
     LicenseKeysMissing = "LICENSE_KEYS_MISSING", ContactSupport, false;
-    /// The licence has expired.
+    /// The license has expired.
     LicenseExpired = "LICENSE_EXPIRED", GoOnline, false;
-    /// The asset needs a licence and has none.
+    /// The asset needs a license and has none.
     LicenseMissing = "LICENSE_MISSING", Reregister, false;
-    /// The stored licence cannot be read back from the secret storage.
+    /// The stored license cannot be read back from the secret storage.
     LicenseUnreadable = "LICENSE_UNREADABLE", Reregister, false;
-    /// The CDM no longer knows the licence, though it was not released.
+    /// The CDM no longer knows the license, though it was not released.
     LicenseVanished = "LICENSE_VANISHED", Reregister, false;
-    /// The server or the licence forbids renewal; get a new one instead.
+    /// The server or the license forbids renewal; get a new one instead.
     RenewalNotPermitted = "RENEWAL_NOT_PERMITTED", Reregister, false;
 
     // CDM
@@ -255,7 +255,7 @@ codes! {
     CdmFailed = "CDM_FAILED", Retry, true;
     /// The device's DRM certificate is revoked.
     CdmRevoked = "CDM_REVOKED", ContactSupport, false;
-    /// The device's security level is not the one that the licence was acquired at: it does not open any more.
+    /// The device's security level is not the one that the license was acquired at: it does not open any more.
     CdmLevelChanged = "CDM_LEVEL_CHANGED", Reregister, false;
 
     // Code of the app

@@ -2,7 +2,7 @@
 //!
 //! A CDM, a secret storage or a callback of the app may hang. The call runs on a thread of the runtime's blocking pool;
 //! its caller waits so long and no longer. When the result comes after all, a second function gets it, so that a
-//! licence that was granted too late can still be released (design: a timeout means *outcome unknown*).
+//! license that was granted too late can still be released (design: a timeout means *outcome unknown*).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};

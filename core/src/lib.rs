@@ -10,8 +10,8 @@
 //! | [`assets`] | `LocalAssetsManager`: register, refresh, unregister, status, local source, source URLs |
 //! | [`compat`] | for apps that move from PlayKit |
 //! | [`manifest`] | HLS, DASH and MP4 boxes: bytes in, facts out |
-//! | [`store`] | registrations and the licence ledger in SQLite |
-//! | [`license`] | licences: exchange with servers, wire formats, grant checks, the ClearKey engine |
+//! | [`store`] | registrations and the license ledger in SQLite |
+//! | [`license`] | licenses: exchange with servers, wire formats, grant checks, the ClearKey engine |
 //! | [`net`] | one request to a server: redirects, retries, offline mode, what may be shown of it |
 
 #![forbid(unsafe_code)]

@@ -20,13 +20,13 @@ pub trait DrmEngine: Send + Sync {
     /// The scheme it serves.
     fn scheme(&self) -> DrmScheme;
 
-    /// Gets a licence that may be stored.
+    /// Gets a license that may be stored.
     ///
     /// Fails with the exchange's own error if `send` failed, and with a `License…`, `Cdm…` or `ProvisioningFailed` code
     /// otherwise. On failure it has stored nothing.
     fn acquire(&self, request: &KeyRequest, exchange: Arc<dyn LicenseExchange>) -> Result<LicenseGrant>;
 
-    /// Renews a licence in place. `RenewalNotPermitted` if the licence or the server forbids it.
+    /// Renews a license in place. `RenewalNotPermitted` if the license or the server forbids it.
     fn renew(
         &self,
         held: &StoredLicense,
@@ -34,22 +34,22 @@ pub trait DrmEngine: Send + Sync {
         exchange: Arc<dyn LicenseExchange>,
     ) -> Result<LicenseGrant>;
 
-    /// Asks the CDM what is left of a licence. `LicenseVanished` if it does not know it, `LicenseExpired` if it says so.
+    /// Asks the CDM what is left of a license. `LicenseVanished` if it does not know it, `LicenseExpired` if it says so.
     fn inspect(&self, held: &StoredLicense) -> Result<LicenseTimes>;
 
-    /// Gives a licence back to the server and removes it from the device.
+    /// Gives a license back to the server and removes it from the device.
     fn release(&self, held: &StoredLicense, exchange: Arc<dyn LicenseExchange>) -> Result<ReleaseOutcome>;
 
-    /// Removes a licence from the device without its server, which has refused its release for good. Success if the CDM
+    /// Removes a license from the device without its server, which has refused its release for good. Success if the CDM
     /// does not have it.
     ///
-    /// The default does nothing: right where a licence is its handle and nothing else, wrong for a CDM that stores.
+    /// The default does nothing: right where a license is its handle and nothing else, wrong for a CDM that stores.
     fn remove(&self, held: &StoredLicense) -> Result<()> {
         let _ = held;
         Ok(())
     }
 
-    /// Every licence that the CDM holds for this app; `None` if this platform cannot list them.
+    /// Every license that the CDM holds for this app; `None` if this platform cannot list them.
     fn held(&self) -> Result<Option<Vec<Handle>>>;
 }
 
@@ -86,7 +86,7 @@ impl fmt::Debug for ExchangeMessage {
 /// What an exchange is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ExchangeKind {
-    /// A new licence.
+    /// A new license.
     License,
     /// A renewal of a held one.
     Renewal,
@@ -114,13 +114,13 @@ impl ExchangeKind {
 /// A server's answer, unpacked from its wire format.
 #[derive(Clone)]
 pub struct ExchangeAnswer {
-    /// What the CDM takes: a licence, a CKC, a provisioning response, a certificate.
+    /// What the CDM takes: a license, a CKC, a provisioning response, a certificate.
     pub body: Vec<u8>,
-    /// How long the server says that the licence may be stored, in seconds, where the wire format has it.
+    /// How long the server says that the license may be stored, in seconds, where the wire format has it.
     pub persistence_duration_s: Option<u64>,
 }
 
-/// Without the bytes: they are a licence.
+/// Without the bytes: they are a license.
 impl fmt::Debug for ExchangeAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ExchangeAnswer")
@@ -226,7 +226,7 @@ pub trait Clock: Send + Sync {
     fn boot_id(&self) -> Option<String>;
 }
 
-/// The app's hand on every request to its licence servers, offline registrations too.
+/// The app's hand on every request to its license servers, offline registrations too.
 pub trait RequestAdapter: Send + Sync {
     /// Changes a request before it is sent: URL, headers, body.
     fn adapt(&self, request: AdaptedRequest) -> Result<AdaptedRequest>;
@@ -269,11 +269,11 @@ pub struct AdaptedResponse {
 pub struct ParsedResponse {
     /// What the CDM takes.
     pub body: Vec<u8>,
-    /// How long the licence may be stored, in seconds, if the answer says.
+    /// How long the license may be stored, in seconds, if the answer says.
     pub persistence_duration_s: Option<u64>,
 }
 
-/// Gives the token for requests to licence servers. Asked at the time of use; tokens are never stored.
+/// Gives the token for requests to license servers. Asked at the time of use; tokens are never stored.
 pub trait TokenProvider: Send + Sync {
     /// The value of the `Authorization` header, `None` for none.
     ///

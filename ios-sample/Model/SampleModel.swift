@@ -61,7 +61,7 @@ final class SampleModel {
     await change(id) { manager, title in try await manager.refreshAsset(title.id, mediaSource: title.source) }
   }
 
-  /// Gives the licences back, and then deletes the media.
+  /// Gives the licenses back, and then deletes the media.
   func delete(_ id: String) async {
     await change(id) { manager, title in
       let location = try manager.asset(title.id).map { URL(fileURLWithPath: $0.path) }

@@ -94,10 +94,10 @@ struct SampleModelTests {
   @Test("a player that stops is explained by Larder's error behind its own")
   func playerFailed() async throws {
     let stage = try Stage()
-    let cause = LarderError(.licenseExpired, "the licence has expired", remedy: .reregister)
+    let cause = LarderError(.licenseExpired, "the license has expired", remedy: .reregister)
     stage.model.playerFailed(
       NSError(domain: "AVFoundationErrorDomain", code: -11800, userInfo: [NSUnderlyingErrorKey: cause]))
-    #expect(stage.model.message == "the licence has expired. Delete it and register it again.")
+    #expect(stage.model.message == "the license has expired. Delete it and register it again.")
     stage.model.playerFailed(nil)
     #expect(stage.model.message == "The player stopped.")
   }

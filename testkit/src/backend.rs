@@ -1,4 +1,4 @@
-//! What answers, apart from sockets: the origin, the licence servers, and all they share.
+//! What answers, apart from sockets: the origin, the license servers, and all they share.
 
 use std::io;
 use std::path::Path;

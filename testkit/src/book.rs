@@ -1,11 +1,11 @@
-//! The licence servers' book: what they issued, renewed and took back. The proof that a client gives back what it got.
+//! The license servers' book: what they issued, renewed and took back. The proof that a client gives back what it got.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use larder_core::model::KeyId;
 use serde::{Deserialize, Serialize};
 
-/// Which of the licence servers issued a licence.
+/// Which of the license servers issued a license.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scheme {
@@ -17,7 +17,7 @@ pub enum Scheme {
     FairPlay,
 }
 
-/// One licence, as its server knows it.
+/// One license, as its server knows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IssuedLicense {
     /// The server's name for it.
@@ -27,17 +27,17 @@ pub struct IssuedLicense {
     /// The keys it covers. Empty for FairPlay, which names a content instead.
     #[serde(with = "crate::wire::key_ids")]
     pub key_ids: Vec<KeyId>,
-    /// What it is for, as far as the client said: `asset=` in the licence URL, else FairPlay's content id.
+    /// What it is for, as far as the client said: `asset=` in the license URL, else FairPlay's content id.
     pub asset: Option<String>,
     /// The device, where the message names one (Widevine).
     pub device: Option<String>,
-    /// Whether the client may store it. Only such a licence must be released.
+    /// Whether the client may store it. Only such a license must be released.
     pub persistent: bool,
     /// How long it may be stored, in seconds; `None`: for ever.
     pub duration_s: Option<i64>,
     /// How long it may be played, in seconds; `None`: as long as it is stored.
     pub playback_s: Option<i64>,
-    /// The licence that it renews, if the renewal made a new one.
+    /// The license that it renews, if the renewal made a new one.
     pub renews: Option<String>,
     /// Milliseconds since 1970, by the servers' clock.
     pub issued_at_ms: i64,
@@ -49,12 +49,12 @@ pub struct IssuedLicense {
     pub released_at_ms: Option<i64>,
 }
 
-/// All licences, in the order they were issued.
+/// All licenses, in the order they were issued.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BookPage {
     /// Oldest first.
     pub licenses: Vec<IssuedLicense>,
-    /// Persistent licences not given back yet.
+    /// Persistent licenses not given back yet.
     pub live: usize,
 }
 
@@ -73,7 +73,7 @@ impl Book {
         self.entries().iter().find(|l| l.scheme == scheme && l.license_id == license_id).cloned()
     }
 
-    /// The licence that a release without an id means: the oldest unreleased one with just these keys, else the latest
+    /// The license that a release without an id means: the oldest unreleased one with just these keys, else the latest
     /// released one (the client asks again because it did not hear our answer).
     pub(crate) fn find_by_keys(&self, scheme: Scheme, key_ids: &[KeyId]) -> Option<IssuedLicense> {
         let mut wanted = key_ids.to_vec();

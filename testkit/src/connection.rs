@@ -59,7 +59,7 @@ async fn exchange(stream: &mut TcpStream, request: &Request, door: Door, house: 
         return write_response(stream, request, &response, &Delivery::default()).await;
     }
     if door == Door::Admin {
-        let response = Response::text(404, "this is the admin port; media and licences are at the public one");
+        let response = Response::text(404, "this is the admin port; media and licenses are at the public one");
         return write_response(stream, request, &response, &Delivery::default()).await;
     }
     let kind = backend.kind(request);

@@ -1,7 +1,7 @@
 //! Faults by rule: which requests are struck, and what happens to them.
 //!
 //! A fault that takes the place of the answer strikes before the servers hear of the request: nothing is issued. With
-//! `after_handling` they do their work first, and only their answer is lost, which is how a licence comes to be in the
+//! `after_handling` they do their work first, and only their answer is lost, which is how a license comes to be in the
 //! server's book and not on the device. Faults that damage an answer always let the servers do their work.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

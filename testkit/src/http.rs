@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 
 /// Larger heads are answered with 431.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
-/// Larger bodies are answered with 413. A licence request has a few kilobytes.
+/// Larger bodies are answered with 413. A license request has a few kilobytes.
 const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
 const MAX_HEADERS: usize = 100;
 /// What is read from a file and written to the socket at a time.

@@ -1,4 +1,4 @@
-//! What an offline player is tested against: an origin, licence servers that keep a book, faults by rule, scripted CDMs.
+//! What an offline player is tested against: an origin, license servers that keep a book, faults by rule, scripted CDMs.
 //!
 //! The servers listen on loopback, in a thread of their own, and are used alike from Rust tests ([`Testkit`]), from the
 //! command (`larder testkit serve`) and so over HTTP from Kotlin and Swift tests.
@@ -7,7 +7,7 @@
 //! |---|---|
 //! | [`server`](Testkit) | start, stop, start again on the same port |
 //! | [`origin`](Origin) | files: ranges, validators, gzip, redirects |
-//! | [`license`] | licence servers: ClearKey, Widevine-like, FairPlay-like |
+//! | [`license`] | license servers: ClearKey, Widevine-like, FairPlay-like |
 //! | [`policy`](Policy), [`book`](BookPage) | what they grant, what they granted and took back |
 //! | [`faults`](Rule) | which requests are struck, and how |
 //! | [`seen`](Counts) | counts and a journal of requests |

@@ -1,4 +1,4 @@
-//! What the licence servers grant, and the keys they know.
+//! What the license servers grant, and the keys they know.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -10,28 +10,28 @@ use serde_json::{Map, Value};
 
 use crate::http::Request;
 
-/// What the licence servers grant. In JSON every member may be left out: it keeps its value.
+/// What the license servers grant. In JSON every member may be left out: it keeps its value.
 ///
-/// A request may say some of it for itself, in its licence URL: `duration_s` (a number, or `never`), `playback_s` (the
+/// A request may say some of it for itself, in its license URL: `duration_s` (a number, or `never`), `playback_s` (the
 /// same), `persist`, `renewable` and `renew_in_place` (`true`, `false`). So every title of a test can have its own terms.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Policy {
-    /// How long a licence may be stored, in seconds; `None`: for ever. 30 days is the default. Zero, negative and absurd
+    /// How long a license may be stored, in seconds; `None`: for ever. 30 days is the default. Zero, negative and absurd
     /// values are said as they are.
     pub duration_s: Option<i64>,
     /// How long it may be played after the first start, in seconds; `None`: as long as it is stored. The default is two days.
     pub playback_s: Option<i64>,
-    /// Whether licences may be stored at all.
+    /// Whether licenses may be stored at all.
     pub persist: bool,
-    /// Whether licences may be renewed.
+    /// Whether licenses may be renewed.
     pub renewable: bool,
-    /// Whether a renewal keeps the licence's id (the default) or makes a new licence, which leaves the old one to release.
+    /// Whether a renewal keeps the license's id (the default) or makes a new license, which leaves the old one to release.
     pub renew_in_place: bool,
-    /// Keys that are left out of every licence.
+    /// Keys that are left out of every license.
     #[serde(with = "crate::wire::key_ids")]
     pub omit_keys: Vec<KeyId>,
-    /// Licence requests need `Authorization: Bearer <this>`: without one they get 401, with another one 403.
+    /// License requests need `Authorization: Bearer <this>`: without one they get 401, with another one 403.
     pub require_token: Option<String>,
     /// Which application certificate is valid; another number is another certificate.
     pub certificate: u32,
@@ -65,7 +65,7 @@ impl Policy {
         serde_json::from_value(all).map_err(|e| e.to_string())
     }
 
-    /// This policy with what the licence URL says.
+    /// This policy with what the license URL says.
     pub(crate) fn for_request(&self, request: &Request) -> Result<Self, String> {
         let mut said = Map::new();
         for name in ["duration_s", "playback_s", "persist", "renewable", "renew_in_place"] {

@@ -1,5 +1,5 @@
 //! What reached the public door: counts, and a journal of the latest requests. Figures such as "round trips per
-//! licence" and proofs such as "not one request in offline mode" are read from here.
+//! license" and proofs such as "not one request in offline mode" are read from here.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -17,17 +17,17 @@ const MAX_BODY_BYTES: usize = 64 * 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RequestKind {
-    /// A first licence.
+    /// A first license.
     License,
-    /// A licence again, for one that the device holds.
+    /// A license again, for one that the device holds.
     Renewal,
-    /// A licence given back.
+    /// A license given back.
     Release,
     /// A device that asks for its certificate (Widevine).
     Provisioning,
     /// The application certificate (FairPlay).
     Certificate,
-    /// Anything else: media, redirects, paths that do not exist, licence requests that cannot be read.
+    /// Anything else: media, redirects, paths that do not exist, license requests that cannot be read.
     Other,
 }
 

@@ -100,17 +100,17 @@ impl Testkit {
         &self.house.backend.origin
     }
 
-    /// What the licence servers issued, renewed and took back.
+    /// What the license servers issued, renewed and took back.
     pub fn book(&self) -> BookPage {
         self.house.backend.book.page()
     }
 
-    /// What the licence servers grant.
+    /// What the license servers grant.
     pub fn policy(&self) -> Policy {
         self.house.backend.policy()
     }
 
-    /// Changes what the licence servers grant from now on.
+    /// Changes what the license servers grant from now on.
     pub fn set_policy(&self, policy: Policy) {
         self.house.backend.set_policy(policy);
     }

@@ -1,4 +1,4 @@
-//! The core's side of a licence exchange, lent to a foreign engine for one call.
+//! The core's side of a license exchange, lent to a foreign engine for one call.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

@@ -9,7 +9,7 @@
 //! | `cancellation.rs` | `FfiCancellation`, and cancelling by dropping a future |
 //! | `functions.rs` | the contract's free functions |
 //! | `delegates/` | foreign storage, engine, adapter, token and source URL provider as the core's ports |
-//! | `exchange.rs` | `FfiExchange`: the core's side of a licence exchange, lent to a foreign engine |
+//! | `exchange.rs` | `FfiExchange`: the core's side of a license exchange, lent to a foreign engine |
 //! | `records/` | records and enums that cannot be the core's own, and their conversions |
 //! | `error.rs` | `FfiError`: what of the core's error leaves the process, and how a foreign one comes in |
 //! | `runtime.rs` | the one tokio runtime, and the pool for foreign calls |

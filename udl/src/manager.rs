@@ -64,7 +64,7 @@ impl FfiManager {
         self.job(cancellation.flag(), move |core, cancel| Ok(core.register(registration, cancel)?.into())).await
     }
 
-    /// Gets new licences and stores new metadata.
+    /// Gets new licenses and stores new metadata.
     pub async fn refresh_asset(
         &self,
         asset_id: String,
@@ -123,7 +123,7 @@ impl FfiManager {
         self.job(cancellation.flag(), renew).await
     }
 
-    /// Takes over titles whose licences another library has stored.
+    /// Takes over titles whose licenses another library has stored.
     pub async fn import_assets(
         &self,
         assets: Vec<ImportedAsset>,
@@ -198,7 +198,7 @@ impl FfiManager {
         self.call(|core| Ok(core.local_source(&AssetId::new(asset_id)?, path.as_deref().map(Path::new))?.into()))
     }
 
-    /// The CDM's handle of a licence.
+    /// The CDM's handle of a license.
     pub fn license_handle(&self, license_id: String) -> Result<Vec<u8>, FfiError> {
         self.call(|core| Ok(core.license_handle(&parse_license_id(&license_id)?)?.as_bytes().to_vec()))
     }

@@ -26,7 +26,7 @@ public enum AppFolders {
   /// Keeps a folder of the app's, and all that is in it, out of iCloud's and the computer's backups.
   ///
   /// Media that can be downloaded again does not belong into a backup: apps are rejected for it, and a backup that is
-  /// restored on another device brings media without the licences to play it. The folder is made when missing. The mark
+  /// restored on another device brings media without the licenses to play it. The folder is made when missing. The mark
   /// belongs to the folder: one that is deleted and made again needs it again, so call this at every start.
   ///
   /// - Throws: ``LarderError/Code/invalidArgument`` for what is no file URL, ``LarderError/Code/storeUnavailable`` if the

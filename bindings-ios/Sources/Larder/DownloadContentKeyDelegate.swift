@@ -101,7 +101,7 @@ final class DownloadContentKeyDelegate: NSObject, AVContentKeySessionDelegate, @
   }
 
   private func finish(_ asked: Asked, _ uri: String, _ spc: Data?, _ error: (any Error)?) throws {
-    // One that comes after its request was refused asks for a licence that nobody takes.
+    // One that comes after its request was refused asks for a license that nobody takes.
     guard asked.gotSpc() else { return }
     if let error { throw error }
     guard let spc, !spc.isEmpty else {

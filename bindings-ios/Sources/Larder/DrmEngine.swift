@@ -8,29 +8,29 @@ import LarderBindings
 /// tokens, retries and the packing of bodies are Larder's work.
 ///
 /// Called on a background thread that may block; several calls at once are possible. A call is bounded by
-/// `LarderConfig.engineTimeoutS`; what it grants after that is released later. Throw a ``LarderError`` with a licence or
+/// `LarderConfig.engineTimeoutS`; what it grants after that is released later. Throw a ``LarderError`` with a license or
 /// CDM code where one fits, pass on what `send` threw, and leave the rest to
 /// ``LarderError/Code/cdmFailed``, which anything else becomes.
 public protocol DrmEngine: Sendable {
   /// The key system it serves. Asked once, when a manager is made.
   var scheme: DrmScheme { get }
 
-  /// Gets a licence that may be stored. On failure it has stored nothing.
+  /// Gets a license that may be stored. On failure it has stored nothing.
   func acquire(_ request: KeyRequest, exchange: any LicenseExchange) throws -> LicenseGrant
 
-  /// Renews a licence in place. Throws ``LarderError/Code/renewalNotPermitted`` if the licence or the server forbids it.
+  /// Renews a license in place. Throws ``LarderError/Code/renewalNotPermitted`` if the license or the server forbids it.
   func renew(_ held: StoredLicense, request: KeyRequest, exchange: any LicenseExchange) throws -> LicenseGrant
 
-  /// Asks the CDM what is left of a licence. Throws ``LarderError/Code/licenseVanished`` if it does not know it.
+  /// Asks the CDM what is left of a license. Throws ``LarderError/Code/licenseVanished`` if it does not know it.
   func inspect(_ held: StoredLicense) throws -> LicenseTimes
 
-  /// Gives a licence back to the server and removes it from the device.
+  /// Gives a license back to the server and removes it from the device.
   func release(_ held: StoredLicense, exchange: any LicenseExchange) throws -> ReleaseOutcome
 
-  /// Removes a licence from the device without its server, which has refused its release five times for good. Success if
-  /// the CDM does not have it. After a failure the licence stays known and is tried again later.
+  /// Removes a license from the device without its server, which has refused its release five times for good. Success if
+  /// the CDM does not have it. After a failure the license stays known and is tried again later.
   ///
-  /// The default does nothing: right where a licence is its handle and nothing else, wrong for a CDM that stores.
+  /// The default does nothing: right where a license is its handle and nothing else, wrong for a CDM that stores.
   func remove(_ held: StoredLicense) throws
 
   /// Every handle that the CDM holds for this app, `nil` if it cannot list them.

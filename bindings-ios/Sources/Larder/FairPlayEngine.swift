@@ -53,7 +53,7 @@ public final class FairPlayEngine: DrmEngine {
   /// Gets a fresh persistable key in the place of a held one, with the parameters of `request`.
   ///
   /// The server is told which key it is about (the request carries validation data of the old one), and is expected to
-  /// renew *that* licence: so the old key is void afterwards, and is not given back. A server that grants a licence of its
+  /// renew *that* license: so the old key is void afterwards, and is not given back. A server that grants a license of its
   /// own each time wants `RenewalPolicy.acquireThenRelease`, the default.
   public func renew(
     _ held: StoredLicense, request: KeyRequest, exchange: any LicenseExchange
@@ -148,7 +148,7 @@ extension FairPlayEngine {
     public var playbackWindow: @Sendable (KeyRequest) -> TimeInterval? = { _ in nil }
 
     /// How many operations run at the same time. FairPlay's service on the device is one, and stalls under many
-    /// (Brightcove: "preloading multiple licences in sequence hangs").
+    /// (Brightcove: "preloading multiple licenses in sequence hangs").
     public var operationsAtOnce = 4
 
     /// How long an operation waits for its turn, in seconds; then it fails with ``LarderError/Code/cdmBusy``, and nothing
@@ -173,7 +173,7 @@ public enum FairPlayRelease: Sendable {
   /// Not at all: the key is made void on the device, and the outcome is `notSupported`.
   case onDevice
 
-  /// It takes the secure token that `invalidatePersistableContentKey` makes, at the licence URL (a ``RequestAdapter`` sees
+  /// It takes the secure token that `invalidatePersistableContentKey` makes, at the license URL (a ``RequestAdapter`` sees
   /// its `kind`, `release`, and may choose another). `challenge` gives its nonce of 8 bytes, `nil` for none.
   ///
   /// There is one token for each key. It lies in the secret storage until the server has it, and is sent again after a

@@ -189,7 +189,7 @@ final class FairPlayOperation: NSObject, AVContentKeySessionDelegate, @unchecked
     _ session: AVContentKeySession, shouldRetry keyRequest: AVContentKeyRequest,
     reason retryReason: AVContentKeyRequest.RetryReason
   ) -> Bool {
-    // Once the server was asked, a second request would be a second licence.
+    // Once the server was asked, a second request would be a second license.
     lock.withLock {
       guard !isSent, retriesLeft > 0 else { return false }
       retriesLeft -= 1

@@ -17,7 +17,7 @@ extension LarderConfig {
       profile: profile)
   }
 
-  /// What keeps the handles of licences where the app brings nothing: the keychain on iOS, files on desktops, whose
+  /// What keeps the handles of licenses where the app brings nothing: the keychain on iOS, files on desktops, whose
   /// keychain asks an app without a signature for a password or refuses it.
   package func defaultStorage(on platform: Platform = .current) -> any LocalDrmStorage {
     switch platform {
@@ -40,7 +40,7 @@ extension LarderConfig {
       remedy: .fixInput)
   }
 
-  /// Makes the database's folder and marks it: no backup may bring licences of another device, and the app may need it
+  /// Makes the database's folder and marks it: no backup may bring licenses of another device, and the app may need it
   /// while the device is locked (a download that ends in the background). What fails here, opening will say.
   func prepareDataDir() {
     guard dataDir.hasPrefix("/") else { return }

@@ -73,7 +73,7 @@ extension LarderError.Code {
   /// The folder holds several manifests that are as likely; the message lists them. Register one by its own path.
   public static let mediaAmbiguous = Self(rawValue: "MEDIA_AMBIGUOUS")
 
-  /// The media is protected, but neither manifest nor init segment says how to ask for a licence.
+  /// The media is protected, but neither manifest nor init segment says how to ask for a license.
   public static let initDataMissing = Self(rawValue: "INIT_DATA_MISSING")
 
   /// A FairPlay asset whose playlists name no `skd://` key: keep EXT-X-SESSION-KEY when downloading.
@@ -86,10 +86,10 @@ extension LarderError.Code {
   /// No engine is registered for any DRM scheme of this source.
   public static let drmUnsupported = Self(rawValue: "DRM_UNSUPPORTED")
 
-  /// The media is protected, but the source has no DRM parameters (licence URL).
+  /// The media is protected, but the source has no DRM parameters (license URL).
   public static let drmParamsMissing = Self(rawValue: "DRM_PARAMS_MISSING")
 
-  /// The licence or certificate URL is not an absolute http(s) URL with a host and no user info, or is a plain http one
+  /// The license or certificate URL is not an absolute http(s) URL with a host and no user info, or is a plain http one
   /// that the app's configuration forbids.
   public static let urlInvalid = Self(rawValue: "URL_INVALID")
 
@@ -115,7 +115,7 @@ extension LarderError.Code {
   /// The server redirects for ever, or to somewhere it must not.
   public static let redirect = Self(rawValue: "REDIRECT")
 
-  /// The answer is larger than any real licence.
+  /// The answer is larger than any real license.
   public static let responseTooLarge = Self(rawValue: "RESPONSE_TOO_LARGE")
 
   /// The server answers 401 or 403, also after the token was renewed.
@@ -128,43 +128,43 @@ extension LarderError.Code {
   public static let serverFailed = Self(rawValue: "SERVER_FAILED")
 }
 
-// MARK: - Licences
+// MARK: - Licenses
 
 extension LarderError.Code {
-  /// The licence server refuses this user, title or device.
+  /// The license server refuses this user, title or device.
   public static let licenseDenied = Self(rawValue: "LICENSE_DENIED")
 
   /// The server answered with success and nothing in it.
   public static let licenseEmpty = Self(rawValue: "LICENSE_EMPTY")
 
-  /// The server answered with a web page or other text where a licence should be: a captive portal, a wrong URL.
+  /// The server answered with a web page or other text where a license should be: a captive portal, a wrong URL.
   public static let licenseNotALicense = Self(rawValue: "LICENSE_NOT_A_LICENSE")
 
-  /// The answer is not a licence of this scheme.
+  /// The answer is not a license of this scheme.
   public static let licenseMalformed = Self(rawValue: "LICENSE_MALFORMED")
 
-  /// The server grants streaming only: the licence must not be stored.
+  /// The server grants streaming only: the license must not be stored.
   public static let licensePersistenceDenied = Self(rawValue: "LICENSE_PERSISTENCE_DENIED")
 
-  /// The licence lasts no time at all, or an absurd one.
+  /// The license lasts no time at all, or an absurd one.
   public static let licenseDurationInvalid = Self(rawValue: "LICENSE_DURATION_INVALID")
 
-  /// The licence lacks a key that the media needs.
+  /// The license lacks a key that the media needs.
   public static let licenseKeysMissing = Self(rawValue: "LICENSE_KEYS_MISSING")
 
-  /// The licence has expired.
+  /// The license has expired.
   public static let licenseExpired = Self(rawValue: "LICENSE_EXPIRED")
 
-  /// The asset needs a licence and has none.
+  /// The asset needs a license and has none.
   public static let licenseMissing = Self(rawValue: "LICENSE_MISSING")
 
-  /// The stored licence cannot be read back from the secret storage.
+  /// The stored license cannot be read back from the secret storage.
   public static let licenseUnreadable = Self(rawValue: "LICENSE_UNREADABLE")
 
-  /// The CDM no longer knows the licence, though it was not released.
+  /// The CDM no longer knows the license, though it was not released.
   public static let licenseVanished = Self(rawValue: "LICENSE_VANISHED")
 
-  /// The server or the licence forbids renewal; get a new one instead.
+  /// The server or the license forbids renewal; get a new one instead.
   public static let renewalNotPermitted = Self(rawValue: "RENEWAL_NOT_PERMITTED")
 }
 
@@ -183,7 +183,7 @@ extension LarderError.Code {
   /// The device's DRM certificate is revoked.
   public static let cdmRevoked = Self(rawValue: "CDM_REVOKED")
 
-  /// The device's security level is not the one that the licence was acquired at: it does not open any more.
+  /// The device's security level is not the one that the license was acquired at: it does not open any more.
   public static let cdmLevelChanged = Self(rawValue: "CDM_LEVEL_CHANGED")
 }
 

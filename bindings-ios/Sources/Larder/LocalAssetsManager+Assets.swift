@@ -3,10 +3,10 @@ import LarderBindings
 
 // By asset id.
 extension LocalAssetsManager {
-  /// Registers media that lies on this device, with its licences if it is protected.
+  /// Registers media that lies on this device, with its licenses if it is protected.
   ///
   /// Clear media needs no network. A second registration of the same id and path refreshes what is stored and keeps
-  /// licences that are good; other media under the same id is ``LarderError/Code/assetExists``. On failure nothing is
+  /// licenses that are good; other media under the same id is ``LarderError/Code/assetExists``. On failure nothing is
   /// left behind.
   @discardableResult
   public func registerAsset(_ registration: Registration) async throws -> AssetStatus {
@@ -14,9 +14,9 @@ extension LocalAssetsManager {
     return try await cancellable { try await $0.registerAsset(registration: registration, cancellation: $1) }
   }
 
-  /// Gets new licences for a registered asset by its source's renewal policy, and stores new metadata.
+  /// Gets new licenses for a registered asset by its source's renewal policy, and stores new metadata.
   ///
-  /// If it fails, the old licences still work (but see `RenewalPolicy.releaseThenAcquire`).
+  /// If it fails, the old licenses still work (but see `RenewalPolicy.releaseThenAcquire`).
   ///
   /// - Parameters:
   ///   - assetId: the asset.
@@ -45,7 +45,7 @@ extension LocalAssetsManager {
     try await finishing { Int(try await $0.removeAll()) }
   }
 
-  /// Renews the licences that end within so many seconds, one asset after the other; a failure does not stop the rest.
+  /// Renews the licenses that end within so many seconds, one asset after the other; a failure does not stop the rest.
   public func renewAll(expiringWithin seconds: TimeInterval) async throws -> [Renewal] {
     guard let seconds = UInt64(exactly: seconds.rounded()) else {
       throw LarderError(.invalidArgument, "the time to look ahead is not a number of seconds", remedy: .fixInput)
@@ -53,10 +53,10 @@ extension LocalAssetsManager {
     return try await cancellable { try await $0.renewAll(expiringWithinS: seconds, cancellation: $1) }
   }
 
-  /// Takes over titles whose licences another library of the app has stored, one after the other. No network is used and
+  /// Takes over titles whose licenses another library of the app has stored, one after the other. No network is used and
   /// nothing is released.
   ///
-  /// Importing twice is importing once. Two titles may come with the same licence; removing one of them does not release
+  /// Importing twice is importing once. Two titles may come with the same license; removing one of them does not release
   /// the other's. For PlayKit's own records see `importFromPlayKit` in `LarderCompat`.
   ///
   /// - Returns: one answer per title, in order; a failure does not stop the rest.

@@ -13,7 +13,7 @@ extension LocalAssetsManager {
     run({ try await $0.registerDownloadedAsset(location: location, mediaSource: mediaSource) }, callback)
   }
 
-  /// Gets new licences for the asset at a location. PlayKit's function.
+  /// Gets new licenses for the asset at a location. PlayKit's function.
   ///
   /// - Parameter callback: gets `nil`, or a ``LarderError``.
   public func renewDownloadedAsset(
@@ -41,14 +41,14 @@ extension LocalAssetsManager {
     run({ try await $0.open() }, completion)
   }
 
-  /// Registers media that lies on this device, with its licences if it is protected.
+  /// Registers media that lies on this device, with its licenses if it is protected.
   public func registerAsset(
     _ registration: Registration, completion: @escaping @MainActor (Result<AssetStatus, Error>) -> Void
   ) {
     run({ try await $0.registerAsset(registration) }, completion)
   }
 
-  /// Gets new licences for a registered asset, and stores new metadata.
+  /// Gets new licenses for a registered asset, and stores new metadata.
   public func refreshAsset(
     _ assetId: String, mediaSource: MediaSource? = nil, metadata: Data? = nil,
     completion: @escaping @MainActor (Result<AssetStatus, Error>) -> Void
@@ -68,14 +68,14 @@ extension LocalAssetsManager {
     run({ try await $0.removeAll() }, completion)
   }
 
-  /// Renews the licences that end within so many seconds.
+  /// Renews the licenses that end within so many seconds.
   public func renewAll(
     expiringWithin seconds: TimeInterval, completion: @escaping @MainActor (Result<[Renewal], Error>) -> Void
   ) {
     run({ try await $0.renewAll(expiringWithin: seconds) }, completion)
   }
 
-  /// Takes over titles whose licences another library of the app has stored.
+  /// Takes over titles whose licenses another library of the app has stored.
   public func importAssets(
     _ assets: [ImportedAsset], completion: @escaping @MainActor (Result<[Imported], Error>) -> Void
   ) {

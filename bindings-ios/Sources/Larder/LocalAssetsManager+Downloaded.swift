@@ -7,7 +7,7 @@ import LarderBindings
 // made of the location: `root:path/below/root` for a location below one of the configured roots, so that it outlives
 // the moves of an app's container, and the absolute path for any other.
 extension LocalAssetsManager {
-  /// Registers media that the app has downloaded, with its licences if it is protected.
+  /// Registers media that the app has downloaded, with its licenses if it is protected.
   ///
   /// PlayKit's function of this name, for clear media too. Does the same as ``registerAsset(_:)``.
   ///
@@ -33,9 +33,9 @@ extension LocalAssetsManager {
         assetId: id, location: location, mediaSource: mediaSource, entryId: entryId, metadata: metadata))
   }
 
-  /// Gets new licences for the asset at a location, by its source's renewal policy.
+  /// Gets new licenses for the asset at a location, by its source's renewal policy.
   ///
-  /// - Parameter mediaSource: replaces the stored one: fresh licence URLs and tokens.
+  /// - Parameter mediaSource: replaces the stored one: fresh license URLs and tokens.
   /// - Throws: ``LarderError/Code/assetNotFound`` if nothing is registered there.
   @discardableResult
   public func renewDownloadedAsset(location: URL, mediaSource: MediaSource? = nil) async throws -> AssetStatus {
@@ -54,14 +54,14 @@ extension LocalAssetsManager {
     return try await unregisterAsset(id)
   }
 
-  /// How long the asset at a location may be played, `nil` if nothing is registered there or it needs no licence.
+  /// How long the asset at a location may be played, `nil` if nothing is registered there or it needs no license.
   public func getLicenseExpirationInfo(location: URL) async throws -> LicenseExpirationInfo? {
     guard let id = try await registeredId(at: location) else { return nil }
     return LicenseExpirationInfo(try await status(of: id))
   }
 
   /// The source of an entry to download for offline playback: the first HLS, else the first MP4, clear or protected by a
-  /// key system that this device can store licences of. `nil` if there is none.
+  /// key system that this device can store licenses of. `nil` if there is none.
   public func getPreferredDownloadableMediaSource(for entry: MediaEntry) -> MediaSource? {
     let candidates = entry.sources.filter { source in
       source.drm.isEmpty || source.drm.contains { schemes.contains($0.scheme) }

@@ -14,7 +14,7 @@ extension LocalAssetsManager {
     MediaEntry(id: id, sources: [try getLocalMediaSource(location: localURL).mediaSource])
   }
 
-  /// What a player plays for an asset, and the licences it needs.
+  /// What a player plays for an asset, and the licenses it needs.
   ///
   /// - Parameter location: must be the registered one, if given.
   /// - Throws: ``LarderError/Code/assetNotFound``. An expired asset still has a source; its status says why it will not
@@ -24,7 +24,7 @@ extension LocalAssetsManager {
     return try direct { try $0.localMediaSource(assetId: assetId, path: path) }
   }
 
-  /// What a player plays for the asset at a location, and the licences it needs.
+  /// What a player plays for the asset at a location, and the licenses it needs.
   public func getLocalMediaSource(location: URL) throws -> LocalMediaSource {
     guard let asset = try asset(at: location) else { throw notRegistered() }
     return try getLocalMediaSource(assetId: asset.assetId)
@@ -52,13 +52,13 @@ extension LocalAssetsManager {
     try direct { try $0.setSourceUrlMode(mode: mode, order: order) }
   }
 
-  /// Notes that a playback of an asset has started; the first one starts the playback window of its licences.
+  /// Notes that a playback of an asset has started; the first one starts the playback window of its licenses.
   public func playbackStarted(_ assetId: String, at date: Date = Date()) throws {
     let atMs = try date.milliseconds()
     try direct { try $0.playbackStarted(assetId: assetId, atMs: atMs) }
   }
 
-  /// The CDM's handle of a licence, for a player. It is a secret: hand it to the CDM and nowhere else.
+  /// The CDM's handle of a license, for a player. It is a secret: hand it to the CDM and nowhere else.
   ///
   /// - Throws: ``LarderError/Code/licenseMissing`` or ``LarderError/Code/licenseUnreadable``.
   public func licenseHandle(_ licenseId: String) throws -> Data {
@@ -67,7 +67,7 @@ extension LocalAssetsManager {
 
   /// Stores a handle that the CDM changed by itself (FairPlay's dual expiry). Durable when it returns.
   ///
-  /// - Returns: the id under which the licence goes on.
+  /// - Returns: the id under which the license goes on.
   @discardableResult
   public func licenseHandleChanged(_ licenseId: String, to handle: Data, times: LicenseTimes) throws -> String {
     try direct { try $0.licenseHandleChanged(licenseId: licenseId, handle: handle, times: times) }
@@ -75,7 +75,7 @@ extension LocalAssetsManager {
 }
 
 extension LocalMediaSource {
-  /// The same as a source of a media entry: `isLocal` is true, and what its licences need is known here and not there.
+  /// The same as a source of a media entry: `isLocal` is true, and what its licenses need is known here and not there.
   public var mediaSource: MediaSource { MediaSource(id: assetId, url: url, format: format, isLocal: true) }
 }
 

@@ -11,7 +11,7 @@ extension LocalAssetsManager {
   ///
   /// Asks ``sourceURL(for:current:)``, the app's ``SourceURLProvider`` and the registry in the set order; so call it at the
   /// start of every playback, a replay too, and do not keep the item. Where the answer is the location of a registered
-  /// asset, the item plays with its stored licences (``LocalMediaSource/makePlayerItem(manager:url:session:)``); any other
+  /// asset, the item plays with its stored licenses (``LocalMediaSource/makePlayerItem(manager:url:session:)``); any other
   /// answer is played as it is.
   ///
   /// - Parameters:

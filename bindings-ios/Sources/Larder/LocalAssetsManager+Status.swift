@@ -26,7 +26,7 @@ extension LocalAssetsManager {
   ///   - assetId: the asset.
   ///   - media: ask the disk whether the media is there, and AVFoundation whether a package of its own (`.movpkg`) is
   ///     complete (`AVAssetCache.isPlayableOffline`).
-  ///   - licenses: ask storage and CDM whether the licences are there and what is left of them.
+  ///   - licenses: ask storage and CDM whether the licenses are there and what is left of them.
   public func verify(_ assetId: String, media: Bool = true, licenses: Bool = true) async throws -> AssetStatus {
     let status = try await abandonable {
       try await $0.verifyAsset(assetId: assetId, checkMedia: media, checkLicenses: licenses)
@@ -37,7 +37,7 @@ extension LocalAssetsManager {
 
 /// How long an asset may be played.
 public struct LicenseExpirationInfo: Sendable, Equatable {
-  /// The earliest end among its licences, with a running playback window counted in.
+  /// The earliest end among its licenses, with a running playback window counted in.
   public let expires: Expiry
 
   /// Whether it could be played when it was asked.
@@ -51,7 +51,7 @@ public struct LicenseExpirationInfo: Sendable, Equatable {
     isPlayable && expirationDate.map { $0 > Date() } ?? true
   }
 
-  /// `nil` for an asset that needs no licence.
+  /// `nil` for an asset that needs no license.
   init?(_ status: AssetStatus) {
     guard status.isRegistered, !status.licenses.isEmpty || !status.isPlayable else { return nil }
     expires = status.expires

@@ -18,7 +18,7 @@ import LarderBindings
 /// **Errors.** Everything throws ``LarderError``, and `CancellationError` where a task was cancelled.
 ///
 /// **Cancellation.** A cancelled task stops a registration, a refresh or a renewal between two of its steps; what it
-/// began is undone first, a licence that was granted already is released or its release is queued. A removal that has
+/// began is undone first, a license that was granted already is released or its release is queued. A removal that has
 /// begun is finished. Other calls return at once.
 ///
 /// **Completion handlers.** Each `async` function has a form with a completion handler, which runs on the main queue,
@@ -38,10 +38,10 @@ public final class LocalAssetsManager: Sendable {
   ///
   /// - Parameters:
   ///   - config: where and for whom it works. See ``LarderConfig/standard(profile:)``.
-  ///   - storage: keeps the handles of licences. The default is what ``managerWithDefaultDataStore()`` uses, below
+  ///   - storage: keeps the handles of licenses. The default is what ``managerWithDefaultDataStore()`` uses, below
   ///     `config.dataDir`.
   ///   - engines: one CDM per key system; the first of a key system counts.
-  ///   - requestAdapter: changes requests to licence servers.
+  ///   - requestAdapter: changes requests to license servers.
   ///   - tokenProvider: gives tokens for them.
   ///   - sourceURLProvider: chooses what a player plays.
   ///   - httpClient: sends requests in place of the built-in client: ``URLSessionHttpClient``, for instance.
@@ -80,7 +80,7 @@ public final class LocalAssetsManager: Sendable {
     self.schemes = Set(schemes).union([.fairPlay]).union(config.softwareClearKey ? [.clearKey] : [])
   }
 
-  /// A manager in the app's own folder with the platform's storage for licences: ``KeychainDrmStorage`` on iOS,
+  /// A manager in the app's own folder with the platform's storage for licenses: ``KeychainDrmStorage`` on iOS,
   /// ``FileDrmStorage`` on desktops. On Apple's systems it has a ``FairPlayEngine``.
   ///
   /// What PlayKit's function of this name gave. It cannot throw; should the folder not be usable, every call says so.
@@ -88,7 +88,7 @@ public final class LocalAssetsManager: Sendable {
     standard(storage: nil)
   }
 
-  /// A manager in the app's own folder with a storage of the app's own for licences.
+  /// A manager in the app's own folder with a storage of the app's own for licenses.
   public static func manager(storage: any LocalDrmStorage) -> LocalAssetsManager {
     standard(storage: storage)
   }

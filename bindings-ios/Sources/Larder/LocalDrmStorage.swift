@@ -1,7 +1,7 @@
 import Foundation
 import LarderBindings
 
-/// The app's secret storage: small values (handles of licences) under short keys of Larder's.
+/// The app's secret storage: small values (handles of licenses) under short keys of Larder's.
 ///
 /// Called on a background thread, several calls at once, never under a lock, and bounded by
 /// `LarderConfig.delegateTimeoutS`. An implementation may block and may call the manager back. What it throws

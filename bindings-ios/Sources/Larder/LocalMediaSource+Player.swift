@@ -8,7 +8,7 @@ extension LocalMediaSource {
   /// It keeps the content key session and the delegate that answers for it; keep nothing but the asset.
   ///
   /// - Parameters:
-  ///   - manager: has the licences.
+  ///   - manager: has the licenses.
   ///   - url: what the player opens, if it is not ``url``: AVPlayer plays no playlist from disk, so HLS that is no
   ///     `.movpkg` needs a server on this device, and its URL here.
   ///   - session: a fresh content key session without a delegate, if it is to be another than the usual.

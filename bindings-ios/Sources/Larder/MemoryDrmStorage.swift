@@ -2,7 +2,7 @@ import Foundation
 
 /// A storage that forgets everything when it goes: for tests and previews.
 ///
-/// Licences whose handles it held cannot be played after a restart; use one that lasts in an app.
+/// Licenses whose handles it held cannot be played after a restart; use one that lasts in an app.
 public final class MemoryDrmStorage: LocalDrmStorage, @unchecked Sendable {
   // Protects `values`; held for one dictionary operation.
   private let lock = NSLock()

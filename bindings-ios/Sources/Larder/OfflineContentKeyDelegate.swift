@@ -2,7 +2,7 @@ import AVFoundation
 import Foundation
 import LarderBindings
 
-/// Answers a player's key requests from the stored licences of one asset, and from nothing else: it has no network.
+/// Answers a player's key requests from the stored licenses of one asset, and from nothing else: it has no network.
 ///
 /// ``LocalMediaSource/makeAsset(manager:url:session:)`` attaches one. Attach it yourself where you make your own assets:
 ///
@@ -39,7 +39,7 @@ public final class OfflineContentKeyDelegate: NSObject, AVContentKeySessionDeleg
   private let lock = NSLock()
   /// By the key's URI.
   private var licenses: [String: Held] = [:]
-  /// The licence that a request was answered from last, by the key's URI: a changed key is that one's, although a refresh has
+  /// The license that a request was answered from last, by the key's URI: a changed key is that one's, although a refresh has
   /// brought another since.
   private var answered: [String: String] = [:]
   private var retries: [String: Int] = [:]
@@ -53,7 +53,7 @@ public final class OfflineContentKeyDelegate: NSObject, AVContentKeySessionDeleg
   }
 
   /// - Parameters:
-  ///   - manager: has the licences. It is kept as long as the delegate.
+  ///   - manager: has the licenses. It is kept as long as the delegate.
   ///   - source: what is played.
   ///   - onFailure: told of each request that could not be answered with a key, and of a changed key that could not be
   ///     stored. On the delegate's queue or a background thread.
@@ -165,12 +165,12 @@ public final class OfflineContentKeyDelegate: NSObject, AVContentKeySessionDeleg
     let status = try await manager.status(of: assetId)
     if let error = status.refusal { throw error }
     lock.withLock { windowS = status.playbackWindowS }
-    // A refresh since then has brought other licences.
+    // A refresh since then has brought other licenses.
     take(try manager.getLocalMediaSource(assetId: assetId))
     if held(for: keyRequest.request.identifier) == nil { throw noLicense() }
   }
 
-  /// Takes the licences of an asset as they are now. What is not stored yet stays known.
+  /// Takes the licenses of an asset as they are now. What is not stored yet stays known.
   private func take(_ source: LocalMediaSource) {
     let now = source.licenses.filter { $0.scheme == .fairPlay }.compactMap { license in
       String(data: license.initData, encoding: .utf8).map { ($0, license.licenseId) }
@@ -199,7 +199,7 @@ public final class OfflineContentKeyDelegate: NSObject, AVContentKeySessionDeleg
     } catch {
       let error = LarderError(error)
       onFailure?(error)
-      // Its licence is gone, and comes back by no further attempt.
+      // Its license is gone, and comes back by no further attempt.
       if error.code == .licenseMissing { return }
       let attempt = lock.withLock { () -> Int in
         retries[uri, default: 0] += 1
@@ -229,7 +229,7 @@ public final class OfflineContentKeyDelegate: NSObject, AVContentKeySessionDeleg
   }
 
   private func noLicense() -> LarderError {
-    LarderError(.licenseMissing, "the asset has no licence for this key", remedy: .reregister)
+    LarderError(.licenseMissing, "the asset has no license for this key", remedy: .reregister)
   }
 
   private func noPersistence(_ error: any Error) -> LarderError {

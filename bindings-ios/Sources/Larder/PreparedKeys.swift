@@ -64,7 +64,7 @@ struct PreparedKeys: Sendable {
 
   private func load() throws -> [Key] {
     guard let value = try storage.load(key: Self.name) else { return [] }
-    // A damaged value costs a licence request each; failing for ever would cost the downloads.
+    // A damaged value costs a license request each; failing for ever would cost the downloads.
     return (try? JSONDecoder().decode([Key].self, from: value)) ?? []
   }
 }

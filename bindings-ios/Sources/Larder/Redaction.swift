@@ -1,5 +1,5 @@
 // What `print`, `dump` and string interpolation show of records that hold secrets: neither bytes, which may be a
-// challenge, a licence or a handle, nor URLs and header values, which are often signed.
+// challenge, a license or a handle, nor URLs and header values, which are often signed.
 
 extension MediaSource: CustomReflectable {
   /// Shown without the URL.

@@ -1,7 +1,7 @@
 import Foundation
 import LarderBindings
 
-/// The app's hand on every request to its licence servers, those of registrations and releases too.
+/// The app's hand on every request to its license servers, those of registrations and releases too.
 ///
 /// Called on a background thread, bounded by `LarderConfig.delegateTimeoutS`; it may block. What it throws becomes an
 /// error with ``LarderError/Code/delegateFailed``, unless it is a ``LarderError`` already.

@@ -1,6 +1,6 @@
 import LarderBindings
 
-/// Gives tokens for licence servers at the time of use. They are never stored.
+/// Gives tokens for license servers at the time of use. They are never stored.
 ///
 /// Called on a background thread, bounded by `LarderConfig.delegateTimeoutS`; it may block, to fetch a fresh token for
 /// instance. What it throws becomes an error with ``LarderError/Code/delegateFailed``, unless it is a ``LarderError``
@@ -9,7 +9,7 @@ public protocol TokenProvider: Sendable {
   /// The value of the `Authorization` header, `nil` for none.
   ///
   /// - Parameters:
-  ///   - assetId: the asset that a licence is asked for.
+  ///   - assetId: the asset that a license is asked for.
   ///   - rejected: the server has just refused the token given before. Get a fresh one; it is tried once.
   func authorization(for assetId: String, rejected: Bool) throws -> String?
 }

@@ -33,7 +33,7 @@ public final class URLSessionHttpClient: HttpClient {
   ///
   /// - Parameters:
   ///   - configuration: proxies, cellular policy, TLS versions. It is copied; cache and cookies are taken out of the copy,
-  ///     because no licence may come from a cache and no request may depend on another. Not a background one: its
+  ///     because no license may come from a cache and no request may depend on another. Not a background one: its
   ///     tasks have no answers in memory.
   ///   - onChallenge: for pinning or a proxy's credentials. The default is the system's handling.
   public init(configuration: URLSessionConfiguration = .ephemeral, onChallenge: ChallengeHandler? = nil) {

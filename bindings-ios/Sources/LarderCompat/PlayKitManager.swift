@@ -10,7 +10,7 @@ extension LocalAssetsManager {
     return MediaEntry(id: assetId, sources: source.map { [$0] } ?? [])
   }
 
-  /// PlayKit's function: `nil` if nothing is registered there, it needs no licence, or its status cannot be told.
+  /// PlayKit's function: `nil` if nothing is registered there, it needs no license, or its status cannot be told.
   ///
   /// Answers from the ledger, but waits for it: `await` the other form where you can.
   @available(*, noasync, message: "await the throwing form instead")
@@ -26,7 +26,7 @@ extension LocalAssetsManager {
   }
 }
 
-/// PlayKit's name of what is left of a licence.
+/// PlayKit's name of what is left of a license.
 public struct FPSExpirationInfo: Sendable {
   private let info: LicenseExpirationInfo
 
@@ -34,7 +34,7 @@ public struct FPSExpirationInfo: Sendable {
     self.info = info
   }
 
-  /// When it ends; the distant future for a licence that never does or whose end nobody told.
+  /// When it ends; the distant future for a license that never does or whose end nobody told.
   public var expirationDate: Date { info.expirationDate ?? .distantFuture }
 
   /// True if it may be played now.

@@ -32,12 +32,12 @@ extension MediaSource {
   public var contentUrl: URL! { URL(string: url) }
 }
 
-/// PlayKit's FairPlay parameters, for a Kaltura licence server.
+/// PlayKit's FairPlay parameters, for a Kaltura license server.
 public struct FairPlayDRMParams: Sendable {
   let params: DrmParams
 
   /// - Parameters:
-  ///   - licenseUri: the licence server.
+  ///   - licenseUri: the license server.
   ///   - base64EncodedCertificate: the application certificate; one that is not base64 counts as none, which a
   ///     registration answers with `CERTIFICATE_MISSING`.
   public init(licenseUri: String, base64EncodedCertificate: String) {

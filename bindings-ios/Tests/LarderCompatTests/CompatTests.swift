@@ -5,7 +5,7 @@ import Testing
 
 @Suite("PlayKit's names")
 struct CompatTests {
-  @Test("the status of a licence reads as PlayKit's")
+  @Test("the status of a license reads as PlayKit's")
   func expirationInfo() async throws {
     let (kit, scene) = (try Testkit(), try Scene())
     let manager = try LocalAssetsManager(

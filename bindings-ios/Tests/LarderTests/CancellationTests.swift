@@ -19,7 +19,7 @@ struct CancellationTests {
   }
 
   @Test(
-    "a task cancelled anywhere in a registration leaves no half state and no live licence", arguments: Point.allCases)
+    "a task cancelled anywhere in a registration leaves no half state and no live license", arguments: Point.allCases)
   func everyPoint(point: Point) async throws {
     let (kit, scene) = (try Testkit(), try Scene())
     let location = try scene.download(.cencDash)
@@ -72,7 +72,7 @@ struct CancellationTests {
     }
   }
 
-  @Test("a task cancelled after any time leaves no half state and no live licence", arguments: 0..<12)
+  @Test("a task cancelled after any time leaves no half state and no live license", arguments: 0..<12)
   func anyTime(step: Int) async throws {
     let (kit, scene) = (try Testkit(), try Scene())
     let (storage, engine) = (MemoryDrmStorage(), SwiftClearKey())
@@ -94,7 +94,7 @@ struct CancellationTests {
     try await isGone(manager, kit, storage, engine)
   }
 
-  @Test("a cancelled refresh keeps the licence that works")
+  @Test("a cancelled refresh keeps the license that works")
   func refresh() async throws {
     let (kit, scene) = (try Testkit(), try Scene())
     let task = Shared<Task<AssetStatus, any Error>?>(nil)

@@ -5,7 +5,7 @@ import Testing
 
 @Suite("The app's DRM engine")
 struct DrmEngineTests {
-  @Test("an engine that speaks on another queue gets its licence in one round trip, and gives it back")
+  @Test("an engine that speaks on another queue gets its license in one round trip, and gives it back")
   func otherQueue() async throws {
     let (kit, scene, engine) = (try Testkit(), try Scene(), SwiftClearKey())
     let manager = try manager(scene, engine)
@@ -21,7 +21,7 @@ struct DrmEngineTests {
     #expect(try await kit.book().live == 0)
   }
 
-  @Test("what the licence server answers reaches the caller through the engine", arguments: Answer.allCases)
+  @Test("what the license server answers reaches the caller through the engine", arguments: Answer.allCases)
   func serverAnswers(answer: Answer) async throws {
     let (kit, scene, engine) = (try Testkit(), try Scene(), SwiftClearKey())
     try await kit.addFault(#"{"path": "/clearkey", "action": \#(answer.action)}"#)
@@ -113,7 +113,7 @@ struct DrmEngineTests {
       #expect(try await kit.book().live == 1)
       free.open()
       // The engine ends in its own time; only then is there something to release.
-      try await eventually("the late licence was not given back") {
+      try await eventually("the late license was not given back") {
         try await manager.settle()
         return try await kit.book().live == 0 && engine.licenses.isEmpty
       }

@@ -192,7 +192,7 @@ struct KeychainDrmStorageTests {
     for n in 0..<8 { #expect(try last.load(key: "\(n)") == Data("\(n)".utf8)) }
   }
 
-  @Test("the keychain's failure is the registration's, typed, and leaves no licence")
+  @Test("the keychain's failure is the registration's, typed, and leaves no license")
   func registration() async throws {
     let kit = try Testkit()
     let storage = storage()

@@ -16,9 +16,9 @@ struct LarderErrorTests {
 
   @Test("an error says code, message and remedy, and reads well as a localized error")
   func description() {
-    let error = LarderError(.offline, "no route to the licence server", remedy: .goOnline, isRetryable: true)
-    #expect("\(error)" == "OFFLINE: no route to the licence server")
-    #expect((error as any Error).localizedDescription == "no route to the licence server")
+    let error = LarderError(.offline, "no route to the license server", remedy: .goOnline, isRetryable: true)
+    #expect("\(error)" == "OFFLINE: no route to the license server")
+    #expect((error as any Error).localizedDescription == "no route to the license server")
     #expect(error.recoverySuggestion?.isEmpty == false)
   }
 

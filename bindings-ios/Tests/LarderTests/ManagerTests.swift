@@ -141,7 +141,7 @@ struct ManagerTests {
     #expect(try await manager.unregisterAsset(id).wasRegistered)
   }
 
-  @Test("a playback starts the window that a licence allows")
+  @Test("a playback starts the window that a license allows")
   func playbackWindow() async throws {
     let (kit, scene) = (try Testkit(), try Scene())
     let manager = try LocalAssetsManager(

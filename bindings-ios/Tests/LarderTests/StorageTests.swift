@@ -95,7 +95,7 @@ struct StorageTests {
       location: try scene.download(.cencDash), mediaSource: kit.source(.cencDash), assetId: "film")
   }
 
-  // The licence that was granted before the storage failed is given back.
+  // The license that was granted before the storage failed is given back.
   private func nothingIsLeft(_ manager: LocalAssetsManager, _ kit: Testkit, _ engine: SwiftClearKey) async throws {
     #expect(try manager.assets().isEmpty)
     try await manager.settle()

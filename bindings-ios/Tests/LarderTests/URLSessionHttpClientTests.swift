@@ -15,11 +15,11 @@ struct URLSessionHttpClientTests {
   func roundTrip() async throws {
     let kit = try Testkit()
     try await kit.addFault(
-      #"{"path": "/echo", "action": {"kind": "body", "text": "a licence", "content_type": "x/y"}}"#)
+      #"{"path": "/echo", "action": {"kind": "body", "text": "a license", "content_type": "x/y"}}"#)
     let answer = try client.send(
       post(
         "\(kit.url)/echo?a=b%20c", headers: [HttpHeader(name: "X-One", value: "1"), auth], body: Data([0, 255, 10])))
-    #expect(answer.status == 200 && answer.body == Data("a licence".utf8))
+    #expect(answer.status == 200 && answer.body == Data("a license".utf8))
     #expect(answer.headers.first { $0.name == "content-type" }?.value == "x/y")
     #expect(answer.headers.allSatisfy { $0.name == $0.name.lowercased() })
 

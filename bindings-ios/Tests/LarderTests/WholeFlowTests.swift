@@ -91,7 +91,7 @@ struct WholeFlowTests {
     #expect(try await kit.requests().isEmpty)
   }
 
-  @Test("licences that end soon are renewed in one call")
+  @Test("licenses that end soon are renewed in one call")
   func renewAll() async throws {
     let (kit, scene) = (try Testkit(), try Scene())
     let manager = try LocalAssetsManager(

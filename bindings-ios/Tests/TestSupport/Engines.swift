@@ -27,7 +27,7 @@ package final class SwiftClearKey: DrmEngine, @unchecked Sendable {
   /// The calls that came, in order.
   package var journal: [String] { lock.withLock { calls } }
 
-  /// The licences it holds.
+  /// The licenses it holds.
   package var licenses: Set<Data> { lock.withLock { handles } }
 
   package func acquire(_ request: KeyRequest, exchange: any LicenseExchange) throws -> LicenseGrant {
@@ -55,7 +55,7 @@ package final class SwiftClearKey: DrmEngine, @unchecked Sendable {
   package func inspect(_ held: StoredLicense) throws -> LicenseTimes {
     note("inspect")
     guard licenses.contains(held.handle) else {
-      throw LarderError(.licenseVanished, "this CDM does not hold that licence")
+      throw LarderError(.licenseVanished, "this CDM does not hold that license")
     }
     return try License(held.handle).times
   }
@@ -75,7 +75,7 @@ package final class SwiftClearKey: DrmEngine, @unchecked Sendable {
     Array(licenses)
   }
 
-  /// A licence as the CDM keeps it: the handle is the key set itself.
+  /// A license as the CDM keeps it: the handle is the key set itself.
   private struct License {
     let handle: Data
     let times: LicenseTimes
@@ -118,7 +118,7 @@ package final class SwiftClearKey: DrmEngine, @unchecked Sendable {
   }
 }
 
-/// EME's licence request and release message, with the test servers' `license_id`.
+/// EME's license request and release message, with the test servers' `license_id`.
 private struct ClearKeyMessage: Encodable {
   let kids: [String]
   let type: String?
@@ -131,7 +131,7 @@ private struct ClearKeyMessage: Encodable {
   }
 }
 
-/// EME's licence, with the test servers' members.
+/// EME's license, with the test servers' members.
 private struct ClearKeyLicense: Decodable {
   struct Key: Decodable {
     let kid: String

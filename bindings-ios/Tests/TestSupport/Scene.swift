@@ -70,7 +70,7 @@ package enum Title {
 }
 
 extension Testkit {
-  /// Where a title came from. `asset` is noted in the licence servers' book.
+  /// Where a title came from. `asset` is noted in the license servers' book.
   package func source(_ title: Title, asset: String = "film", query: String = "") -> MediaSource {
     let drm: [DrmParams] =
       switch title {

@@ -5,7 +5,7 @@ import Foundation
   import FoundationNetworking
 #endif
 
-/// The test servers (`larder testkit serve`), in a process of their own: an origin, licence servers that keep a book,
+/// The test servers (`larder testkit serve`), in a process of their own: an origin, license servers that keep a book,
 /// faults by rule. They end with this object.
 package final class Testkit: @unchecked Sendable {
   /// Where the public is served, without a slash at the end.
@@ -31,7 +31,7 @@ package final class Testkit: @unchecked Sendable {
     child.end()
   }
 
-  /// A licence in the servers' book.
+  /// A license in the servers' book.
   package struct Issued: Decodable {
     package let licenseId: String
     package let asset: String?
@@ -73,7 +73,7 @@ package final class Testkit: @unchecked Sendable {
     try JSONDecoder().decode([Seen].self, from: try await admin("GET", "requests"))
   }
 
-  /// Changes what the licence servers grant, for example `{"require_token": "t"}`.
+  /// Changes what the license servers grant, for example `{"require_token": "t"}`.
   package func setPolicy(_ json: String) async throws {
     _ = try await admin("POST", "policy", json)
   }

@@ -19,11 +19,11 @@ pub(super) fn init_data(args: &InitData, output: &Output) -> Result<Answer> {
         output.note(&format!("larder: {issue}"));
     }
     if protection.is_protected && protection.init_data.is_empty() {
-        let message = "the media is protected, but neither manifest nor media says how to ask for a licence";
+        let message = "the media is protected, but neither manifest nor media says how to ask for a license";
         return Err(Error::new(Code::InitDataMissing, message));
     }
     if protection.init_data.is_empty() {
-        output.note("no licence is needed");
+        output.note("no license is needed");
     }
     let shapes: Vec<_> = protection.init_data.iter().map(InitDataShape::new).collect();
     output.data(&shapes, |lines| protection.init_data.iter().for_each(|found| describe(found, lines)))?;

@@ -1,4 +1,4 @@
-//! `refresh` and `renew-all`: licences and metadata anew.
+//! `refresh` and `renew-all`: licenses and metadata anew.
 
 use larder_core::Result;
 use larder_core::assets::{Refresh as Change, Renewal};
@@ -22,7 +22,7 @@ pub(super) fn refresh(args: &Refresh, host: &Host, output: &Output) -> Result<An
     let busy = output.busy("refreshing");
     host.change(|manager| manager.refresh(&id, change, host.interrupted()))?;
     drop(busy);
-    // As it is after the old licence was released.
+    // As it is after the old license was released.
     let status = host.manager().status(&id)?;
     let expires = names::expiry_sentence(status.expires, status.checked_at_ms);
     output.note(&format!("refreshed {id}: {expires}"));
@@ -45,7 +45,7 @@ pub(super) fn renew_all(args: &RenewAll, host: &Host, output: &Output) -> Result
         }
     }
     if renewals.is_empty() {
-        output.note(&format!("no licence ends within {}", names::span(args.within)));
+        output.note(&format!("no license ends within {}", names::span(args.within)));
     }
     let shapes: Vec<_> = renewals
         .iter()

@@ -27,9 +27,9 @@ pub(super) fn register(args: &Register, host: &Host, output: &Output) -> Result<
     let status = host.change(|manager| manager.register(registration, host.interrupted()))?;
     drop(busy);
     let licenses = match status.licenses.len() {
-        0 => "no licence needed".to_owned(),
-        1 => "1 licence".to_owned(),
-        count => format!("{count} licences"),
+        0 => "no license needed".to_owned(),
+        1 => "1 license".to_owned(),
+        count => format!("{count} licenses"),
     };
     let expires = names::expiry_sentence(status.expires, status.checked_at_ms);
     output.note(&format!("registered {}: {licenses}, {expires}", status.asset_id));

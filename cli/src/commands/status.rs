@@ -51,7 +51,7 @@ fn describe(status: &AssetStatus, lines: &mut String) {
         let keys = license.key_ids.len();
         let _ = writeln!(
             lines,
-            "  licence {}: {}, {}, keys: {keys}, {expires}",
+            "  license {}: {}, {}, keys: {keys}, {expires}",
             license.license_id,
             license.scheme,
             license.state.as_str()

@@ -66,7 +66,7 @@ fn serve(args: &Serve, output: &Output) -> Result<Answer> {
     Ok(Answer::Yes)
 }
 
-/// Every licence in the order of issue.
+/// Every license in the order of issue.
 fn book(args: &Admin, servers: &Servers, output: &Output) -> Result<Answer> {
     let page: BookPage = servers.get(&args.url, "book")?;
     output.data(&page, |lines| {

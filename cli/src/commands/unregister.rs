@@ -1,4 +1,4 @@
-//! `unregister` and `settle`: licences go back.
+//! `unregister` and `settle`: licenses go back.
 
 use std::fmt::Write as _;
 
@@ -47,7 +47,7 @@ pub(super) fn settle(host: &Host, output: &Output) -> Result<Answer> {
         let _ =
             writeln!(lines, "released {}, forgotten {}, still waiting {}", done.released, done.forgotten, done.pending);
         if done.foreign > 0 {
-            let _ = writeln!(lines, "licences of others, left alone: {}", done.foreign);
+            let _ = writeln!(lines, "licenses of others, left alone: {}", done.foreign);
         }
     })?;
     Ok(Answer::yes_if(done.pending == 0))

@@ -83,7 +83,7 @@ fn a_path_that_leads_nowhere_is_a_typed_error() {
 }
 
 #[test]
-fn a_licence_url_that_is_none_is_refused_before_anything_is_asked() {
+fn a_license_url_that_is_none_is_refused_before_anything_is_asked() {
     let home = Home::new();
     let film = media("dash-cenc").to_str().unwrap().to_owned();
     for url in [
@@ -114,7 +114,7 @@ fn a_source_that_is_none_is_refused() {
         "null",
         "[]",
         "{\"drm\": 5}",
-        "{\"licence\": \"x\"}",
+        "{\"license\": \"x\"}",
         "{\"drm\": [{\"scheme\": \"rot13\", \"license_url\": \"x\"}]}",
     ] {
         let source = home.file("bad.json", content);
@@ -143,7 +143,7 @@ fn a_protected_title_without_a_server_that_can_be_used_is_refused() {
 }
 
 #[test]
-fn a_licence_server_that_misbehaves_is_a_typed_error_in_time_and_leaves_no_trace() {
+fn a_license_server_that_misbehaves_is_a_typed_error_in_time_and_leaves_no_trace() {
     let (home, kit) = (Home::new(), servers());
     let film = media("dash-cenc").to_str().unwrap().to_owned();
     let source = home.clearkey_source(&kit.url("/clearkey/license"));

@@ -27,7 +27,7 @@ fn clear_media_is_registered_and_found_without_any_network() {
 }
 
 #[test]
-fn a_protected_title_gets_its_licence_in_one_round_trip_and_gives_it_back() {
+fn a_protected_title_gets_its_license_in_one_round_trip_and_gives_it_back() {
     let (home, kit) = (Home::new(), servers());
     let source = home.clearkey_source(&kit.url("/clearkey/license?duration_s=604800"));
     let register = ["register", &path("dash-cenc"), "--id", "film", "--source", source.to_str().unwrap()];
@@ -40,7 +40,7 @@ fn a_protected_title_gets_its_licence_in_one_round_trip_and_gives_it_back() {
     assert_eq!(keys, [AUDIO_KEY_ID, VIDEO_KEY_ID]);
     let left_s = registered["expires"]["remaining_s"].as_u64().unwrap();
     assert!((604_000..=604_800).contains(&left_s), "{left_s}");
-    assert_eq!(kit.counts().requests, 1, "one licence is one round trip");
+    assert_eq!(kit.counts().requests, 1, "one license is one round trip");
 
     let before = license["license_id"].clone();
     let (status, refreshed) = home.json(["refresh", "film"]);
@@ -57,7 +57,7 @@ fn a_protected_title_gets_its_licence_in_one_round_trip_and_gives_it_back() {
 }
 
 #[test]
-fn offline_the_old_licence_still_works_and_what_must_go_back_waits() {
+fn offline_the_old_license_still_works_and_what_must_go_back_waits() {
     let (home, kit) = (Home::new(), servers());
     let source = home.clearkey_source(&kit.url("/clearkey/license"));
     let source = source.to_str().unwrap();
@@ -243,7 +243,7 @@ fn copy(from: &std::path::Path, to: &std::path::Path) {
 
 #[cfg(unix)]
 #[test]
-fn an_interrupted_registration_leaves_nothing_and_gives_its_licence_back() {
+fn an_interrupted_registration_leaves_nothing_and_gives_its_license_back() {
     use larder_testkit::{Action, Rule};
     let (home, kit) = (Home::new(), servers());
     kit.add_fault(Rule::on("/clearkey", Action::Delay { delay_ms: 1500 }).times(1)).unwrap();
@@ -255,7 +255,7 @@ fn an_interrupted_registration_leaves_nothing_and_gives_its_licence_back() {
         std::thread::park_timeout(std::time::Duration::from_millis(50));
         kit.counts().requests > 0
     });
-    assert!(asked, "the licence server was never asked");
+    assert!(asked, "the license server was never asked");
     std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     let output = child.wait_with_output().unwrap();
     let answer: Value = serde_json::from_slice(&output.stdout).unwrap();

@@ -55,7 +55,7 @@ impl Scene {
         }
     }
 
-    /// Licences, handles and the server's book tell the same: these assets and nothing else.
+    /// Licenses, handles and the server's book tell the same: these assets and nothing else.
     #[track_caller]
     fn nothing_is_left_but(&self, ids: &[&str]) {
         let ran = self.home.run(["settle"]);
@@ -107,7 +107,7 @@ fn different_ids_do_not_wait_for_each_other() {
 }
 
 #[test]
-fn refreshes_at_once_leave_one_licence() {
+fn refreshes_at_once_leave_one_license() {
     let scene = Scene::new();
     ends_well(scene.register("film"));
     scene.kit.add_fault(Rule::on("/clearkey", Action::Delay { delay_ms: 150 })).unwrap();
@@ -130,7 +130,7 @@ fn an_asset_that_is_unregistered_while_another_command_registers_it_is_gone_afte
 }
 
 #[test]
-fn a_command_that_is_killed_while_it_waits_for_a_licence_leaves_nothing() {
+fn a_command_that_is_killed_while_it_waits_for_a_license_leaves_nothing() {
     let scene = Scene::new();
     scene.kit.add_fault(Rule::on("/clearkey", Action::Hang).kind(RequestKind::License).times(2)).unwrap();
     for (round, line) in [vec!["unregister", "film"], vec!["status", "film"]].into_iter().enumerate() {
@@ -175,7 +175,7 @@ fn a_server_that_hangs_with_a_release_does_not_keep_the_command() {
     scene.nothing_is_left_but(&[]);
 }
 
-/// Kills commands at arbitrary moments. A licence that is granted in the very moment has no owner on this side: those the
+/// Kills commands at arbitrary moments. A license that is granted in the very moment has no owner on this side: those the
 /// server may not have got back are few, and no more than the kills.
 #[test]
 fn commands_that_are_killed_at_any_moment_leave_assets_whole_or_absent() {
@@ -200,7 +200,7 @@ fn commands_that_are_killed_at_any_moment_leave_assets_whole_or_absent() {
         let assets = scene.home.json(["status"]).1;
         for asset in assets.as_array().unwrap() {
             let why = asset["why"].as_str().unwrap();
-            // A strict server's licence may be gone before the next one is there.
+            // A strict server's license may be gone before the next one is there.
             assert!(matches!(why, "playable" | "registering" | "license-missing"), "{asset:#}");
         }
     }

@@ -61,7 +61,7 @@ impl Secrets {
         }
     }
 
-    /// The messages of CDMs that reached the licence server.
+    /// The messages of CDMs that reached the license server.
     fn add_challenges(&mut self, kit: &Testkit) {
         for request in kit.requests().iter().filter(|request| request.path.starts_with("/clearkey")) {
             if request.body.len() >= 8 {

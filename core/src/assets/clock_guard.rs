@@ -1,4 +1,4 @@
-//! The clock guard: notices that the device's clock was set back. It warns and never blocks; a licence server's `Date`
+//! The clock guard: notices that the device's clock was set back. It warns and never blocks; a license server's `Date`
 //! clears it.
 
 use std::sync::Arc;

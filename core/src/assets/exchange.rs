@@ -1,4 +1,4 @@
-//! The network for a platform that gets licences before anything is registered: while it downloads.
+//! The network for a platform that gets licenses before anything is registered: while it downloads.
 
 use super::register::check_source;
 use super::registry::Registry;

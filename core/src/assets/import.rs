@@ -1,8 +1,8 @@
-//! Import: titles whose licences another library of the same app has stored already, taken over without a network.
+//! Import: titles whose licenses another library of the same app has stored already, taken over without a network.
 //!
 //! What is imported is not ours alone. The other library's record may still be there, and two of its titles may share
-//! one licence, so nothing here ever releases: a handle goes into the storage first, under an id that is made from what
-//! it is for, and then asset and licences are written in one transaction. A crash in between leaves a value that the
+//! one license, so nothing here ever releases: a handle goes into the storage first, under an id that is made from what
+//! it is for, and then asset and licenses are written in one transaction. A crash in between leaves a value that the
 //! next import of the same title writes again, in the same place. (An *intent*, as a registration writes one, would be
 //! released by recovery.)
 
@@ -19,7 +19,7 @@ use crate::model::license::{Handle, LicenseTimes, Remaining};
 use crate::model::{DrmParams, DrmScheme, Expiry, KeyId, KeyRequest, LicenseId, LicenseState};
 use crate::store::{AssetRow, LicenseRow};
 
-/// As many licences as a registration may ask for.
+/// As many licenses as a registration may ask for.
 const MAX_LICENSES: usize = 64;
 
 impl Registry {
@@ -42,7 +42,7 @@ impl Registry {
         let ImportedAsset { registration, licenses } = import;
         check_registration(&registration)?;
         if licenses.len() > MAX_LICENSES || licenses.iter().any(|license| license.handle.is_empty()) {
-            let message = format!("a licence has an empty handle, or there are more than {MAX_LICENSES} of them");
+            let message = format!("a license has an empty handle, or there are more than {MAX_LICENSES} of them");
             return Err(Error::new(Code::InvalidArgument, message));
         }
         let asset_id = registration.asset_id.clone();
@@ -72,7 +72,7 @@ impl Registry {
             for row in &rows {
                 if tx.license(&row.license_id)?.is_some() {
                     let message =
-                        "this licence was imported before and is being released; register the title while online";
+                        "this license was imported before and is being released; register the title while online";
                     return Err(Error::new(Code::AssetBusy, message));
                 }
                 tx.insert_license(row)?;
@@ -85,7 +85,7 @@ impl Registry {
         Ok(())
     }
 
-    /// The licences as rows of the ledger, their handles stored and read back.
+    /// The licenses as rows of the ledger, their handles stored and read back.
     fn imported_rows(
         &self,
         asset: &AssetRow,
@@ -93,7 +93,7 @@ impl Registry {
         licenses: Vec<ImportedLicense>,
     ) -> Result<Vec<LicenseRow>> {
         if licenses.is_empty() {
-            let message = "the media is protected and comes without a licence; register it while online";
+            let message = "the media is protected and comes without a license; register it while online";
             return Err(Error::new(Code::LicenseMissing, message));
         }
         let mut rows: Vec<LicenseRow> = Vec::with_capacity(licenses.len());
@@ -120,7 +120,7 @@ impl Registry {
         Ok(rows)
     }
 
-    /// What the CDM says of a licence whose record did not. One that it does not know is not imported; a CDM that cannot
+    /// What the CDM says of a license whose record did not. One that it does not know is not imported; a CDM that cannot
     /// say anything at the moment does not stop the import.
     fn ask_for_times(&self, row: &mut LicenseRow, handle: &Handle) -> Result<()> {
         let held = row.held_under(handle.clone());
@@ -151,7 +151,7 @@ impl Registry {
     }
 }
 
-/// What a licence would have been asked for with. A source that does not say how leaves the parameters empty: playing
+/// What a license would have been asked for with. A source that does not say how leaves the parameters empty: playing
 /// needs none, and a refresh says that they are missing.
 fn wanted(
     asset: &AssetRow,
@@ -192,7 +192,7 @@ fn key_ids(protection: &Protection, scheme: DrmScheme, init_data: &[u8]) -> Vec<
     }
 }
 
-/// The same licence of the same title has the same id however often it is imported.
+/// The same license of the same title has the same id however often it is imported.
 fn license_id(asset: &AssetRow, request: &KeyRequest, handle: &Handle) -> LicenseId {
     let profile = asset.profile.as_str().as_bytes();
     let scheme = request.scheme.as_str().as_bytes();

@@ -54,7 +54,7 @@ impl Registry {
             .collect())
     }
 
-    /// The CDM's handle of an active licence of this profile.
+    /// The CDM's handle of an active license of this profile.
     pub(crate) fn license_handle(&self, license_id: &LicenseId) -> Result<Handle> {
         Ok(self.licensing.stored(&self.active_license(license_id)?)?.handle)
     }
@@ -66,11 +66,11 @@ impl Registry {
     fn license_in(&self, license_id: &LicenseId, states: &[LicenseState]) -> Result<LicenseRow> {
         let row = self.store().read(|tx| tx.license(license_id))?;
         row.filter(|row| states.contains(&row.state) && row.profile == *self.profile())
-            .ok_or_else(|| Error::new(Code::LicenseMissing, format!("there is no active licence {license_id}")))
+            .ok_or_else(|| Error::new(Code::LicenseMissing, format!("there is no active license {license_id}")))
     }
 
-    /// A CDM changed a handle by itself: the licence goes on under the new one, and a new id. The old handle is dropped
-    /// only when the new one is safe. A licence that is on its way back to its server goes on with that.
+    /// A CDM changed a handle by itself: the license goes on under the new one, and a new id. The old handle is dropped
+    /// only when the new one is safe. A license that is on its way back to its server goes on with that.
     pub(crate) fn handle_changed(
         self: &Arc<Self>,
         license_id: &LicenseId,
@@ -82,7 +82,7 @@ impl Registry {
         }
         let here = [LicenseState::Active, LicenseState::Superseded, LicenseState::Releasing];
         let asset_id = self.license_in(license_id, &here)?.asset_id;
-        // A refresh or an unregistration that is under way may end this licence.
+        // A refresh or an unregistration that is under way may end this license.
         let _turn = self.turn(&asset_id, &Cancellation::new())?;
         let old = self.license_in(license_id, &here)?;
         if old.handle_digest == Some(handle.digest()) {
@@ -123,7 +123,7 @@ impl Registry {
         Ok(row.license_id)
     }
 
-    /// The handle under which a licence was to go back is void by now: it goes back under the new one.
+    /// The handle under which a license was to go back is void by now: it goes back under the new one.
     fn give_back_under(self: &Arc<Self>, old: LicenseRow, handle: &Handle) -> Result<LicenseId> {
         let row = LicenseRow {
             license_id: LicenseId::random()?,
@@ -133,12 +133,12 @@ impl Registry {
             ..old
         };
         self.licensing.queue_release_of(&row, handle)?;
-        tracing::info!(license = %row.license_id, "the CDM changed the handle of a licence that goes back");
+        tracing::info!(license = %row.license_id, "the CDM changed the handle of a license that goes back");
         self.settle_soon(true);
         Ok(row.license_id)
     }
 
-    /// The first playback starts the window that a licence may have.
+    /// The first playback starts the window that a license may have.
     pub(crate) fn playback_started(&self, asset_id: &AssetId, at_ms: i64) -> Result<()> {
         let has_started = {
             let view = self.view()?;

@@ -42,7 +42,7 @@ use crate::model::{AssetId, AssetStatus, DrmScheme, LicenseId, MediaSource, Regi
 use crate::ports::{DeviceConditions, ExchangeAnswer, ExchangeMessage, NetworkState};
 use crate::store::{AssetState, Notice};
 
-/// The registry of what lies on this device: registration, status, licences and local URLs.
+/// The registry of what lies on this device: registration, status, licenses and local URLs.
 ///
 /// Calls block where they touch disk, network or CDM; make them on threads that may. [`asset`](Self::asset),
 /// [`local_source`](Self::local_source) and [`source_url`](Self::source_url) answer from memory. Managers over one
@@ -69,19 +69,19 @@ impl LocalAssetsManager {
         Ok(OpenReport { notice, assets: u32::try_from(registry.view()?.len()).unwrap_or(u32::MAX) })
     }
 
-    /// Registers media, with its licences if it is protected.
+    /// Registers media, with its licenses if it is protected.
     ///
-    /// Clear media needs no network. The same id and path again bring the registration up to date and keep licences
+    /// Clear media needs no network. The same id and path again bring the registration up to date and keep licenses
     /// that are good; other media under the same id is `AssetExists`. On failure nothing is left behind: what was
     /// granted is released, or waits for it. Fails with the codes of the media, the DRM set-up, the network, the
-    /// licences, the CDM and the storage, see [`Code`].
+    /// licenses, the CDM and the storage, see [`Code`].
     pub fn register(&self, registration: Registration, cancel: &Cancellation) -> Result<AssetStatus> {
         self.open_registry()?.register(registration, cancel)
     }
 
-    /// Gets new licences by the source's renewal policy, and stores a new source and metadata.
+    /// Gets new licenses by the source's renewal policy, and stores a new source and metadata.
     ///
-    /// If it fails the old licences still work (but see `RenewalPolicy::ReleaseThenAcquire`). `AssetNotFound` for an
+    /// If it fails the old licenses still work (but see `RenewalPolicy::ReleaseThenAcquire`). `AssetNotFound` for an
     /// unknown id, else as [`register`](Self::register).
     pub fn refresh(&self, asset_id: &AssetId, refresh: Refresh, cancel: &Cancellation) -> Result<AssetStatus> {
         self.open_registry()?.refresh(asset_id, refresh, cancel)
@@ -112,7 +112,7 @@ impl LocalAssetsManager {
         self.open_registry()?.verify(asset_id, verify)
     }
 
-    /// Refreshes every asset whose licences end within so many seconds, one after the other; a failure does not stop
+    /// Refreshes every asset whose licenses end within so many seconds, one after the other; a failure does not stop
     /// the rest. `Cancelled` if the caller stops it; what was renewed until then stays renewed.
     pub fn renew_all(&self, expiring_within_s: u64, cancel: &Cancellation) -> Result<Vec<Renewal>> {
         self.open_registry()?.renew_all(expiring_within_s, cancel)
@@ -123,13 +123,13 @@ impl LocalAssetsManager {
         self.open_registry()?.settle_and_report()
     }
 
-    /// Takes over titles whose licences another library of the app has stored: no network, nothing is released, and
-    /// importing twice is importing once. Two titles may have the same licence: neither's removal releases the other's.
+    /// Takes over titles whose licenses another library of the app has stored: no network, nothing is released, and
+    /// importing twice is importing once. Two titles may have the same license: neither's removal releases the other's.
     pub fn import(&self, assets: Vec<ImportedAsset>, cancel: &Cancellation) -> Result<Vec<Import>> {
         self.open_registry()?.import(assets, cancel)
     }
 
-    /// Sends a CDM's message to the servers of media that is not registered yet: for a platform that gets licences
+    /// Sends a CDM's message to the servers of media that is not registered yet: for a platform that gets licenses
     /// while it downloads. Kind `Certificate` gives the application certificate.
     pub fn exchange(
         &self,
@@ -177,12 +177,12 @@ impl LocalAssetsManager {
         self.open_registry()?.local_source(asset_id, path)
     }
 
-    /// The CDM's handle of an active licence, for the player. `LicenseMissing` or `LicenseUnreadable`.
+    /// The CDM's handle of an active license, for the player. `LicenseMissing` or `LicenseUnreadable`.
     pub fn license_handle(&self, license_id: &LicenseId) -> Result<Handle> {
         self.open_registry()?.license_handle(license_id)
     }
 
-    /// Stores a handle that the CDM changed by itself (FairPlay's dual expiry); durable when it returns. The licence
+    /// Stores a handle that the CDM changed by itself (FairPlay's dual expiry); durable when it returns. The license
     /// goes on under the id that is returned.
     pub fn handle_changed(&self, license_id: &LicenseId, handle: &Handle, times: LicenseTimes) -> Result<LicenseId> {
         self.open_registry()?.handle_changed(license_id, handle, times)
@@ -250,16 +250,16 @@ impl fmt::Debug for LocalAssetsManager {
     }
 }
 
-/// Turns the id that an app gave back into a licence's id. `InvalidArgument` if it is none.
+/// Turns the id that an app gave back into a license's id. `InvalidArgument` if it is none.
 pub fn parse_license_id(text: &str) -> Result<LicenseId> {
-    LicenseId::parse(text).ok_or_else(|| Error::new(Code::InvalidArgument, "this is not a licence id"))
+    LicenseId::parse(text).ok_or_else(|| Error::new(Code::InvalidArgument, "this is not a license id"))
 }
 
 fn describe(notice: &Notice) -> String {
     match notice {
         Notice::SetAside { file_name, assets_kept, licenses_kept } => format!(
             "the database was damaged; it was set aside as {file_name}, {assets_kept} assets and {licenses_kept} \
-             licences were kept"
+             licenses were kept"
         ),
         Notice::ReadOnly => "the database was written by a newer Larder; it is open for reading only".to_owned(),
     }

@@ -1,4 +1,4 @@
-//! Refresh: new licences for a registered asset, by the source's policy. What still works is kept until its successor
+//! Refresh: new licenses for a registered asset, by the source's policy. What still works is kept until its successor
 //! does.
 
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::model::{AssetId, AssetStatus, DrmParams, KeyRequest, LicenseId, Licen
 use crate::store::{AssetRow, AssetState, LicenseRow};
 
 impl Registry {
-    /// Gets new licences for an asset and stores what else is new.
+    /// Gets new licenses for an asset and stores what else is new.
     pub(crate) fn refresh(
         self: &Arc<Self>,
         asset_id: &AssetId,
@@ -42,7 +42,7 @@ impl Registry {
         self.status(asset_id)
     }
 
-    /// Refreshes every asset whose licences end within so many seconds.
+    /// Refreshes every asset whose licenses end within so many seconds.
     pub(crate) fn renew_all(self: &Arc<Self>, expiring_within_s: u64, cancel: &Cancellation) -> Result<Vec<Renewal>> {
         let now_ms = self.clock.now_ms();
         let due: Vec<AssetId> = self
@@ -52,7 +52,7 @@ impl Registry {
             .filter(|entry| entry.summary.is_protected)
             .filter(|entry| match entry.active().next() {
                 Some(_) => entry.expires().remaining_s(now_ms).is_some_and(|rest_s| rest_s <= expiring_within_s),
-                // Without a licence it needs one more than any other.
+                // Without a license it needs one more than any other.
                 None => true,
             })
             .map(|entry| entry.summary.asset_id.clone())
@@ -72,7 +72,7 @@ impl Registry {
         row.filter(|row| row.state == AssetState::Registered).ok_or_else(|| not_found(asset_id))
     }
 
-    /// Asks for the same licences again. The media is read only if the ledger does not say what to ask for.
+    /// Asks for the same licenses again. The media is read only if the ledger does not say what to ask for.
     fn renew_from_ledger(self: &Arc<Self>, asset: &AssetRow, cancel: &Cancellation) -> Result<()> {
         let active = self.active_rows(&asset.asset_id)?;
         let served = self.licensing.engines.schemes();
@@ -93,7 +93,7 @@ impl Registry {
         }
     }
 
-    /// Asks for the licences that the media needs now, in place of those that are there.
+    /// Asks for the licenses that the media needs now, in place of those that are there.
     pub(crate) fn renew_licenses(
         self: &Arc<Self>,
         asset: &AssetRow,
@@ -120,7 +120,7 @@ impl Registry {
         active: Vec<LicenseRow>,
         cancel: &Cancellation,
     ) -> Result<()> {
-        // Of a licence that two imported titles share, neither may end it or change its handle for the other.
+        // Of a license that two imported titles share, neither may end it or change its handle for the other.
         let is_shared = self
             .store()
             .read(|tx| active.iter().try_fold(false, |is, row| Ok(is || tx.is_handle_in_use_elsewhere(row)?)))?;
@@ -154,7 +154,7 @@ impl Registry {
         let outcome = self.obtain_all(&intents, cancel).and_then(|obtained| {
             self.store().write(|tx| {
                 obtained.iter().try_for_each(|row| activate(tx, row, Predecessor::IsReleased))?;
-                // Licences that no new one takes the place of are not needed any more.
+                // Licenses that no new one takes the place of are not needed any more.
                 for old in active {
                     if tx.license(&old.license_id)?.is_some_and(|now| now.state == LicenseState::Active) {
                         tx.set_license_state(&old.license_id, LicenseState::Superseded)?;
@@ -171,7 +171,7 @@ impl Registry {
         outcome
     }
 
-    /// One licence after the other; each is whole before the next is asked for.
+    /// One license after the other; each is whole before the next is asked for.
     fn renew_in_place(
         self: &Arc<Self>,
         asset: &AssetRow,
@@ -184,12 +184,12 @@ impl Registry {
             let old = active.iter().find(|row| Some(&row.license_id) == wanted.replaces.as_ref());
             let renewed = match old {
                 Some(old) => self.renew_one(asset, params, &wanted, old, cancel),
-                None => Err(Error::new(Code::LicenseMissing, "there is no licence to renew")),
+                None => Err(Error::new(Code::LicenseMissing, "there is no license to renew")),
             };
             match renewed {
                 Ok(()) => {}
                 Err(error) if needs_a_new_license(error.code()) => {
-                    tracing::info!(asset = %asset.asset_id, code = %error.code(), "cannot renew in place; asking for a new licence");
+                    tracing::info!(asset = %asset.asset_id, code = %error.code(), "cannot renew in place; asking for a new license");
                     let old: Vec<_> = old.into_iter().cloned().collect();
                     self.acquire_then_release(asset, params, vec![wanted], &old, cancel)?;
                 }
@@ -241,7 +241,7 @@ impl Registry {
     }
 }
 
-/// A licence to ask for, and the one that it takes the place of.
+/// A license to ask for, and the one that it takes the place of.
 struct Wanted {
     request: KeyRequest,
     replaces: Option<LicenseId>,
@@ -267,7 +267,7 @@ fn again(active: &[LicenseRow], params: &DrmParams) -> Vec<Wanted> {
     active.iter().map(ask).collect()
 }
 
-/// Errors of a renewal in place after which a new licence is the way (androidx/media#919, google/ExoPlayer#8554).
+/// Errors of a renewal in place after which a new license is the way (androidx/media#919, google/ExoPlayer#8554).
 fn needs_a_new_license(code: Code) -> bool {
     matches!(
         code,

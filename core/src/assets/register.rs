@@ -1,4 +1,4 @@
-//! Registration: validate, read the manifest, find init data, note the intent, ask for licences, check, store, done.
+//! Registration: validate, read the manifest, find init data, note the intent, ask for licenses, check, store, done.
 //!
 //! Until the last step nobody sees the asset. A failure at any step takes back what came before it.
 
@@ -81,7 +81,7 @@ impl Registry {
         self.changed(&asset.asset_id)
     }
 
-    /// Asks for one licence after the other. One whose keys an earlier one turned out to have is not asked for.
+    /// Asks for one license after the other. One whose keys an earlier one turned out to have is not asked for.
     pub(crate) fn obtain_all(
         self: &Arc<Self>,
         intents: &[LicenseRow],
@@ -100,7 +100,7 @@ impl Registry {
         Ok(obtained)
     }
 
-    /// The last step: the asset is registered and its licences are active, in one transaction.
+    /// The last step: the asset is registered and its licenses are active, in one transaction.
     fn complete(&self, asset: &mut AssetRow, licenses: &[LicenseRow]) -> Result<()> {
         asset.state = AssetState::Registered;
         self.store().write(|tx| {
@@ -161,8 +161,8 @@ impl Registry {
         self.changed(&asset.asset_id)
     }
 
-    /// True if the asset's licences are those that the media needs, and neither ledger nor storage nor CDM speaks against
-    /// them: registering again is what a user is told to do about a licence that one of them has lost.
+    /// True if the asset's licenses are those that the media needs, and neither ledger nor storage nor CDM speaks against
+    /// them: registering again is what a user is told to do about a license that one of them has lost.
     fn licenses_are_good(&self, asset: &AssetRow, protection: &Protection) -> Result<bool> {
         let now_ms = self.clock.now_ms();
         if !self.fresh_view()?.registered(&asset.asset_id).is_some_and(|entry| entry.is_playable(now_ms)) {
@@ -172,7 +172,7 @@ impl Registry {
             Ok(None) => {}
             Ok(Some(_)) => return Ok(false),
             // A storage that is locked at the moment says nothing about what it holds.
-            Err(error) => tracing::info!(code = %error.code(), "the licences were not looked at"),
+            Err(error) => tracing::info!(code = %error.code(), "the licenses were not looked at"),
         }
         let wanted = plan(protection, &asset.source.drm, &self.licensing.engines.schemes())?.requests;
         let active = self.active_rows(&asset.asset_id)?;
@@ -221,7 +221,7 @@ impl Registry {
         if self.licensing.network().state() == NetworkState::Offline {
             return Err(Error::new(
                 Code::Offline,
-                "a licence is needed, and the app says that there is no network; nothing was changed",
+                "a license is needed, and the app says that there is no network; nothing was changed",
             ));
         }
         Ok(())
@@ -232,7 +232,7 @@ fn required_keys(protection: &Protection) -> Vec<(crate::model::InitDataTrack, V
     protection.required_keys.iter().map(|track| (track.track.clone(), track.key_ids.clone())).collect()
 }
 
-/// True if these licences are known to have every key that a request asks for.
+/// True if these licenses are known to have every key that a request asks for.
 fn has_keys(licenses: &[LicenseRow], request: &KeyRequest) -> bool {
     let has = |id: &KeyId| licenses.iter().any(|row| row.key_ids.as_ref().is_some_and(|ids| ids.contains(id)));
     !request.key_ids.is_empty() && request.key_ids.iter().all(has)
@@ -265,7 +265,7 @@ pub(crate) fn check_source(source: &MediaSource) -> Result<()> {
     check_text("source URL", &source.url, MAX_URL_BYTES)?;
     for params in &source.drm {
         // A URL is looked at closely when it is going to be used: a source may carry schemes of other platforms.
-        check_text("licence URL", &params.license_url, MAX_URL_BYTES)?;
+        check_text("license URL", &params.license_url, MAX_URL_BYTES)?;
         check_text("certificate URL", params.certificate_url.as_deref().unwrap_or_default(), MAX_URL_BYTES)?;
     }
     Ok(())

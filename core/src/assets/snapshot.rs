@@ -155,7 +155,7 @@ impl Snapshot {
         self.entries().filter(|entry| entry.is_registered()).count()
     }
 
-    /// Licences of this asset id that still wait for their release.
+    /// Licenses of this asset id that still wait for their release.
     pub(crate) fn pending_releases(&self, asset_id: &AssetId) -> u32 {
         self.pending_releases.get(asset_id).copied().unwrap_or(0)
     }
@@ -196,7 +196,7 @@ impl Entry {
         made.as_deref()
     }
 
-    /// True if a needed key was asked for with no licence; unknown does not count.
+    /// True if a needed key was asked for with no license; unknown does not count.
     pub(crate) fn lacks_a_license(&self) -> bool {
         *self.lacks_a_license.get_or_init(|| {
             let asked: BTreeSet<_> = self.active().flat_map(|license| license.requested_key_ids.iter()).collect();
@@ -220,7 +220,7 @@ impl Entry {
     }
 }
 
-/// What a snapshot keeps of an asset and its licences.
+/// What a snapshot keeps of an asset and its licenses.
 fn summary(asset: AssetRow, licenses: &[LicenseRow]) -> AssetSummary {
     let required: BTreeSet<KeyId> = asset.required_keys.iter().flat_map(|(_, ids)| ids.iter().copied()).collect();
     let is_current =

@@ -12,7 +12,7 @@ use crate::store::{LicenseRow, LicenseSummary};
 
 /// Some players refuse to start with less than this left (ExoPlayer's `MAX_LICENSE_DURATION_TO_RENEW_SECONDS`).
 const SHORT_REST_S: u64 = 60;
-/// A licence that is granted for less than this is a test licence more often than not.
+/// A license that is granted for less than this is a test license more often than not.
 const SHORT_LICENSE_MS: i64 = 3_600_000;
 
 impl Registry {
@@ -52,7 +52,7 @@ impl Registry {
         Ok(status)
     }
 
-    /// Reads every active licence back and asks its CDM; what the CDM says about its life goes into the ledger.
+    /// Reads every active license back and asks its CDM; what the CDM says about its life goes into the ledger.
     pub(crate) fn verify_licenses(&self, asset_id: &AssetId) -> Result<Option<Why>> {
         let rows = self.store().read(|tx| tx.licenses_of(self.profile(), asset_id))?;
         let mut found = None;
@@ -80,7 +80,7 @@ impl Registry {
             .map_err(EngineError::into_error)?;
         let Remaining::Seconds(left_s) = times.license else { return Ok(()) };
         let by_cdm = Expiry::after(self.clock.now_ms(), left_s);
-        // Only a renewal makes a licence last longer: a CDM that says more is not believed. Differences of a few
+        // Only a renewal makes a license last longer: a CDM that says more is not believed. Differences of a few
         // seconds are the time that asking took.
         let expires = row.expires.or_earlier(by_cdm);
         if !is_about(expires, row.expires) {
@@ -177,7 +177,7 @@ fn license_status(license: &LicenseSummary) -> LicenseStatus {
 }
 
 impl Entry {
-    /// The licences that a player uses.
+    /// The licenses that a player uses.
     pub(crate) fn active(&self) -> impl Iterator<Item = &LicenseSummary> {
         self.summary.licenses.iter().filter(|license| license.state == LicenseState::Active)
     }
@@ -234,7 +234,7 @@ impl Entry {
         }
     }
 
-    /// The earlier of licence and window; a window that does not run yet does not count.
+    /// The earlier of license and window; a window that does not run yet does not count.
     pub(crate) fn expires(&self) -> Expiry {
         match self.playback_expires() {
             Expiry::Unknown | Expiry::Never => self.license_expires(),
@@ -279,16 +279,16 @@ fn explain(why: Why) -> (&'static str, Remedy) {
         Why::NotRegistered => ("no asset with this id is registered in this profile", Remedy::Reregister),
         Why::Registering => ("the registration has not ended yet", Remedy::Retry),
         Why::LicenseMissing => (
-            "the media is protected and has no licence; refresh it or register it again while online",
+            "the media is protected and has no license; refresh it or register it again while online",
             Remedy::Reregister,
         ),
-        Why::LicenseUnreadable => ("the secret storage no longer gives the licence back", Remedy::Reregister),
-        Why::LicenseVanished => ("the CDM no longer holds the licence", Remedy::Reregister),
-        Why::LicenseExpired => ("the licence has expired; refresh it while online", Remedy::GoOnline),
+        Why::LicenseUnreadable => ("the secret storage no longer gives the license back", Remedy::Reregister),
+        Why::LicenseVanished => ("the CDM no longer holds the license", Remedy::Reregister),
+        Why::LicenseExpired => ("the license has expired; refresh it while online", Remedy::GoOnline),
         Why::PlaybackWindowOver => {
-            ("the time allowed after the first playback is over; refresh the licence while online", Remedy::GoOnline)
+            ("the time allowed after the first playback is over; refresh the license while online", Remedy::GoOnline)
         }
-        Why::KeyMissing => ("a track's key is in none of the licences", Remedy::Reregister),
+        Why::KeyMissing => ("a track's key is in none of the licenses", Remedy::Reregister),
         Why::VolumeMissing => ("the volume that the media lies on is not there now", Remedy::Retry),
         Why::MediaMissing => ("the media is not at its path", Remedy::Repair),
     }

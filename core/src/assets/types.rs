@@ -129,11 +129,11 @@ pub struct LocalMediaSource {
     pub url: String,
     /// Its format.
     pub format: MediaFormat,
-    /// One entry per licence. Empty for clear media.
+    /// One entry per license. Empty for clear media.
     pub licenses: Vec<LocalLicense>,
 }
 
-/// A licence that a player needs for a local source.
+/// A license that a player needs for a local source.
 #[derive(Clone, PartialEq, Eq)]
 pub struct LocalLicense {
     /// Its id.
@@ -176,7 +176,7 @@ pub struct Refresh {
 pub struct Unregistered {
     /// False if there was no such asset.
     pub was_registered: bool,
-    /// Licences whose release waits for the server.
+    /// Licenses whose release waits for the server.
     pub pending_releases: u32,
 }
 
@@ -189,16 +189,16 @@ pub struct Renewal {
     pub error: Option<crate::Error>,
 }
 
-/// A title that another library of the app has stored licences for.
+/// A title that another library of the app has stored licenses for.
 #[derive(Clone, Debug)]
 pub struct ImportedAsset {
     /// As for a registration. Its source may lack DRM parameters: then a refresh needs a fresh source.
     pub registration: Registration,
-    /// Its licences. Empty for clear media.
+    /// Its licenses. Empty for clear media.
     pub licenses: Vec<ImportedLicense>,
 }
 
-/// A licence that the CDM has already.
+/// A license that the CDM has already.
 #[derive(Clone)]
 pub struct ImportedLicense {
     /// The key system.
@@ -234,15 +234,15 @@ pub struct Import {
 /// What settling did since it was last asked for, in the background too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Settlement {
-    /// Licences that the server has confirmed as released.
+    /// Licenses that the server has confirmed as released.
     pub released: u32,
-    /// Licences that were removed without the server.
+    /// Licenses that were removed without the server.
     pub forgotten: u32,
-    /// Licences whose release still waits.
+    /// Licenses whose release still waits.
     pub pending: u32,
-    /// Licences in the CDM that are not ours: counted, never touched.
+    /// Licenses in the CDM that are not ours: counted, never touched.
     pub foreign: u32,
-    /// Licences that the CDMs hold for this app now, ours and others'; `None` if none can list them.
+    /// Licenses that the CDMs hold for this app now, ours and others'; `None` if none can list them.
     pub held: Option<u32>,
 }
 
@@ -258,7 +258,7 @@ impl Settlement {
 pub struct Verify {
     /// Ask the disk whether the media is there.
     pub media: bool,
-    /// Ask storage and CDM whether the licences are there and what is left of them.
+    /// Ask storage and CDM whether the licenses are there and what is left of them.
     pub licenses: bool,
 }
 

@@ -11,7 +11,7 @@ use crate::model::AssetId;
 use crate::store::Notice;
 
 impl Registry {
-    /// Drops a registration and queues the release of its licences.
+    /// Drops a registration and queues the release of its licenses.
     pub(crate) fn unregister(self: &Arc<Self>, asset_id: &AssetId) -> Result<Unregistered> {
         let turn = self.turn(asset_id, &Cancellation::new())?;
         let was_registered = self.store().read(|tx| tx.asset(self.profile(), asset_id))?.is_some();
@@ -38,7 +38,7 @@ impl Registry {
         Ok(removed)
     }
 
-    /// Settles, and tells what has been done since it was last told. A licence that went back in the background, just
+    /// Settles, and tells what has been done since it was last told. A license that went back in the background, just
     /// before the caller asked, went back too.
     pub(crate) fn settle_and_report(self: &Arc<Self>) -> Result<Settlement> {
         let Settlement { pending, foreign, held, .. } = self.settle(true)?;

@@ -2,10 +2,10 @@
 //!
 //! | situation | expiry | available | registered |
 //! |---|---|---|---|
-//! | protected, licence present | licence seconds left | playback seconds left | true |
+//! | protected, license present | license seconds left | playback seconds left | true |
 //! | clear | `i64::MAX` | `i64::MAX` | true |
-//! | licence expired, unreadable or without a known end; wrong clock | 0 | 0 | true |
-//! | licence missing | 0 | 0 | false |
+//! | license expired, unreadable or without a known end; wrong clock | 0 | 0 | true |
+//! | license missing | 0 | 0 | false |
 //! | not registered | 0 | 0 | false |
 //! | a scheme that PlayKit had no adapter for (PlayReady) | -1 | -1 | false |
 //!
@@ -65,7 +65,7 @@ pub fn legacy_times(status: &AssetStatus) -> (i64, i64) {
 }
 
 /// What Widevine calls `PlaybackDurationRemaining`: the window that runs, the whole window before the first playback,
-/// or the licence's own rest.
+/// or the license's own rest.
 fn playback_left(status: &AssetStatus, license_left: i64) -> i64 {
     match (seconds_left(status.playback_expires, status.checked_at_ms), status.playback_window_s) {
         (Some(left), Some(_)) => left,
@@ -128,8 +128,8 @@ mod tests {
         let in_an_hour = Expiry::At(NOW_MS + 3_600_000);
         let max = i64::MAX;
         for (what, status, expected) in [
-            ("licence present", status(Why::Playable, widevine, in_an_hour), (3600, 3600, true)),
-            ("unlimited licence", status(Why::Playable, widevine, Expiry::Never), (max, max, true)),
+            ("license present", status(Why::Playable, widevine, in_an_hour), (3600, 3600, true)),
+            ("unlimited license", status(Why::Playable, widevine, Expiry::Never), (max, max, true)),
             ("clear", status(Why::Playable, None, Expiry::Never), (max, max, true)),
             ("clear, media gone", status(Why::MediaMissing, None, Expiry::Never), (max, max, true)),
             ("end not known", status(Why::Playable, widevine, Expiry::Unknown), (0, 0, true)),
@@ -137,7 +137,7 @@ mod tests {
             ("unreadable", status(Why::LicenseUnreadable, widevine, in_an_hour), (0, 0, true)),
             ("vanished", status(Why::LicenseVanished, widevine, in_an_hour), (0, 0, true)),
             ("window over", status(Why::PlaybackWindowOver, widevine, in_an_hour), (0, 0, true)),
-            ("licence missing", status(Why::LicenseMissing, None, Expiry::Unknown), (0, 0, false)),
+            ("license missing", status(Why::LicenseMissing, None, Expiry::Unknown), (0, 0, false)),
             ("not registered", status(Why::NotRegistered, None, Expiry::Unknown), (0, 0, false)),
             ("registering", status(Why::Registering, widevine, Expiry::Unknown), (0, 0, false)),
             ("PlayReady", status(Why::Playable, Some(DrmScheme::PlayReady), in_an_hour), (-1, -1, false)),

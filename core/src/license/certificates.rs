@@ -34,7 +34,7 @@ struct State {
 
 enum Known {
     Good(Vec<u8>),
-    /// A server refused a licence that was asked for with it. It may be another one by now.
+    /// A server refused a license that was asked for with it. It may be another one by now.
     Refused,
 }
 
@@ -67,7 +67,7 @@ impl Certificates {
         Ok(certificate)
     }
 
-    /// The next licence needs it anew, also where a copy is kept with an older licence.
+    /// The next license needs it anew, also where a copy is kept with an older license.
     pub(super) fn refuse(&self, url: &str) {
         self.insert(url, Known::Refused);
     }

@@ -1,11 +1,11 @@
-//! The software ClearKey engine: persistent licences without a CDM, for desktops and tests.
+//! The software ClearKey engine: persistent licenses without a CDM, for desktops and tests.
 //!
-//! It holds nothing itself. **A handle is the licence**: content keys, the server's name for it, and its times. So a
+//! It holds nothing itself. **A handle is the license**: content keys, the server's name for it, and its times. So a
 //! handle lives in the secret storage and, wiped after use, in memory, and nowhere else. It protects nothing against the
 //! device's owner: ClearKey never does.
 //!
-//! A renewed licence has other times, so its handle changes: [`GrantedHandle::Changed`] if the server renewed the same
-//! licence, `New` if it granted another one in its place, which leaves the old one to be released.
+//! A renewed license has other times, so its handle changes: [`GrantedHandle::Changed`] if the server renewed the same
+//! license, `New` if it granted another one in its place, which leaves the old one to be released.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -55,7 +55,7 @@ impl ClearKeyEngine {
 
     /// The content keys of a handle: what a software player decrypts with.
     ///
-    /// Fails with `LicenseExpired` after the licence's end, and with `LicenseUnreadable` if the handle is not one of ours.
+    /// Fails with `LicenseExpired` after the license's end, and with `LicenseUnreadable` if the handle is not one of ours.
     pub fn keys(&self, handle: &Handle) -> Result<BTreeMap<KeyId, ContentKey>> {
         let held = Held::read(handle)?;
         held.times(self.clock.now_ms())?;
@@ -73,7 +73,7 @@ impl ClearKeyEngine {
                 && (license.license_id.is_none() || license.license_id == request.license_id);
             if !is_held && error.code() != Code::LicensePersistenceDenied {
                 let given_back = give_back(request.kids.clone(), license.license_id.clone(), exchange);
-                tracing::warn!(code = error.code().as_str(), is_released = given_back.is_ok(), "a useless licence");
+                tracing::warn!(code = error.code().as_str(), is_released = given_back.is_ok(), "a useless license");
             }
         })
     }
@@ -105,10 +105,10 @@ impl DrmEngine for ClearKeyEngine {
     ) -> Result<LicenseGrant> {
         let old = Held::read(&held.handle)?;
         if !old.is_renewable {
-            return Err(Error::new(Code::RenewalNotPermitted, "the licence says that it may not be renewed"));
+            return Err(Error::new(Code::RenewalNotPermitted, "the license says that it may not be renewed"));
         }
         let Some(license_id) = old.license_id.clone() else {
-            return Err(Error::new(Code::RenewalNotPermitted, "the server gave the licence no id to renew it by"));
+            return Err(Error::new(Code::RenewalNotPermitted, "the server gave the license no id to renew it by"));
         };
         let mut kids: BTreeSet<KeyId> = init_data::key_ids(request)?.into_iter().collect();
         kids.extend(old.keys.keys());
@@ -143,7 +143,7 @@ impl DrmEngine for ClearKeyEngine {
         let texts = kids.iter().map(kid_text).collect();
         let answer = match give_back(texts, old.license_id, exchange.as_ref()) {
             Ok(answer) => answer,
-            // Plain servers know licences and no more.
+            // Plain servers know licenses and no more.
             Err(error) if matches!(error.http_status(), Some(405 | 501)) => return Ok(ReleaseOutcome::NotSupported),
             Err(error) => return Err(error),
         };
@@ -185,13 +185,13 @@ fn message(kind: ExchangeKind, request: &Request) -> Result<ExchangeMessage> {
 /// Checks an answer, and makes of it what is kept.
 fn granted(license: &License<'_>, request: &Request, now_ms: i64) -> Result<Held> {
     if license.session_type.as_deref() != Some(PERSISTENT) {
-        return Err(Error::new(Code::LicensePersistenceDenied, "the server granted a temporary licence"));
+        return Err(Error::new(Code::LicensePersistenceDenied, "the server granted a temporary license"));
     }
     for seconds in [license.duration_s, license.playback_duration_s].into_iter().flatten() {
         if seconds == 0 || seconds > MAX_DURATION_S {
             return Err(Error::new(
                 Code::LicenseDurationInvalid,
-                format!("the server grants the licence for {seconds} seconds"),
+                format!("the server grants the license for {seconds} seconds"),
             ));
         }
     }
@@ -213,7 +213,7 @@ fn granted(license: &License<'_>, request: &Request, now_ms: i64) -> Result<Held
     if missing > 0 {
         return Err(Error::new(
             Code::LicenseKeysMissing,
-            format!("the licence lacks {missing} of the {} keys that were asked for", request.kids.len()),
+            format!("the license lacks {missing} of the {} keys that were asked for", request.kids.len()),
         ));
     }
     // What was not asked for is not kept.
@@ -240,12 +240,12 @@ impl Held {
         let elapsed_ms = u64::try_from(now_ms.saturating_sub(self.granted_at_ms)).unwrap_or(0);
         let left_ms = duration_s.saturating_mul(1000).saturating_sub(elapsed_ms);
         if left_ms == 0 {
-            return Err(Error::new(Code::LicenseExpired, "the licence has expired"));
+            return Err(Error::new(Code::LicenseExpired, "the license has expired"));
         }
         Ok(LicenseTimes { license: Remaining::Seconds(left_ms.div_ceil(1000)), ..self.full_times() })
     }
 
-    /// What the licence gives when it is granted.
+    /// What the license gives when it is granted.
     fn full_times(&self) -> LicenseTimes {
         let span = |seconds: Option<u64>| seconds.map_or(Remaining::Unlimited, Remaining::Seconds);
         LicenseTimes { license: span(self.duration_s), playback: span(self.playback_duration_s) }

@@ -94,7 +94,7 @@ impl Engines {
         self.schemes().into_iter().filter_map(|scheme| Some((scheme, self.held_by(scheme)?))).collect()
     }
 
-    /// How many licences the CDMs hold for this app; `None` if none can tell.
+    /// How many licenses the CDMs hold for this app; `None` if none can tell.
     pub(crate) fn count_held(&self) -> Option<u32> {
         count(&self.held())
     }
@@ -104,17 +104,17 @@ impl Engines {
         match self.call(scheme, None, |engine| engine.held(), drop) {
             Ok(held) => held,
             Err(error) => {
-                tracing::warn!(%scheme, code = %error.error().code(), "the CDM does not list its licences");
+                tracing::warn!(%scheme, code = %error.error().code(), "the CDM does not list its licenses");
                 None
             }
         }
     }
 }
 
-/// From so many licences on an app is told: near 200 some devices fail for all of their apps (google/ExoPlayer#11202).
+/// From so many licenses on an app is told: near 200 some devices fail for all of their apps (google/ExoPlayer#11202).
 pub(crate) const MANY_LICENSES: u32 = 150;
 
-/// How many licences these are; `None` if nobody lists any.
+/// How many licenses these are; `None` if nobody lists any.
 pub(crate) fn count(held: &[(DrmScheme, Vec<Handle>)]) -> Option<u32> {
     let count: usize = held.iter().map(|(_, handles)| handles.len()).sum();
     (!held.is_empty()).then(|| u32::try_from(count).unwrap_or(u32::MAX))

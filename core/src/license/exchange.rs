@@ -59,16 +59,16 @@ pub struct Exchange {
 struct Log {
     is_closed: bool,
     requests: u32,
-    /// A request for a licence got no answer.
+    /// A request for a license got no answer.
     is_answer_lost: bool,
-    /// A request for a licence succeeded, and the engine has not got what came back.
+    /// A request for a license succeeded, and the engine has not got what came back.
     is_success_unread: bool,
     persistence_duration_s: Option<u64>,
 }
 
 /// Checks DRM parameters as a registration gets them, before anything is sent or stored.
 ///
-/// Fails with `DrmParamsMissing` without a licence URL, `UrlInvalid` for one that cannot be asked, `CertificateMissing`
+/// Fails with `DrmParamsMissing` without a license URL, `UrlInvalid` for one that cannot be asked, `CertificateMissing`
 /// for FairPlay without a certificate or its URL, and `InvalidArgument` for an absurdly large certificate.
 pub fn check_params(params: &DrmParams) -> Result<()> {
     license_url(params)?;
@@ -103,7 +103,7 @@ impl Exchange {
         self.log().is_closed = true;
     }
 
-    /// True if a licence (or a renewal) was asked for and the server may have granted it without the engine's getting
+    /// True if a license (or a renewal) was asked for and the server may have granted it without the engine's getting
     /// it: no answer came, or one that cannot be read, or one after [`close`](Self::close).
     pub fn is_outcome_unknown(&self) -> bool {
         let log = self.log();
@@ -115,7 +115,7 @@ impl Exchange {
         self.log().requests
     }
 
-    /// What the last licence's answer said beside the licence.
+    /// What the last license's answer said beside the license.
     pub fn facts(&self) -> AnswerFacts {
         AnswerFacts { format: self.format, persistence_duration_s: self.log().persistence_duration_s }
     }
@@ -137,14 +137,14 @@ impl Exchange {
         })
     }
 
-    /// True if the source's certificate comes from a URL, and a licence that was asked for with it was refused since it
+    /// True if the source's certificate comes from a URL, and a license that was asked for with it was refused since it
     /// was fetched: a copy of it is not to be used again.
     pub(super) fn is_certificate_refused(&self) -> bool {
         let url = self.params.certificate_url.as_deref().filter(|_| self.params.certificate.is_none());
         url.is_some_and(|url| self.context.certificates.is_refused(url))
     }
 
-    /// A server that refuses a licence may mean the certificate.
+    /// A server that refuses a license may mean the certificate.
     fn note_refusal(&self, kind: ExchangeKind, error: &Error) {
         let is_refusal = matches!(error.code(), Code::LicenseDenied | Code::ServerRejected);
         if let Some(url) = self.params.certificate_url.as_deref().filter(|_| is_grant(kind) && is_refusal) {
@@ -176,7 +176,7 @@ impl LicenseExchange for Exchange {
             response = self.ask(&request, &sent)?;
         }
         let answer = self.read(message.kind, &sent, response).inspect_err(|error| {
-            // A refusal or a portal's page is no licence that got lost.
+            // A refusal or a portal's page is no license that got lost.
             if matches!(error.code(), Code::LicenseDenied | Code::LicenseNotALicense) {
                 self.log().is_success_unread = false;
             }
@@ -215,14 +215,14 @@ impl Exchange {
             ExchangeKind::License | ExchangeKind::Renewal | ExchangeKind::Release => {
                 let own = license_url(&self.params)?;
                 let url = match asked {
-                    Some(url) => check_url("licence URL of the CDM", url)?,
+                    Some(url) => check_url("license URL of the CDM", url)?,
                     None => own.clone(),
                 };
                 let packed = wire::pack(self.format, &message.body, self.content_id.as_deref());
                 let headers = packed.headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
                 // A CDM may take its URL from the media: a token is for the source's own server.
                 let wants_token = is_same_origin(&url, &own);
-                Ok(Composed { kind, what: "licence server", url: url.into(), headers, body: packed.body, wants_token })
+                Ok(Composed { kind, what: "license server", url: url.into(), headers, body: packed.body, wants_token })
             }
             ExchangeKind::Provisioning => {
                 let url = asked.ok_or_else(|| {
@@ -393,7 +393,7 @@ fn is_grant(kind: ExchangeKind) -> bool {
 
 fn what(kind: ExchangeKind) -> &'static str {
     match kind {
-        ExchangeKind::License | ExchangeKind::Renewal | ExchangeKind::Release => "licence server",
+        ExchangeKind::License | ExchangeKind::Renewal | ExchangeKind::Release => "license server",
         ExchangeKind::Provisioning => "provisioning server",
         ExchangeKind::Certificate => "certificate server",
     }
@@ -401,23 +401,23 @@ fn what(kind: ExchangeKind) -> &'static str {
 
 fn license_url(params: &DrmParams) -> Result<url::Url> {
     if params.license_url.is_empty() {
-        return Err(Error::new(Code::DrmParamsMissing, "the source has no licence URL"));
+        return Err(Error::new(Code::DrmParamsMissing, "the source has no license URL"));
     }
-    check_url("licence URL", &params.license_url)
+    check_url("license URL", &params.license_url)
 }
 
 fn certificate_missing() -> Error {
     Error::new(Code::CertificateMissing, "the source has neither a FairPlay certificate nor a URL to get it from")
 }
 
-/// A failed status, with what the server said about it. A licence server's code stays as it is; a device that cannot be
-/// provisioned, a certificate that is not there and a licence that is not renewed have codes of their own.
+/// A failed status, with what the server said about it. A license server's code stays as it is; a device that cannot be
+/// provisioned, a certificate that is not there and a license that is not renewed have codes of their own.
 fn refused(kind: ExchangeKind, error: Error, said: Option<String>) -> Error {
     let status = error.http_status().unwrap_or_default();
     let code = match (kind, error.code()) {
         (ExchangeKind::Provisioning, Code::ServerRejected | Code::Unauthorized) => Code::ProvisioningFailed,
         (ExchangeKind::Certificate, Code::ServerRejected) => Code::CertificateMissing,
-        // 401 is about the user. The others are about this licence, and a new one may be had: with a token that is
+        // 401 is about the user. The others are about this license, and a new one may be had: with a token that is
         // refused too, asking for it tells so.
         (ExchangeKind::Renewal, _) if matches!(status, 403 | 404 | 405 | 409 | 410) => Code::RenewalNotPermitted,
         (_, code) => code,

@@ -1,6 +1,6 @@
-//! Whether what came back is a licence that is worth keeping, and how long it lasts. Pure.
+//! Whether what came back is a license that is worth keeping, and how long it lasts. Pure.
 //!
-//! Two parties tell how long a licence lasts: the CDM, and for FairPlay the server in its answer. The earlier end
+//! Two parties tell how long a license lasts: the CDM, and for FairPlay the server in its answer. The earlier end
 //! counts. A grant that fails a check may be stored in the CDM already: the caller gives it back.
 
 use crate::error::{Code, Error, Result};
@@ -25,14 +25,14 @@ const MAX_LEVEL_BYTES: usize = 64;
 pub struct AnswerFacts {
     /// What the server speaks.
     pub format: Format,
-    /// How long the server says that the licence may be stored, in seconds.
+    /// How long the server says that the license may be stored, in seconds.
     pub persistence_duration_s: Option<u64>,
 }
 
 /// A grant that passed every check.
 #[derive(Clone, Debug)]
 pub struct CheckedGrant {
-    /// Under which handle the licence is held; never an empty one.
+    /// Under which handle the license is held; never an empty one.
     pub handle: GrantedHandle,
     /// When it ends: the earlier of what CDM and server say.
     pub expires: Expiry,
@@ -46,7 +46,7 @@ pub struct CheckedGrant {
     pub acquired_level: Option<String>,
 }
 
-/// Checks a grant. `is_renewal` says whether a licence was held before, which alone may keep or change a handle.
+/// Checks a grant. `is_renewal` says whether a license was held before, which alone may keep or change a handle.
 ///
 /// Fails with `LicensePersistenceDenied` for an empty handle, `LicenseDurationInvalid` for a life of nothing or of more
 /// than ten years (and for uDRM's FairPlay without any), `LicenseKeysMissing` if a key that the media needs is known not
@@ -68,7 +68,7 @@ pub fn check_grant(
     if request.scheme == DrmScheme::FairPlay && facts.format == Format::Udrm && expires == Expiry::Unknown {
         return Err(Error::new(
             Code::LicenseDurationInvalid,
-            "neither the answer's persistence_duration nor the CDM says how long the licence may be stored",
+            "neither the answer's persistence_duration nor the CDM says how long the license may be stored",
         ));
     }
     let playback_window_s = match grant.times.playback {
@@ -87,13 +87,13 @@ fn check_handle(handle: &GrantedHandle, is_renewal: bool) -> Result<()> {
         GrantedHandle::Changed(handle) if is_renewal => handle,
         GrantedHandle::Same if is_renewal => return Ok(()),
         GrantedHandle::Same | GrantedHandle::Changed(_) => {
-            return Err(Error::new(Code::CdmFailed, "the CDM speaks of a held licence where none was held"));
+            return Err(Error::new(Code::CdmFailed, "the CDM speaks of a held license where none was held"));
         }
     };
     if handle.is_empty() {
         return Err(Error::new(
             Code::LicensePersistenceDenied,
-            "the CDM stored nothing: the server granted a licence for streaming only",
+            "the CDM stored nothing: the server granted a license for streaming only",
         ));
     }
     if handle.as_bytes().len() > MAX_HANDLE_BYTES {
@@ -114,7 +114,7 @@ fn expiry(who: &str, remaining: Remaining, now_ms: i64) -> Result<Expiry> {
     }
 }
 
-/// The earlier end; one who knows counts against one who does not. ([`Expiry::or_earlier`] is for several licences of
+/// The earlier end; one who knows counts against one who does not. ([`Expiry::or_earlier`] is for several licenses of
 /// one asset, where one unknown end makes the whole unknown.)
 fn earlier_of(stated: Expiry, declared: Expiry) -> Expiry {
     match (stated, declared) {
@@ -127,13 +127,13 @@ fn plausible(who: &str, seconds: u64) -> Result<u64> {
     match seconds {
         0 => Err(Error::new(
             Code::LicenseDurationInvalid,
-            format!("the {who} says that the licence may be stored for 0 seconds"),
+            format!("the {who} says that the license may be stored for 0 seconds"),
         )),
         1..=MAX_DURATION_S => Ok(seconds),
         _ => Err(Error::new(
             Code::LicenseDurationInvalid,
             format!(
-                "the {who} says that the licence may be stored for {seconds} seconds, which is more than ten years"
+                "the {who} says that the license may be stored for {seconds} seconds, which is more than ten years"
             ),
         )),
     }
@@ -145,7 +145,7 @@ fn coverage(needed: &[KeyId], granted: Option<&[KeyId]>) -> Result<Coverage> {
     if missing > 0 {
         return Err(Error::new(
             Code::LicenseKeysMissing,
-            format!("the licence lacks {missing} of the {} keys that the media needs", needed.len()),
+            format!("the license lacks {missing} of the {} keys that the media needs", needed.len()),
         ));
     }
     Ok(Coverage::Covered)
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_handle_is_a_licence_for_streaming_only() {
+    fn an_empty_handle_is_a_license_for_streaming_only() {
         let mut empty = grant(Remaining::Unlimited);
         empty.handle = GrantedHandle::New(Handle::new(Vec::new()));
         assert_eq!(widevine(empty).unwrap_err().code(), Code::LicensePersistenceDenied);

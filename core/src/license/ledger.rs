@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::model::LicenseState;
 use crate::store::{LicenseRow, WriteTx};
 
-/// What becomes of the licence that another one takes the place of.
+/// What becomes of the license that another one takes the place of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Predecessor {
     /// It goes back to its server.
@@ -13,7 +13,7 @@ pub(crate) enum Predecessor {
     LivesOn,
 }
 
-/// Makes a stored licence the one that players use, and ends the one it replaces.
+/// Makes a stored license the one that players use, and ends the one it replaces.
 ///
 /// A predecessor with the same handle is never released.
 pub(crate) fn activate(tx: &WriteTx<'_>, row: &LicenseRow, predecessor: Predecessor) -> Result<()> {

@@ -1,4 +1,4 @@
-//! What every licence flow works with.
+//! What every license flow works with.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,7 +26,7 @@ pub(crate) struct Licensing {
 }
 
 impl Licensing {
-    /// Rows for licences that are about to be asked for, one per request. Nothing is written yet.
+    /// Rows for licenses that are about to be asked for, one per request. Nothing is written yet.
     pub(crate) fn intents(
         &self,
         profile: &Profile,
@@ -38,7 +38,7 @@ impl Licensing {
             self.engines.held_by(params.scheme).map(|held| held.iter().map(|handle| handle.digest()).collect());
         if let Some(held) = held_before.as_ref().filter(|held| held.len() >= MANY_LICENSES as usize) {
             let held = held.len();
-            tracing::warn!(held, scheme = %params.scheme, "the CDM holds many licences: near 200 some devices open none any more");
+            tracing::warn!(held, scheme = %params.scheme, "the CDM holds many licenses: near 200 some devices open none any more");
         }
         requests
             .into_iter()
@@ -50,7 +50,7 @@ impl Licensing {
             .collect()
     }
 
-    /// The network, lent to an engine for one call about this licence.
+    /// The network, lent to an engine for one call about this license.
     pub(crate) fn exchange(&self, row: &LicenseRow, cancel: &Cancellation) -> Arc<Exchange> {
         let (asset_id, params) = (row.asset_id.clone(), row.params.clone());
         Exchange::new(self.exchanges.clone(), asset_id, params, Some(&row.request), cancel.clone())
@@ -61,7 +61,7 @@ impl Licensing {
         &self.exchanges.network
     }
 
-    /// A licence of the ledger as an engine takes it. Fails with a `Storage…` code or `LicenseUnreadable`.
+    /// A license of the ledger as an engine takes it. Fails with a `Storage…` code or `LicenseUnreadable`.
     pub(crate) fn stored(&self, row: &LicenseRow) -> Result<StoredLicense> {
         let known: Vec<HandleDigest> = row.handle_digest.into_iter().collect();
         Ok(row.held_under(self.vault.load_known(&row.license_id, &known)?))

@@ -1,6 +1,6 @@
-//! One licence from intent to stored: ask the engine, check what it got, store the handle, read it back.
+//! One license from intent to stored: ask the engine, check what it got, store the handle, read it back.
 //!
-//! Whatever goes wrong after the server has granted something ends in a licence that is queued for release, never in
+//! Whatever goes wrong after the server has granted something ends in a license that is queued for release, never in
 //! one that nobody knows.
 
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::store::{LicenseRow, WriteTx};
 
 /// How to ask.
 pub(crate) enum Ask {
-    /// For a licence of its own.
+    /// For a license of its own.
     Acquire,
     /// For a renewal of this one.
     Renew(StoredLicense),
@@ -26,11 +26,11 @@ pub(crate) enum Ask {
 /// What was got.
 #[derive(Debug)]
 pub(crate) enum Obtained {
-    /// A licence of its own; its row is now `Stored`.
+    /// A license of its own; its row is now `Stored`.
     Stored(LicenseRow),
-    /// The licence it replaces lives on in it: it was written down as its successor and is `Active`.
+    /// The license it replaces lives on in it: it was written down as its successor and is `Active`.
     Continued(LicenseRow),
-    /// The held licence was renewed under its own handle. Its row has the new times, the intent is gone.
+    /// The held license was renewed under its own handle. Its row has the new times, the intent is gone.
     Renewed(LicenseRow),
 }
 
@@ -43,7 +43,7 @@ impl Licensing {
         match self.try_obtain(intent.clone(), ask, cancel) {
             Ok(obtained) => Ok(obtained),
             Err(Failed { error, fate }) => {
-                tracing::warn!(license = %intent.license_id, code = %error.code(), "no licence");
+                tracing::warn!(license = %intent.license_id, code = %error.code(), "no license");
                 self.settle_intent(&intent, fate);
                 Err(error)
             }
@@ -55,7 +55,7 @@ impl Licensing {
         let exchange = self.exchange(&row, cancel);
         let has_certificate = row.request.certificate.is_some() && !exchange.is_certificate_refused();
         if row.request.scheme == DrmScheme::FairPlay && !has_certificate {
-            // From now on it is kept with the licence.
+            // From now on it is kept with the license.
             row.request.certificate = Some(exchange.certificate().map_err(Failed::nothing_granted)?);
         }
         let is_renewal = matches!(ask, Ask::Renew(_));
@@ -65,7 +65,7 @@ impl Licensing {
         let checked = check_grant(&row.request, is_renewal, grant, exchange.facts(), now_ms);
         let handle = match granted_handle {
             GrantedHandle::New(handle) => handle,
-            // What has been renewed cannot be given back without the licence itself: if it cannot be kept nothing is
+            // What has been renewed cannot be given back without the license itself: if it cannot be kept nothing is
             // released, and nobody is asked any more whether he still wants it.
             GrantedHandle::Same => {
                 let checked = checked.map_err(Failed::nothing_granted)?;
@@ -91,11 +91,11 @@ impl Licensing {
         if let Err(error) = self.store.write(|tx| tx.update_license(&row)) {
             return Err(Failed::granted(error, handle));
         }
-        tracing::debug!(license = %row.license_id, scheme = %row.request.scheme, "licence stored");
+        tracing::debug!(license = %row.license_id, scheme = %row.request.scheme, "license stored");
         Ok(Obtained::Stored(row))
     }
 
-    /// Lets the licence that `row` replaces go on under another handle, which makes the old one void. `row` is written
+    /// Lets the license that `row` replaces go on under another handle, which makes the old one void. `row` is written
     /// first, so that after a crash the handle in the storage is known for what it is. On failure the row is an intent
     /// that led to nothing.
     pub(crate) fn continue_under(&self, row: &mut LicenseRow, handle: &Handle) -> Result<()> {
@@ -119,7 +119,7 @@ impl Licensing {
     /// Removes what a save may have left behind, as far as the storage lets it.
     fn forget_handle(&self, row: &LicenseRow) {
         if let Err(error) = self.vault.remove(&row.license_id) {
-            tracing::warn!(license = %row.license_id, code = %error.code(), "the storage may still hold a licence that is over");
+            tracing::warn!(license = %row.license_id, code = %error.code(), "the storage may still hold a license that is over");
         }
     }
 
@@ -146,22 +146,22 @@ impl Licensing {
         })
     }
 
-    /// A grant that came after its call had timed out. Nobody waits for it, so a licence of its own is given back; one
+    /// A grant that came after its call had timed out. Nobody waits for it, so a license of its own is given back; one
     /// that continues another is kept instead of that, by recovery.
     fn take_late_grant(self: &Arc<Self>, intent: LicenseRow, grant: LicenseGrant) {
-        tracing::warn!(license = %intent.license_id, "a licence was granted too late");
+        tracing::warn!(license = %intent.license_id, "a license was granted too late");
         match grant.handle {
             GrantedHandle::New(handle) => self.settle_intent(&intent, Fate::GiveBack(handle)),
             GrantedHandle::Changed(handle) => {
                 if let Err(error) = self.leave_continuation(&intent, &handle) {
-                    tracing::error!(license = %intent.license_id, code = %error.code(), "a renewed licence could not be kept");
+                    tracing::error!(license = %intent.license_id, code = %error.code(), "a renewed license could not be kept");
                 }
             }
             GrantedHandle::Same => {}
         }
     }
 
-    /// Leaves a licence's new handle for recovery to find, unless that has found it already.
+    /// Leaves a license's new handle for recovery to find, unless that has found it already.
     fn leave_continuation(&self, intent: &LicenseRow, handle: &Handle) -> Result<()> {
         let digest = handle.digest();
         let rows = self.store.read(|tx| tx.licenses_in(&LicenseState::ALL))?;
@@ -176,7 +176,7 @@ impl Licensing {
         self.vault.store(&intent.license_id, handle)
     }
 
-    /// Ends an intent that led to no licence for the asset.
+    /// Ends an intent that led to no license for the asset.
     fn settle_intent(self: &Arc<Self>, intent: &LicenseRow, fate: Fate) {
         let settled = match fate {
             // The caller drops the row.
@@ -216,7 +216,7 @@ impl Licensing {
                     }
                     Err(error) => {
                         // Known by its digest: found again if the CDM can list what it holds.
-                        tracing::error!(license = %row.license_id, code = %error.code(), "a licence could neither be stored nor released");
+                        tracing::error!(license = %row.license_id, code = %error.code(), "a license could neither be stored nor released");
                         self.put(&row)
                     }
                 }
@@ -224,7 +224,7 @@ impl Licensing {
         }
     }
 
-    /// Writes a row whether or not it is there, on a full disk too: otherwise nobody would know the licence.
+    /// Writes a row whether or not it is there, on a full disk too: otherwise nobody would know the license.
     fn put(&self, row: &LicenseRow) -> Result<()> {
         self.store.delete(|tx| {
             if tx.license(&row.license_id)?.is_some() { tx.update_license(row) } else { tx.insert_license(row) }
@@ -232,7 +232,7 @@ impl Licensing {
     }
 }
 
-/// An intent by which the licence `old` goes on under another handle, as far as is known without the grant.
+/// An intent by which the license `old` goes on under another handle, as far as is known without the grant.
 pub(crate) fn continuation(intent: &LicenseRow, old: &LicenseRow, digest: HandleDigest) -> LicenseRow {
     LicenseRow {
         state: LicenseState::Intended,
@@ -248,8 +248,8 @@ pub(crate) fn continuation(intent: &LicenseRow, old: &LicenseRow, digest: Handle
     }
 }
 
-/// True for an intent whose licence was granted before and goes on under another handle: its release would be the
-/// release of the licence that it replaces. Other intents know no grant.
+/// True for an intent whose license was granted before and goes on under another handle: its release would be the
+/// release of the license that it replaces. Other intents know no grant.
 pub(crate) fn is_continuation(intent: &LicenseRow) -> bool {
     intent.state == LicenseState::Intended
         && intent.granted_at_ms != 0
@@ -265,11 +265,11 @@ pub(crate) fn drop_intent(tx: &WriteTx<'_>, id: &LicenseId) -> Result<()> {
     }
 }
 
-/// Writes the new times into the renewed licence's own row and ends the intent.
+/// Writes the new times into the renewed license's own row and ends the intent.
 fn renew_in_place(tx: &WriteTx<'_>, intent: &LicenseRow, checked: &CheckedGrant, now_ms: i64) -> Result<LicenseRow> {
     let held = intent.replaces.as_ref().map(|id| tx.license(id)).transpose()?.flatten();
     let Some(mut held) = held else {
-        return Err(Error::new(Code::CdmFailed, "the CDM says that it renewed a licence, but was asked for a new one"));
+        return Err(Error::new(Code::CdmFailed, "the CDM says that it renewed a license, but was asked for a new one"));
     };
     take_times(&mut held, checked, now_ms);
     held.params.clone_from(&intent.params);
@@ -278,7 +278,7 @@ fn renew_in_place(tx: &WriteTx<'_>, intent: &LicenseRow, checked: &CheckedGrant,
     Ok(held)
 }
 
-/// Copies what a grant says about a licence's life into its row.
+/// Copies what a grant says about a license's life into its row.
 fn take_times(row: &mut LicenseRow, checked: &CheckedGrant, now_ms: i64) {
     row.granted_at_ms = now_ms;
     row.expires = checked.expires;
@@ -291,13 +291,13 @@ fn take_times(row: &mut LicenseRow, checked: &CheckedGrant, now_ms: i64) {
     row.last_error = None;
 }
 
-/// A failure, and what has become of the licence.
+/// A failure, and what has become of the license.
 struct Failed {
     error: Error,
     fate: Fate,
 }
 
-/// What is to be done about a licence that will not be used.
+/// What is to be done about a license that will not be used.
 enum Fate {
     /// Nothing was granted.
     Nothing,
@@ -312,7 +312,7 @@ impl Failed {
         Self { error, fate: Fate::Nothing }
     }
 
-    /// An empty handle is a licence that the CDM did not store: nothing to give back.
+    /// An empty handle is a license that the CDM did not store: nothing to give back.
     fn granted(error: Error, handle: Handle) -> Self {
         Self { error, fate: if handle.is_empty() { Fate::Nothing } else { Fate::GiveBack(handle) } }
     }

@@ -4,10 +4,10 @@
 //! |---|---|---|
 //! | `Intended`, no handle anywhere | the call was not made, or nothing was granted | the row goes |
 //! | `Intended`, handle in the vault | killed between the storage and the ledger | the handle is released |
-//! | the same, of a licence that goes on under another handle | the same | it takes the old one's place |
+//! | the same, of a license that goes on under another handle | the same | it takes the old one's place |
 //! | `Intended`, the CDM lists something new | killed between the CDM and the storage | that is released |
 //! | the same, and no longer what was renewed | killed in a renewal that changes the handle | it takes the old one's place |
-//! | `Stored`, registration incomplete | killed between two licences | all of them are released, the registration goes |
+//! | `Stored`, registration incomplete | killed between two licenses | all of them are released, the registration goes |
 //! | `Stored`, all of a registration | killed before the last step | the last step is done: nothing is lost |
 //! | `Stored`, asset registered | killed during a refresh | it becomes active, its predecessor is released |
 //! | `Superseded`, `Releasing` | the release waits | it is tried again |
@@ -29,16 +29,16 @@ use crate::store::{AssetState, Claim, LicenseRow, ReadTx, WriteTx};
 /// What recovery found.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Recovered {
-    /// Licences that the CDMs hold and that are not ours.
+    /// Licenses that the CDMs hold and that are not ours.
     pub(crate) foreign: u32,
-    /// Licences that the CDMs hold; `None` if none lists them.
+    /// Licenses that the CDMs hold; `None` if none lists them.
     pub(crate) held: Option<u32>,
-    /// True if assets or licences are not what they were.
+    /// True if assets or licenses are not what they were.
     pub(crate) is_anything_changed: bool,
 }
 
 impl Licensing {
-    /// Puts right what a crash left behind, and looks for licences of ours that the ledger does not know.
+    /// Puts right what a crash left behind, and looks for licenses of ours that the ledger does not know.
     ///
     /// What other processes are doing is left alone, as is what is under way here.
     pub(crate) fn recover(self: &Arc<Self>) -> Result<Recovered> {
@@ -52,7 +52,7 @@ impl Licensing {
         Ok(Recovered { foreign: self.count_foreign(&held)?, held: count(&held), is_anything_changed })
     }
 
-    /// After damage: licences whose registration could not be read any more go back. Nobody knows what they play.
+    /// After damage: licenses whose registration could not be read any more go back. Nobody knows what they play.
     pub(crate) fn release_ownerless(&self) -> Result<bool> {
         let rows = self.store.read(|tx| tx.licenses_in(&[LicenseState::Stored, LicenseState::Active]))?;
         let mut found = false;
@@ -106,7 +106,7 @@ impl Licensing {
             return self.recover_continuation(intent, stored);
         }
         if let Some(handle) = stored {
-            tracing::warn!(license = %intent.license_id, "a licence was stored but not written down; it is released");
+            tracing::warn!(license = %intent.license_id, "a license was stored but not written down; it is released");
             return self.queue_release_of(intent, &handle);
         }
         let Some(ours) = self.appeared_during(intent, held)? else { return Ok(()) };
@@ -121,7 +121,7 @@ impl Licensing {
         if ours.len() == 0 && self.recover_renewal(intent, &first, held)? {
             return Ok(());
         }
-        tracing::warn!(license = %intent.license_id, "the CDM holds a licence that was not written down; it is released");
+        tracing::warn!(license = %intent.license_id, "the CDM holds a license that was not written down; it is released");
         self.queue_release_of(intent, &first)?;
         for handle in ours {
             let mut row = intent.clone();
@@ -131,7 +131,7 @@ impl Licensing {
         Ok(())
     }
 
-    /// A licence was to go on under another handle. It does so if that handle is there.
+    /// A license was to go on under another handle. It does so if that handle is there.
     fn recover_continuation(self: &Arc<Self>, intent: &LicenseRow, stored: Option<Handle>) -> Result<()> {
         let Some(handle) = stored.filter(|handle| intent.handle_digest == Some(handle.digest())) else {
             self.vault.remove(&intent.license_id)?;
@@ -154,7 +154,7 @@ impl Licensing {
         if is_over { self.queue_release_of(intent, &handle) } else { Ok(()) }
     }
 
-    /// A renewal was broken off after the CDM had put another handle in the place of the old one: the licence goes on
+    /// A renewal was broken off after the CDM had put another handle in the place of the old one: the license goes on
     /// under the one that is there. False if it was not so.
     fn recover_renewal(
         self: &Arc<Self>,
@@ -167,12 +167,12 @@ impl Licensing {
         if old.handle_digest.is_none_or(is_held) {
             return Ok(false);
         }
-        tracing::warn!(license = %intent.license_id, "a renewal was broken off; the licence goes on under its new handle");
+        tracing::warn!(license = %intent.license_id, "a renewal was broken off; the license goes on under its new handle");
         self.continue_under(&mut continuation(intent, &old, appeared.digest()), appeared).map(|()| true)
     }
 
     /// What the CDM holds now, did not hold when the intent was made, and the ledger does not know. `None` as long as
-    /// that may also be a licence which somebody is getting at this moment, and which he has not written down yet.
+    /// that may also be a license which somebody is getting at this moment, and which he has not written down yet.
     fn appeared_during(&self, intent: &LicenseRow, held: &[(DrmScheme, Vec<Handle>)]) -> Result<Option<Vec<Handle>>> {
         let (Some(before), Some((_, now))) =
             (&intent.held_before, held.iter().find(|(scheme, _)| *scheme == intent.request.scheme))
@@ -216,7 +216,7 @@ impl Licensing {
     }
 }
 
-/// The licence that an intent was to replace, if it is still the one that players use.
+/// The license that an intent was to replace, if it is still the one that players use.
 fn active_predecessor(tx: &ReadTx<'_>, intent: &LicenseRow) -> Result<Option<LicenseRow>> {
     let old = intent.replaces.as_ref().map(|id| tx.license(id)).transpose()?.flatten();
     Ok(old.filter(|old| old.state == LicenseState::Active))
@@ -229,7 +229,7 @@ fn recover_asset(tx: &WriteTx<'_>, profile: &Profile, asset_id: &AssetId) -> Res
         tx.update_license(&LicenseRow { last_error, ..row.clone() })?;
     }
     let mut stored = rows.iter().filter(|row| row.state == LicenseState::Stored);
-    // Licences are got in the order of their rows; one that failed may wait for its release behind those that did not.
+    // Licenses are got in the order of their rows; one that failed may wait for its release behind those that did not.
     let since_the_first = rows.iter().skip_while(|row| row.state != LicenseState::Stored);
     let is_complete = stored.clone().next().is_some()
         && since_the_first.clone().all(|row| row.state == LicenseState::Stored)
@@ -238,7 +238,7 @@ fn recover_asset(tx: &WriteTx<'_>, profile: &Profile, asset_id: &AssetId) -> Res
         Some(asset) if asset.state == AssetState::Registered => {
             stored.try_for_each(|row| activate(tx, row, Predecessor::IsReleased))
         }
-        // All of its licences are there: the caller never heard of it, but nothing is lost.
+        // All of its licenses are there: the caller never heard of it, but nothing is lost.
         Some(mut asset) if is_complete => {
             asset.state = AssetState::Registered;
             tx.update_asset(&asset)?;

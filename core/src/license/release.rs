@@ -1,7 +1,7 @@
-//! The release queue: licences that nobody uses any more go back to their server, now or when it can be reached.
+//! The release queue: licenses that nobody uses any more go back to their server, now or when it can be reached.
 //!
 //! FairPlay's CDM makes a key void and proves that, in one step and once: a proof that does not reach the server cannot
-//! be made again. So it lies in the vault before it is sent, and from then on the licence goes back with it, after a
+//! be made again. So it lies in the vault before it is sent, and from then on the license goes back with it, after a
 //! restart too, without the CDM. Other CDMs make their message as often as they are asked, and want the answer.
 
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::model::{DrmScheme, LicenseState};
 use crate::ports::{ExchangeAnswer, ExchangeKind, ExchangeMessage, LicenseExchange, NetworkState};
 use crate::store::LicenseRow;
 
-/// After so many refusals that no retry will change, a licence is removed without its server.
+/// After so many refusals that no retry will change, a license is removed without its server.
 const MAX_REFUSALS: u32 = 5;
 /// The pause after the first failed attempt, doubled with every further one.
 const FIRST_PAUSE_MS: i64 = 30_000;
@@ -57,11 +57,11 @@ impl Licensing {
         Ok(drained)
     }
 
-    /// Releases a licence that players use, for a server that wants it back before it grants the next.
+    /// Releases a license that players use, for a server that wants it back before it grants the next.
     ///
-    /// It is written down as leaving before anybody is asked: some CDMs end a licence as soon as its release is asked for
+    /// It is written down as leaving before anybody is asked: some CDMs end a license as soon as its release is asked for
     /// (MediaDrm does), whether or not the server hears of it, and a server that has it back does not say so again. If the
-    /// release fails and the CDM still has the licence, players have it back; else it waits in the queue.
+    /// release fails and the CDM still has the license, players have it back; else it waits in the queue.
     pub(crate) fn release_first(self: &Arc<Self>, row: &LicenseRow) -> Result<()> {
         let Some(held) = self.leaving(row)? else {
             return self.finish(row, ReleaseOutcome::Forgotten).map(drop);
@@ -86,7 +86,7 @@ impl Licensing {
         Err(error)
     }
 
-    /// `None` if it is not this licence's turn.
+    /// `None` if it is not this license's turn.
     fn drain_one(self: &Arc<Self>, row: &LicenseRow, even_if_not_due: bool) -> Result<Option<ReleaseOutcome>> {
         match row.state {
             LicenseState::Released => return self.finish(row, ReleaseOutcome::Released).map(Some),
@@ -164,7 +164,7 @@ impl Licensing {
         row.last_error = None;
     }
 
-    /// A licence that is to go, as an engine takes it. If the storage has lost its handle it is looked for among those
+    /// A license that is to go, as an engine takes it. If the storage has lost its handle it is looked for among those
     /// that the CDM lists: `None` if it is not there either, so that nobody can release it.
     pub(crate) fn leaving(&self, row: &LicenseRow) -> Result<Option<StoredLicense>> {
         match self.stored(row) {
@@ -202,7 +202,7 @@ impl Licensing {
         }
     }
 
-    /// Asks the engine to remove a licence from the device without its server. Nothing is written.
+    /// Asks the engine to remove a license from the device without its server. Nothing is written.
     fn remove_from_device(&self, row: &LicenseRow) -> Result<()> {
         let Some(held) = self.leaving(row)? else { return Ok(()) };
         let removed = self.engines.call(row.request.scheme, None, move |engine| engine.remove(&held), drop);
@@ -226,12 +226,12 @@ impl Licensing {
             self.vault.remove_proof(&row.license_id)?;
         }
         self.store.delete(|tx| tx.delete_license(&row.license_id))?;
-        tracing::info!(license = %row.license_id, outcome = ?outcome, "licence ended");
+        tracing::info!(license = %row.license_id, outcome = ?outcome, "license ended");
         Ok(outcome)
     }
 
-    /// Plans the next attempt, or gives up after refusals that no retry will change: then the CDM removes the licence
-    /// without its server. As long as it does not do that either, the licence stays in the ledger, which knows whose it is.
+    /// Plans the next attempt, or gives up after refusals that no retry will change: then the CDM removes the license
+    /// without its server. As long as it does not do that either, the license stays in the ledger, which knows whose it is.
     fn postpone(&self, row: &LicenseRow, error: Error) -> Result<ReleaseOutcome> {
         let mut row = row.clone();
         let is_refusal = !error.is_retryable() && error.code() != Code::Unauthorized;
@@ -241,11 +241,11 @@ impl Licensing {
         if is_refusal && row.release_attempts >= MAX_REFUSALS {
             match self.remove_from_device(&row) {
                 Ok(()) => {
-                    tracing::error!(license = %row.license_id, code = %error.code(), "the server refuses the release; the licence was removed without it");
+                    tracing::error!(license = %row.license_id, code = %error.code(), "the server refuses the release; the license was removed without it");
                     return self.finish(&row, ReleaseOutcome::Forgotten);
                 }
                 Err(why) => {
-                    tracing::error!(license = %row.license_id, code = %why.code(), "neither the server takes the licence back nor does the CDM remove it");
+                    tracing::error!(license = %row.license_id, code = %why.code(), "neither the server takes the license back nor does the CDM remove it");
                 }
             }
         }
@@ -258,7 +258,7 @@ impl Licensing {
     }
 }
 
-/// Codes by which an engine says that the device has no such licence: the CDM lost it, or there is no such CDM.
+/// Codes by which an engine says that the device has no such license: the CDM lost it, or there is no such CDM.
 fn is_gone(code: Code) -> bool {
     matches!(code, Code::LicenseVanished | Code::DrmUnsupported)
 }

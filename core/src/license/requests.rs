@@ -1,4 +1,4 @@
-//! From what the media says to what an engine is asked: which scheme, and how many licences. Pure.
+//! From what the media says to what an engine is asked: which scheme, and how many licenses. Pure.
 
 use std::collections::BTreeSet;
 
@@ -9,12 +9,12 @@ use crate::error::{Code, Error, Result};
 use crate::manifest::Protection;
 use crate::model::{DrmParams, DrmScheme, InitData, KeyId, KeyRequest};
 
-/// A device holds some two hundred licences for all of its apps together (google/ExoPlayer#11202).
+/// A device holds some two hundred licenses for all of its apps together (google/ExoPlayer#11202).
 const MAX_LICENSES: usize = 64;
 /// More init data than this for one scheme is no title, and comparing all of it would take long.
 const MAX_INIT_DATA: usize = 1_000;
 
-/// The licences that an asset needs, and with which of its source's parameters.
+/// The licenses that an asset needs, and with which of its source's parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Plan {
     pub(crate) params: DrmParams,
@@ -22,14 +22,14 @@ pub(crate) struct Plan {
 }
 
 /// Chooses the first of the source's DRM parameters that an engine serves and the media speaks, and asks for as few
-/// licences as cover all tracks.
+/// licenses as cover all tracks.
 ///
 /// Fails with `DrmParamsMissing`, `DrmUnsupported`, `InitDataMissing` or `SessionKeyMissing`.
 pub(crate) fn plan(protection: &Protection, offered: &[DrmParams], engines: &[DrmScheme]) -> Result<Plan> {
     if offered.is_empty() {
         return Err(Error::new(
             Code::DrmParamsMissing,
-            "the media is protected, but its source has no DRM parameters: give scheme and licence URL",
+            "the media is protected, but its source has no DRM parameters: give scheme and license URL",
         ));
     }
     let mut first_failure = None;
@@ -116,7 +116,7 @@ fn widest<'a>(all: &[&'a InitData]) -> Result<Vec<&'a InitData>> {
 fn too_many(count: usize) -> Error {
     Error::new(
         Code::ManifestTooLarge,
-        format!("the media asks for {count} licences; at most {MAX_LICENSES} are got for one title"),
+        format!("the media asks for {count} licenses; at most {MAX_LICENSES} are got for one title"),
     )
 }
 
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_title_that_asks_for_hundreds_of_licences_is_refused() {
+    fn a_title_that_asks_for_hundreds_of_licenses_is_refused() {
         for count in [65_u16, 5000] {
             let many = (0..count).map(|n| InitData {
                 pssh: Some(n.to_be_bytes().to_vec()),

@@ -1,6 +1,6 @@
 //! The app's secret storage, as far as it can be trusted: every call bounded, every write read back.
 //!
-//! A storage that loses, lies, throws or hangs gives a typed error, and the licence it was given is not counted on.
+//! A storage that loses, lies, throws or hangs gives a typed error, and the license it was given is not counted on.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,17 +33,17 @@ impl Vault {
         self.save(id.storage_key(), handle.as_bytes())
     }
 
-    /// The handle of a licence, `None` if the storage has none.
+    /// The handle of a license, `None` if the storage has none.
     pub(crate) fn load(&self, id: &LicenseId) -> Result<Option<Handle>> {
         Ok(self.read(id.storage_key())?.map(Handle::new))
     }
 
-    /// The handle of a licence whose digest the ledger knows. `LicenseUnreadable` if it is not there or is another.
+    /// The handle of a license whose digest the ledger knows. `LicenseUnreadable` if it is not there or is another.
     pub(crate) fn load_known(&self, id: &LicenseId, known: &[HandleDigest]) -> Result<Handle> {
         match self.load(id)? {
             Some(handle) if known.contains(&handle.digest()) => Ok(handle),
-            Some(_) => Err(Error::new(Code::LicenseUnreadable, "the storage holds another value for this licence")),
-            None => Err(Error::new(Code::LicenseUnreadable, "the storage no longer holds this licence")),
+            Some(_) => Err(Error::new(Code::LicenseUnreadable, "the storage holds another value for this license")),
+            None => Err(Error::new(Code::LicenseUnreadable, "the storage no longer holds this license")),
         }
     }
 
@@ -52,7 +52,7 @@ impl Vault {
         self.delete(id.storage_key())
     }
 
-    /// Stores what proves to the server that a licence was given up, as [`store`](Self::store) does a handle.
+    /// Stores what proves to the server that a license was given up, as [`store`](Self::store) does a handle.
     pub(crate) fn store_proof(&self, id: &LicenseId, proof: &[u8]) -> Result<()> {
         self.save(id.proof_storage_key(), proof)
     }

@@ -11,7 +11,7 @@ use crate::model::{DrmScheme, InitData, InitDataTrack, KeyId, TrackKind};
 /// How a title is protected. Equal for equal media, whatever the order of its tracks, boxes and attributes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Protection {
-    /// True if a licence is needed. AES-128 with a key file is content, not a licence: see [`Protection::key_files`].
+    /// True if a license is needed. AES-128 with a key file is content, not a license: see [`Protection::key_files`].
     pub is_protected: bool,
     /// Every way to ask for keys, of every key system, known to Larder or not. Sorted.
     pub init_data: Vec<InitData>,
@@ -22,7 +22,7 @@ pub struct Protection {
     pub mime: &'static str,
     /// Key files that the playlists name (AES-128, SAMPLE-AES with identity keys). Sorted.
     pub key_files: Vec<KeyFile>,
-    /// Licence servers that the manifest itself names (`Laurl`). Sorted.
+    /// License servers that the manifest itself names (`Laurl`). Sorted.
     pub license_urls: Vec<LicenseUrl>,
     /// What could not be read or is odd, for the log and for whoever prepares the media. Sorted.
     pub issues: Vec<Issue>,
@@ -86,7 +86,7 @@ impl fmt::Debug for KeyFile {
     }
 }
 
-/// A licence server that a manifest names.
+/// A license server that a manifest names.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LicenseUrl {
     /// The key system it is for, if the descriptor says one that Larder knows.

@@ -1,5 +1,5 @@
 //! Key ids in Widevine's PSSH data. It is a protocol buffer (`WidevinePsshData`); two of its fields are of interest:
-//! `key_ids` (2) and, for entitlement licences, `key_id` (2) inside `entitled_keys` (14).
+//! `key_ids` (2) and, for entitlement licenses, `key_id` (2) inside `entitled_keys` (14).
 
 use super::bytes::Bytes;
 use crate::model::KeyId;

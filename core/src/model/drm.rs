@@ -127,7 +127,7 @@ pub enum SecurityLevel {
     L3,
 }
 
-/// What an engine is asked to get a licence for.
+/// What an engine is asked to get a license for.
 #[derive(Clone, PartialEq, Eq)]
 pub struct KeyRequest {
     /// The key system.
@@ -135,7 +135,7 @@ pub struct KeyRequest {
     /// What the CDM takes as init data: for Widevine and PlayReady whole PSSH boxes, one after the other; for FairPlay
     /// the `skd://` URI in UTF-8; for ClearKey the EME `keyids` form, `{"kids":[…]}` in base64url.
     pub init_data: Vec<u8>,
-    /// The content keys that the media needs from this licence, as far as it says.
+    /// The content keys that the media needs from this license, as far as it says.
     pub key_ids: Vec<KeyId>,
     /// The container's MIME type, for example `video/mp4`.
     pub mime: String,

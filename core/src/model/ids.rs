@@ -1,4 +1,4 @@
-//! Ids. An asset id is the app's and is data: it never becomes a path. A licence id is ours.
+//! Ids. An asset id is the app's and is data: it never becomes a path. A license id is ours.
 
 use std::fmt;
 
@@ -68,7 +68,7 @@ impl fmt::Display for AssetId {
     }
 }
 
-/// One licence in the ledger: 128 random bits in hexadecimal. Also the name of its handle in the secret storage.
+/// One license in the ledger: 128 random bits in hexadecimal. Also the name of its handle in the secret storage.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LicenseId([u8; 32]);
 
@@ -81,7 +81,7 @@ impl LicenseId {
         Ok(Self(hex_digits(bytes)))
     }
 
-    /// The id that belongs to these facts, always the same: for a licence that must be found again by what it is.
+    /// The id that belongs to these facts, always the same: for a license that must be found again by what it is.
     pub fn of(facts: &[&[u8]]) -> Self {
         let mut hash = Sha256::new();
         for fact in facts {

@@ -1,4 +1,4 @@
-//! Licences: states, times, handles.
+//! Licenses: states, times, handles.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::{DrmScheme, KeyId, KeyRequest, LicenseId};
 
-/// The CDM's name for a stored licence: a Widevine key set id, a FairPlay persistable key, a ClearKey key set.
+/// The CDM's name for a stored license: a Widevine key set id, a FairPlay persistable key, a ClearKey key set.
 ///
 /// Opaque bytes, never text (google/ExoPlayer#6663). Wiped from memory when dropped, absent from `Debug`.
 #[derive(Clone, PartialEq, Eq)]
@@ -51,11 +51,11 @@ impl fmt::Debug for HandleDigest {
     }
 }
 
-/// Where a licence stands in the ledger. Each step to the next is one transaction; what happens after a crash between
+/// Where a license stands in the ledger. Each step to the next is one transaction; what happens after a crash between
 /// two of them is said at [`crate::license`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum LicenseState {
-    /// The CDM is being asked; whether it holds the licence is not known yet.
+    /// The CDM is being asked; whether it holds the license is not known yet.
     Intended,
     /// Its handle lies in the secret storage and was read back.
     Stored,
@@ -114,7 +114,7 @@ pub enum Remaining {
     Seconds(u64),
 }
 
-/// What a CDM says about a licence's life.
+/// What a CDM says about a license's life.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct LicenseTimes {
     /// Until it can no longer start a playback.
@@ -123,7 +123,7 @@ pub struct LicenseTimes {
     pub playback: Remaining,
 }
 
-/// When a licence ends.
+/// When a license ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Expiry {
     /// Neither CDM nor server said. This is the default.
@@ -167,7 +167,7 @@ impl Expiry {
     }
 }
 
-/// Whether a licence has the keys that the media needs.
+/// Whether a license has the keys that the media needs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Coverage {
     /// The CDM does not tell, or the media does not name its keys. Does not block playback. This is the default.
@@ -188,22 +188,22 @@ pub struct LicenseGrant {
     pub times: LicenseTimes,
     /// The content keys in it that are usable, if the CDM tells.
     pub key_ids: Option<Vec<KeyId>>,
-    /// The security level of its session as the CDM names it, where it has levels: a licence opens on its own only.
+    /// The security level of its session as the CDM names it, where it has levels: a license opens on its own only.
     pub acquired_level: Option<String>,
 }
 
-/// Under which handle a granted licence is held.
+/// Under which handle a granted license is held.
 #[derive(Clone, Debug)]
 pub enum GrantedHandle {
-    /// A licence of its own, under this handle. A renewed one leaves the old licence to be released.
+    /// A license of its own, under this handle. A renewed one leaves the old license to be released.
     New(Handle),
-    /// Renewal: the held licence, under the handle that it has.
+    /// Renewal: the held license, under the handle that it has.
     Same,
-    /// Renewal: the held licence, under another handle. The old handle is void; releasing it would release this one.
+    /// Renewal: the held license, under another handle. The old handle is void; releasing it would release this one.
     Changed(Handle),
 }
 
-/// A licence as the ledger hands it to an engine: the handle, and how its session was opened.
+/// A license as the ledger hands it to an engine: the handle, and how its session was opened.
 #[derive(Clone, Debug)]
 pub struct StoredLicense {
     /// Its id in the ledger.
@@ -223,7 +223,7 @@ pub struct StoredLicense {
 pub enum ReleaseOutcome {
     /// The server has confirmed it.
     Released,
-    /// This CDM or server cannot release; the licence was removed from the device.
+    /// This CDM or server cannot release; the license was removed from the device.
     NotSupported,
     /// The CDM no longer had it.
     Forgotten,

@@ -75,20 +75,20 @@ impl fmt::Debug for MediaSource {
     }
 }
 
-/// How to get licences of one key system.
+/// How to get licenses of one key system.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DrmParams {
     /// The key system.
     pub scheme: DrmScheme,
-    /// The licence server: an absolute http or https URL without user info.
+    /// The license server: an absolute http or https URL without user info.
     pub license_url: String,
     /// FairPlay: the application certificate in DER.
     pub certificate: Option<Vec<u8>>,
     /// FairPlay: where to get the certificate, if it is not given.
     pub certificate_url: Option<String>,
-    /// What the licence server speaks.
+    /// What the license server speaks.
     pub wire: LicenseWire,
-    /// What a refresh does with the old licence.
+    /// What a refresh does with the old license.
     pub renewal: RenewalPolicy,
     /// Widevine: the security level to ask for.
     pub security_level: SecurityLevel,
@@ -121,7 +121,7 @@ impl fmt::Debug for DrmParams {
     }
 }
 
-/// What a licence server speaks: how the CDM's message is packed and the licence unpacked.
+/// What a license server speaks: how the CDM's message is packed and the license unpacked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LicenseWire {
@@ -139,21 +139,21 @@ pub enum LicenseWire {
     Udrm,
 }
 
-/// What a refresh does with the licence that an asset already has.
+/// What a refresh does with the license that an asset already has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RenewalPolicy {
-    /// Get a new licence, then release the old one. Nothing is lost if a step fails. This is the default.
+    /// Get a new license, then release the old one. Nothing is lost if a step fails. This is the default.
     #[default]
     AcquireThenRelease,
-    /// Ask the CDM to renew the licence it has.
+    /// Ask the CDM to renew the license it has.
     InPlace,
-    /// Release the old licence, then get a new one: for servers that count devices strictly. A failure between the two
-    /// leaves the asset without a licence until the next refresh.
+    /// Release the old license, then get a new one: for servers that count devices strictly. A failure between the two
+    /// leaves the asset without a license until the next refresh.
     ReleaseThenAcquire,
 }
 
-/// What an app registers: media that lies on this device, and how to get licences for it.
+/// What an app registers: media that lies on this device, and how to get licenses for it.
 #[derive(Clone)]
 pub struct Registration {
     /// The app's id of the asset.

@@ -2,10 +2,10 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | [`ids`] | asset, profile, licence and key ids, each valid by construction |
-//! | [`drm`] | schemes, init data, what a licence is asked for |
+//! | [`ids`] | asset, profile, license and key ids, each valid by construction |
+//! | [`drm`] | schemes, init data, what a license is asked for |
 //! | [`media`] | media entry and source as a backend describes them, formats, renewal policy, a registration |
-//! | [`license`] | states of a licence, times, handles, grants |
+//! | [`license`] | states of a license, times, handles, grants |
 //! | [`status`] | what an app is told about an asset, and why |
 
 pub mod drm;

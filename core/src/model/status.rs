@@ -20,13 +20,13 @@ pub struct AssetStatus {
     pub message: String,
     /// What the caller can do.
     pub remedy: Remedy,
-    /// The earliest end among its licences, with a running playback window counted in. `Never` for clear media.
+    /// The earliest end among its licenses, with a running playback window counted in. `Never` for clear media.
     pub expires: Expiry,
     /// The end of the playback window alone; `Never` without one, `Unknown` before the first playback.
     pub playback_expires: Expiry,
-    /// How long it plays after the first start, in seconds, if the licence limits that.
+    /// How long it plays after the first start, in seconds, if the license limits that.
     pub playback_window_s: Option<u64>,
-    /// One entry per licence of the asset.
+    /// One entry per license of the asset.
     pub licenses: Vec<LicenseStatus>,
     /// Whether the media itself was found; not asked by default.
     pub media: MediaPresence,
@@ -36,7 +36,7 @@ pub struct AssetStatus {
     pub format: Option<MediaFormat>,
     /// The name of the root under which the path lies, `None` for one outside every root (or an unknown asset).
     pub root: Option<String>,
-    /// Licences of this asset id, of this or an earlier registration, whose release still waits for the server.
+    /// Licenses of this asset id, of this or an earlier registration, whose release still waits for the server.
     pub pending_releases: u32,
     /// When this was found out, in milliseconds since 1970-01-01 UTC.
     pub checked_at_ms: i64,
@@ -51,17 +51,17 @@ pub enum Why {
     NotRegistered,
     /// Its registration has begun and not ended.
     Registering,
-    /// A licence it needs is missing.
+    /// A license it needs is missing.
     LicenseMissing,
-    /// The secret storage does not give a licence's handle back.
+    /// The secret storage does not give a license's handle back.
     LicenseUnreadable,
-    /// The CDM no longer knows a licence.
+    /// The CDM no longer knows a license.
     LicenseVanished,
-    /// A licence has expired.
+    /// A license has expired.
     LicenseExpired,
-    /// The time that a licence allows after the first playback is over.
+    /// The time that a license allows after the first playback is over.
     PlaybackWindowOver,
-    /// A track's key is in none of its licences.
+    /// A track's key is in none of its licenses.
     KeyMissing,
     /// The volume that the media lies on is not there now: an ejected card, a storage that is not mounted.
     VolumeMissing,
@@ -69,7 +69,7 @@ pub enum Why {
     MediaMissing,
 }
 
-/// One licence in a status.
+/// One license in a status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LicenseStatus {
     /// Its id in the ledger.
@@ -112,8 +112,8 @@ pub enum Warning {
     KeyFileNotLocal,
     /// Less than a minute is left; some players refuse to start (ExoPlayer does).
     LessThanAMinuteLeft,
-    /// The licence was granted for less than an hour: a test licence?
+    /// The license was granted for less than an hour: a test license?
     ShortLicense,
-    /// The licence's life is not known: neither the CDM nor the server said.
+    /// The license's life is not known: neither the CDM nor the server said.
     ExpiryUnknown,
 }

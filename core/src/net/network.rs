@@ -30,7 +30,7 @@ pub struct Network {
 /// What a flow wants to send.
 #[derive(Clone)]
 pub struct Outbound {
-    /// What is asked, for messages: "licence server".
+    /// What is asked, for messages: "license server".
     pub what: &'static str,
     /// `GET` or `POST`.
     pub method: &'static str,

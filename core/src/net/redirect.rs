@@ -1,4 +1,4 @@
-//! Redirects, as licence servers mean them: the message is sent again to the new place.
+//! Redirects, as license servers mean them: the message is sent again to the new place.
 
 use url::Url;
 
@@ -9,7 +9,7 @@ use crate::ports::HttpRequest;
 /// How many are followed in one call.
 pub const MAX_REDIRECTS: usize = 5;
 
-/// What survives on the way to another origin. Not a list of what to drop: nobody can list how licence services call
+/// What survives on the way to another origin. Not a list of what to drop: nobody can list how license services call
 /// the headers that carry their tokens (`customData`, `preAuthorization`, `X-AxDRM-Message`, …).
 const HEADERS_FOR_ANYONE: [&str; 5] = ["accept", "accept-language", "content-type", "soapaction", "user-agent"];
 

@@ -7,7 +7,7 @@ use super::time::retry_after;
 use crate::error::{Code, Result};
 use crate::ports::HttpResponse;
 
-/// How often and how long a call tries. The defaults are for licences: small answers that somebody waits for.
+/// How often and how long a call tries. The defaults are for licenses: small answers that somebody waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
     /// How often a request is sent at most. Redirects do not count. Default 3.
@@ -39,7 +39,7 @@ impl RetryPolicy {
     ///
     /// `attempt` counts from 1, `left` is what remains of the deadline, `random` any number. A failing server (5xx, 429)
     /// and a broken connection are asked again. Being offline is reported at once. A timeout leaves the outcome unknown:
-    /// the server may have granted a licence and counted the device, so only a request that `is_repeatable` (reading a
+    /// the server may have granted a license and counted the device, so only a request that `is_repeatable` (reading a
     /// certificate) is sent again then.
     pub(super) fn pause(
         &self,

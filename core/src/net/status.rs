@@ -41,7 +41,7 @@ mod tests {
             (503, Some(Code::ServerFailed)),
             (999, Some(Code::ServerFailed)),
         ] {
-            let error = status_error("licence server", status);
+            let error = status_error("license server", status);
             assert_eq!(error.as_ref().map(Error::code), code, "{status}");
             assert_eq!(error.and_then(|e| e.http_status()), code.map(|_| status));
         }

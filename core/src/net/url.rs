@@ -4,7 +4,7 @@ use url::Url;
 
 use crate::error::{Code, Error, Result};
 
-/// More than any signed licence URL has; a provisioning request carries its whole message in the URL.
+/// More than any signed license URL has; a provisioning request carries its whole message in the URL.
 const MAX_URL_BYTES: usize = 32 * 1024;
 
 /// Takes an absolute http or https URL with a host and without user info.
@@ -76,7 +76,7 @@ mod tests {
             "https://bücher.example/",
             "https://host/a%20b",
         ] {
-            assert!(check_url("licence URL", good).is_ok(), "{good}");
+            assert!(check_url("license URL", good).is_ok(), "{good}");
         }
         let table = [
             ("", "empty"),
@@ -111,19 +111,19 @@ mod tests {
             ("https://[::1/", "malformed"),
         ];
         for (bad, defect) in table {
-            let error = check_url("licence URL", bad).unwrap_err();
+            let error = check_url("license URL", bad).unwrap_err();
             assert_eq!(error.code(), Code::UrlInvalid, "{bad}");
             assert!(error.message().contains(defect), "{bad}: {error}");
         }
         let long = format!("https://host/{}", "x".repeat(MAX_URL_BYTES));
-        assert_eq!(check_url("licence URL", &long).unwrap_err().code(), Code::UrlInvalid);
+        assert_eq!(check_url("license URL", &long).unwrap_err().code(), Code::UrlInvalid);
     }
 
     #[test]
     fn the_error_never_quotes_the_url() {
         for bad in ["https://marker:marker@marker/marker?marker", "marker://marker", "https://marker:marker/", "marker"]
         {
-            let error = check_url("licence URL", bad).unwrap_err();
+            let error = check_url("license URL", bad).unwrap_err();
             assert!(!format!("{error} {error:?}").contains("marker"), "{error}");
         }
     }

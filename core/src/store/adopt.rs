@@ -11,7 +11,7 @@ use crate::model::{AssetId, LicenseId, Profile};
 
 impl Store {
     /// The assets with work on them that was begun by a store that has been closed or killed since: the asset is in the
-    /// state registering, or a licence of its in the states intended or stored.
+    /// state registering, or a license of its in the states intended or stored.
     pub fn broken_off(&self) -> Result<BTreeSet<(Profile, AssetId)>> {
         if self.is_read_only() {
             return Ok(BTreeSet::new());
@@ -44,7 +44,7 @@ impl Store {
         })
     }
 
-    /// True if the store that wrote this licence last has been closed or killed since.
+    /// True if the store that wrote this license last has been closed or killed since.
     pub(crate) fn is_left_behind(&self, tx: &ReadTx<'_>, license_id: &LicenseId) -> Result<bool> {
         let session = tx.session_of(license_id)?;
         Ok(!Sessions::of(&self.dir).is_live(session.as_deref()))

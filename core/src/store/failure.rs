@@ -35,7 +35,7 @@ pub(super) fn is_full(error: &io::Error) -> bool {
 }
 
 /// True for the two codes that mean a damaged file. Nothing else does: a locked device, a missing volume or a failing
-/// disk must not cost anybody his licences.
+/// disk must not cost anybody his licenses.
 pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
     code_of(error) == Code::StoreCorrupt
 }

@@ -1,4 +1,4 @@
-//! The store: one SQLite file that holds registrations and the licence ledger. The only place with SQL.
+//! The store: one SQLite file that holds registrations and the license ledger. The only place with SQL.
 //!
 //! | file | what |
 //! |---|---|
@@ -50,7 +50,7 @@ use crate::error::{Code, Error, Result};
 /// The database's file in the store's folder.
 const FILE: &str = "larder.db";
 
-/// Registrations and the licence ledger of all profiles, durable. Use it from any thread.
+/// Registrations and the license ledger of all profiles, durable. Use it from any thread.
 ///
 /// Steps must be short and must not call the store again: one writes at a time, two read.
 pub struct Store {
@@ -87,7 +87,7 @@ pub enum Notice {
         file_name: String,
         /// How many assets were kept.
         assets_kept: u64,
-        /// How many licences were kept.
+        /// How many licenses were kept.
         licenses_kept: u64,
     },
     /// The file was written by a newer Larder. It is open for reading.

@@ -1,6 +1,6 @@
 //! What a list needs of a row, packed into one value.
 //!
-//! Finding, checking and handing over columns is what reading a list costs most: of the 23 that an asset and its licence
+//! Finding, checking and handing over columns is what reading a list costs most: of the 23 that an asset and its license
 //! would have, 7 are left, which takes a third off the snapshot of 10,000 assets.
 //!
 //! The format is part of the schema: integers are little-endian, a text is its length and its bytes, an optional value
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn a_licence_is_read_as_it_was_packed_in_version_1() {
+    fn a_license_is_read_as_it_was_packed_in_version_1() {
         let license_id = LicenseId::random().unwrap();
         let packed = b"\x02\x01\x02\x09\0\0\0\0\0\0\0\x08\0\0\0\0\0\0\0\x01\x06\0\0\0\0\0\0\0\0\0\0\0";
         let summary = license_of(license_id, LicenseState::Active, packed).unwrap();

@@ -65,13 +65,13 @@ impl<'a> ReadTx<'a> {
         Ok(summaries)
     }
 
-    /// How many licences are superseded or wait for their release, by asset id, whether that is registered or not.
+    /// How many licenses are superseded or wait for their release, by asset id, whether that is registered or not.
     pub fn pending_releases(&self, profile: &Profile) -> Result<HashMap<AssetId, u32>> {
         let fail = failure::sqlite("did not give the pending releases");
         let mut statement = self
             .conn
             .prepare(
-                // +profile: few licences are in these states, so by the state they are found at once. For its grouping
+                // +profile: few licenses are in these states, so by the state they are found at once. For its grouping
                 // SQLite would rather walk through the index on (profile, asset_id), all of it.
                 "SELECT asset_id, count(*) FROM licenses WHERE +profile = ?1 AND state IN (?2, ?3) GROUP BY asset_id",
             )
@@ -87,24 +87,24 @@ impl<'a> ReadTx<'a> {
         Ok(pending)
     }
 
-    /// The licences of one asset id, in any state, oldest first; also those of an earlier registration.
+    /// The licenses of one asset id, in any state, oldest first; also those of an earlier registration.
     pub fn licenses_of(&self, profile: &Profile, asset_id: &AssetId) -> Result<Vec<LicenseRow>> {
         self.licenses("WHERE l.profile = ? AND l.asset_id = ?", &[profile.as_str(), asset_id.as_str()])
     }
 
-    /// One licence.
+    /// One license.
     pub fn license(&self, license_id: &LicenseId) -> Result<Option<LicenseRow>> {
         Ok(self.licenses("WHERE l.license_id = ?", &[license_id.as_str()])?.pop())
     }
 
-    /// The licences in these states, of all profiles, oldest first.
+    /// The licenses in these states, of all profiles, oldest first.
     pub fn licenses_in(&self, states: &[LicenseState]) -> Result<Vec<LicenseRow>> {
         let marks = vec!["?"; states.len()].join(", ");
         let numbers: Vec<u8> = states.iter().map(|state| state.encode()).collect();
         self.licenses(&format!("WHERE l.state IN ({marks})"), &numbers)
     }
 
-    /// True if another licence, of whatever asset and profile, is in use under the same handle: two that were imported
+    /// True if another license, of whatever asset and profile, is in use under the same handle: two that were imported
     /// may share one.
     pub fn is_handle_in_use_elsewhere(&self, license: &LicenseRow) -> Result<bool> {
         let Some(digest) = license.handle_digest else { return Ok(false) };
@@ -115,10 +115,10 @@ impl<'a> ReadTx<'a> {
                 (digest.0, license.license_id.as_str(), LicenseState::Stored.encode(), LicenseState::Active.encode()),
                 |row| row.get(0),
             )
-            .map_err(failure::sqlite("did not say who uses a licence"))
+            .map_err(failure::sqlite("did not say who uses a license"))
     }
 
-    /// Every profile that has an asset or a licence.
+    /// Every profile that has an asset or a license.
     pub fn profiles(&self) -> Result<BTreeSet<Profile>> {
         let fail = failure::sqlite("did not give the profiles");
         let mut statement =
@@ -146,7 +146,7 @@ impl<'a> ReadTx<'a> {
             .map_err(failure::sqlite("did not give the clock mark"))
     }
 
-    /// The licences in intent or stored, the assets that are being registered, and who wrote each last.
+    /// The licenses in intent or stored, the assets that are being registered, and who wrote each last.
     pub(super) fn unfinished(&self) -> Result<Unfinished> {
         let fail = failure::sqlite("did not give the unfinished steps");
         let mut unfinished = Unfinished::default();
@@ -173,11 +173,11 @@ impl<'a> ReadTx<'a> {
         Ok(unfinished)
     }
 
-    /// Who wrote a licence last.
+    /// Who wrote a license last.
     pub(super) fn session_of(&self, license_id: &LicenseId) -> Result<Option<String>> {
         let sql = "SELECT written_by FROM licenses WHERE license_id = ?1";
         let session = self.conn.query_row(sql, params![license_id.as_str()], |row| Ok(get(row, 0).flatten()));
-        Ok(session.optional().map_err(failure::sqlite("did not give a licence"))?.flatten())
+        Ok(session.optional().map_err(failure::sqlite("did not give a license"))?.flatten())
     }
 
     fn asset_summaries(&self, profile: &Profile) -> Result<Vec<AssetSummary>> {
@@ -197,7 +197,7 @@ impl<'a> ReadTx<'a> {
     }
 
     fn each_license(&self, profile: &Profile, mut take: impl FnMut(&str, LicenseSummary)) -> Result<()> {
-        let fail = failure::sqlite("did not give the licences");
+        let fail = failure::sqlite("did not give the licenses");
         let mut statement = self
             .conn
             .prepare(
@@ -214,7 +214,7 @@ impl<'a> ReadTx<'a> {
     }
 
     fn licenses(&self, filter: &str, values: &[impl rusqlite::ToSql]) -> Result<Vec<LicenseRow>> {
-        let fail = failure::sqlite("did not give licences");
+        let fail = failure::sqlite("did not give licenses");
         let mut statement = self.conn.prepare(&format!("{SELECT_LICENSE} {filter} ORDER BY l.id")).map_err(&fail)?;
         let mut rows = statement.query(params_from_iter(values)).map_err(&fail)?;
         let mut licenses = Vec::new();
@@ -225,12 +225,12 @@ impl<'a> ReadTx<'a> {
     }
 }
 
-/// Finds the asset of each licence.
+/// Finds the asset of each license.
 #[derive(Default)]
 struct Places {
-    /// Where the last one was. Licences mostly lie in the order of their assets, so that the next is there or beside it.
+    /// Where the last one was. Licenses mostly lie in the order of their assets, so that the next is there or beside it.
     last: usize,
-    /// Made for the first licence that does not.
+    /// Made for the first license that does not.
     by_id: Option<HashMap<String, usize>>,
 }
 

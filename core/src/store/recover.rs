@@ -188,7 +188,7 @@ const ASSET_KEYS: &[&str] = &[
     "SELECT id FROM asset_details ORDER BY id DESC",
 ];
 
-/// The same for the licences.
+/// The same for the licenses.
 const LICENSE_KEYS: &[&str] = &[
     "SELECT id FROM licenses NOT INDEXED ORDER BY id",
     "SELECT id FROM licenses NOT INDEXED ORDER BY id DESC",

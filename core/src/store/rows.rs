@@ -23,7 +23,7 @@ pub struct AssetRow {
     pub path: StoredPath,
     /// What the media is.
     pub format: MediaFormat,
-    /// True if the media needs licences.
+    /// True if the media needs licenses.
     pub is_protected: bool,
     /// Where it came from; a refresh needs it.
     pub source: MediaSource,
@@ -58,7 +58,7 @@ impl fmt::Debug for AssetRow {
 /// Whether a registration has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AssetState {
-    /// It has begun; its licences are being got.
+    /// It has begun; its licenses are being got.
     Registering,
     /// It is complete.
     Registered,
@@ -75,7 +75,7 @@ pub struct StoredPath {
     pub manifest: Option<String>,
 }
 
-/// One licence in the ledger. It outlives its asset's row while its release waits for the server.
+/// One license in the ledger. It outlives its asset's row while its release waits for the server.
 ///
 /// The CDM's handle is not here: it lies in the app's secret storage, under
 /// [`LicenseId::storage_key`](crate::model::LicenseId::storage_key).
@@ -97,7 +97,7 @@ pub struct LicenseRow {
     pub handle_digest: Option<HandleDigest>,
     /// What the CDM held when the intent was made; `None` if it cannot list.
     pub held_before: Option<Vec<HandleDigest>>,
-    /// The licence that this one takes the place of.
+    /// The license that this one takes the place of.
     pub replaces: Option<LicenseId>,
     /// When it was granted or last renewed, in milliseconds since 1970-01-01 UTC; 0 before.
     pub granted_at_ms: i64,
@@ -120,7 +120,7 @@ pub struct LicenseRow {
 }
 
 impl LicenseRow {
-    /// A licence that is about to be asked for, under an id of its own: nothing is known of it yet.
+    /// A license that is about to be asked for, under an id of its own: nothing is known of it yet.
     pub fn intended(
         license_id: LicenseId,
         profile: Profile,
@@ -150,7 +150,7 @@ impl LicenseRow {
         }
     }
 
-    /// This licence as an engine takes it, with its handle.
+    /// This license as an engine takes it, with its handle.
     pub fn held_under(&self, handle: Handle) -> StoredLicense {
         StoredLicense {
             license_id: self.license_id.clone(),
@@ -175,7 +175,7 @@ pub struct AssetSummary {
     pub path: StoredPath,
     /// What the media is.
     pub format: MediaFormat,
-    /// True if the media needs licences.
+    /// True if the media needs licenses.
     pub is_protected: bool,
     /// Every content key that a track needs, sorted, each once.
     pub required_key_ids: Vec<KeyId>,
@@ -187,11 +187,11 @@ pub struct AssetSummary {
     pub registered_at_ms: i64,
     /// When it was last registered or refreshed, in milliseconds since 1970-01-01 UTC.
     pub updated_at_ms: i64,
-    /// Its licences in the states intended, stored and active, oldest first.
+    /// Its licenses in the states intended, stored and active, oldest first.
     pub licenses: Vec<LicenseSummary>,
 }
 
-/// What lookups and statuses need of a licence.
+/// What lookups and statuses need of a license.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LicenseSummary {
     /// Our id of it.

@@ -72,7 +72,7 @@ CREATE TABLE clock_mark (
 );
 ";
 
-/// The security level that a licence was acquired at: a device may change its own.
+/// The security level that a license was acquired at: a device may change its own.
 const VERSION_2: &str = "ALTER TABLE license_details ADD COLUMN acquired_level TEXT;";
 
 /// What a file says about itself.

@@ -1,7 +1,7 @@
 //! Sessions: which open store is working on a row, and whether it still is.
 //!
 //! Every row bears the session that wrote it last. A session is a locked file in the store's folder; the system gives
-//! the lock back when the process dies. So a licence in intent whose session has ended was abandoned and is recovered,
+//! the lock back when the process dies. So a license in intent whose session has ended was abandoned and is recovered,
 //! while one that another process is getting at this moment is left alone.
 
 use std::collections::HashMap;

@@ -54,7 +54,7 @@ impl<'a> WriteTx<'a> {
         self.put_asset_details(id, row)
     }
 
-    /// Removes an asset, not its licences. True if it was there.
+    /// Removes an asset, not its licenses. True if it was there.
     pub fn delete_asset(&self, profile: &Profile, asset_id: &AssetId) -> Result<bool> {
         let fail = failure::sqlite("did not remove an asset");
         let Some(id) = self.asset_key(profile, asset_id)? else { return Ok(false) };
@@ -63,18 +63,18 @@ impl<'a> WriteTx<'a> {
         Ok(true)
     }
 
-    /// Adds a licence.
+    /// Adds a license.
     pub fn insert_license(&self, row: &LicenseRow) -> Result<()> {
         self.put_license(None, row)
     }
 
-    /// Replaces a licence, found by its id. [`Code::Internal`] if there is none: the ledger never loses one.
+    /// Replaces a license, found by its id. [`Code::Internal`] if there is none: the ledger never loses one.
     pub fn update_license(&self, row: &LicenseRow) -> Result<()> {
         let id = self.license_key(&row.license_id)?.ok_or_else(no_such_license)?;
         self.put_license(Some(id), row)
     }
 
-    /// Moves a licence to another state. [`Code::Internal`] if there is none: the ledger never loses one.
+    /// Moves a license to another state. [`Code::Internal`] if there is none: the ledger never loses one.
     pub fn set_license_state(&self, license_id: &LicenseId, state: LicenseState) -> Result<()> {
         let changed = self
             .conn()
@@ -82,13 +82,13 @@ impl<'a> WriteTx<'a> {
                 "UPDATE licenses SET state = ?2, written_by = ?3 WHERE license_id = ?1",
                 params![license_id.as_str(), state.encode(), self.session],
             )
-            .map_err(failure::sqlite("did not change a licence"))?;
+            .map_err(failure::sqlite("did not change a license"))?;
         if changed == 1 { Ok(()) } else { Err(no_such_license()) }
     }
 
-    /// Removes a licence. True if it was there.
+    /// Removes a license. True if it was there.
     pub fn delete_license(&self, license_id: &LicenseId) -> Result<bool> {
-        let fail = failure::sqlite("did not remove a licence");
+        let fail = failure::sqlite("did not remove a license");
         let Some(id) = self.license_key(license_id)? else { return Ok(false) };
         self.conn().execute("DELETE FROM license_details WHERE id = ?1", [id]).map_err(&fail)?;
         self.conn().execute("DELETE FROM licenses WHERE id = ?1", [id]).map_err(&fail)?;
@@ -115,7 +115,7 @@ impl<'a> WriteTx<'a> {
         )
     }
 
-    /// Makes this session the one that works on a licence.
+    /// Makes this session the one that works on a license.
     pub(super) fn adopt_license(&self, license_id: &LicenseId) -> Result<()> {
         self.adopt(
             "UPDATE licenses SET written_by = ?1 WHERE license_id = ?2",
@@ -162,7 +162,7 @@ impl<'a> WriteTx<'a> {
         Ok(())
     }
 
-    /// Inserts a licence, or replaces the one with this key.
+    /// Inserts a license, or replaces the one with this key.
     fn put_license(&self, id: Option<i64>, row: &LicenseRow) -> Result<()> {
         let sql = match id {
             None => {
@@ -183,7 +183,7 @@ impl<'a> WriteTx<'a> {
             ":summary": packed::license(row),
             ":written_by": self.session,
         };
-        self.conn().execute(sql, values).map_err(failure::sqlite("did not take a licence"))?;
+        self.conn().execute(sql, values).map_err(failure::sqlite("did not take a license"))?;
         self.put_license_details(id.unwrap_or_else(|| self.conn().last_insert_rowid()), row)
     }
 
@@ -212,7 +212,7 @@ impl<'a> WriteTx<'a> {
                     ":acquired_level": row.acquired_level,
                 },
             )
-            .map_err(failure::sqlite("did not take a licence"))?;
+            .map_err(failure::sqlite("did not take a license"))?;
         Ok(())
     }
 
@@ -231,5 +231,5 @@ impl<'a> WriteTx<'a> {
 }
 
 fn no_such_license() -> Error {
-    Error::new(Code::Internal, "the ledger has no such licence")
+    Error::new(Code::Internal, "the ledger has no such license")
 }

@@ -15,10 +15,10 @@ use larder_core::ports::NetworkState;
 use larder_testkit::cdm::{Call, Moment, Trouble};
 use larder_testkit::{Action, Mood, Rule, StorageCall};
 
-/// The CDM holds it, the storage has not taken it yet: to one who only compares lists it looks like a licence that an
+/// The CDM holds it, the storage has not taken it yet: to one who only compares lists it looks like a license that an
 /// intent of unknown outcome has left behind.
 #[test]
-fn a_licence_that_is_being_got_is_not_taken_for_one_that_was_lost() {
+fn a_license_that_is_being_got_is_not_taken_for_one_that_was_lost() {
     let mut world = World::new();
     world.timeouts.engine = Duration::from_secs(4);
     world.timeouts.delegate = Duration::from_secs(60);
@@ -68,7 +68,7 @@ fn a_handle_whose_change_is_told_after_its_asset_went_goes_back_in_the_old_ones_
 }
 
 #[test]
-fn a_handle_that_changes_while_its_asset_goes_leaves_no_licence_behind() {
+fn a_handle_that_changes_while_its_asset_goes_leaves_no_license_behind() {
     let world = Arc::new(World::new());
     let manager = Arc::new(world.start());
     let status = register(&manager, world.fair_play("film")).unwrap();

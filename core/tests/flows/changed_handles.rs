@@ -1,4 +1,4 @@
-//! A licence that goes on under another handle: the old one is void, and releasing the new one would release what the
+//! A license that goes on under another handle: the old one is void, and releasing the new one would release what the
 //! user still has.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what it expects")]
@@ -17,7 +17,7 @@ use larder_core::{Cancellation, Code, Result};
 use larder_testkit::cdm::{Call, Moment, Trouble};
 use larder_testkit::{Mood, StorageCall};
 
-/// With ClearKey a handle is the licence itself, so every renewal makes another.
+/// With ClearKey a handle is the license itself, so every renewal makes another.
 fn clear_key(world: &World) -> Registration {
     let mut registration = world.clear_key("film");
     registration.source.drm.first_mut().unwrap().renewal = RenewalPolicy::InPlace;
@@ -28,9 +28,9 @@ fn refresh(manager: &LocalAssetsManager) -> Result<()> {
     manager.refresh(&id("film"), Refresh::default(), &Cancellation::new()).map(drop)
 }
 
-/// One licence everywhere, and it works.
+/// One license everywhere, and it works.
 #[track_caller]
-fn one_licence(world: &World, manager: &LocalAssetsManager) {
+fn one_license(world: &World, manager: &LocalAssetsManager) {
     settle_all(manager);
     let status = manager.verify(&id("film"), Verify { media: true, licenses: true }).unwrap();
     assert!(status.is_playable, "{}", status.message);
@@ -39,7 +39,7 @@ fn one_licence(world: &World, manager: &LocalAssetsManager) {
 }
 
 #[test]
-fn a_renewed_licence_that_cannot_be_stored_is_not_released() {
+fn a_renewed_license_that_cannot_be_stored_is_not_released() {
     let world = World::new();
     let manager = world.start();
     register(&manager, clear_key(&world)).unwrap();
@@ -48,15 +48,15 @@ fn a_renewed_licence_that_cannot_be_stored_is_not_released() {
         world.clock.advance_s(60);
         refresh(&manager).unwrap_err();
         world.storage.set(StorageCall::Save, Mood::Faithful);
-        one_licence(&world, &manager);
+        one_license(&world, &manager);
     }
     world.clock.advance_s(60);
     refresh(&manager).unwrap();
-    one_licence(&world, &manager);
+    one_license(&world, &manager);
 }
 
 #[test]
-fn a_renewal_on_bad_terms_is_refused_and_the_licence_stays() {
+fn a_renewal_on_bad_terms_is_refused_and_the_license_stays() {
     let world = World::new();
     let manager = world.start();
     register(&manager, clear_key(&world)).unwrap();
@@ -66,12 +66,12 @@ fn a_renewal_on_bad_terms_is_refused_and_the_licence_stays() {
     let bad = Refresh { source: Some(source), metadata: None };
     let error = manager.refresh(&id("film"), bad, &Cancellation::new()).unwrap_err();
     assert_eq!(error.code(), Code::LicenseDurationInvalid);
-    one_licence(&world, &manager);
+    one_license(&world, &manager);
     assert_eq!(manager.status(&id("film")).unwrap().expires, before);
 }
 
 #[test]
-fn a_cancellation_that_comes_after_the_renewal_does_not_end_the_licence() {
+fn a_cancellation_that_comes_after_the_renewal_does_not_end_the_license() {
     for moment in [Moment::AfterSend, Moment::BeforeReturn] {
         let world = Arc::new(World::new());
         world.device.switch(|device| device.keeps_handle = false);
@@ -85,7 +85,7 @@ fn a_cancellation_that_comes_after_the_renewal_does_not_end_the_licence() {
         cancel.cancel();
         world.device.script().let_go();
         let _ = refreshing.join().unwrap();
-        one_licence(&world, &manager);
+        one_license(&world, &manager);
     }
 }
 
@@ -109,7 +109,7 @@ fn a_renewal_that_comes_too_late_is_kept() {
             pause();
             is_kept()
         }));
-        one_licence(&world, &manager);
+        one_license(&world, &manager);
         assert_eq!(world.device.key_set_ids().len(), 1);
     }
 }
@@ -130,7 +130,7 @@ fn a_renewal_that_dies_in_the_cdm_goes_on_under_the_handle_that_is_there() {
         thread::spawn(move || drop(refresh(&manager)));
         assert!(world.device.script().wait_until_hanging());
         let manager = start_after_a_crash(&world);
-        one_licence(&world, &manager);
+        one_license(&world, &manager);
         assert_eq!(world.device.key_set_ids().len(), 1, "{moment:?}");
         // The world ends when the dead have left it.
         world.device.script().let_go();
@@ -178,10 +178,10 @@ fn renewal_that_died_after_the_save(world: &Arc<World>) -> LocalAssetsManager {
 }
 
 #[test]
-fn a_renewed_licence_that_was_stored_before_the_crash_goes_on_after_it() {
+fn a_renewed_license_that_was_stored_before_the_crash_goes_on_after_it() {
     let world = Arc::new(World::new());
     let manager = renewal_that_died_after_the_save(&world);
-    one_licence(&world, &manager);
+    one_license(&world, &manager);
 }
 
 #[test]
@@ -195,7 +195,7 @@ fn a_handle_that_changed_by_itself_is_kept_through_a_crash() {
 
     let (theirs, new) = (Arc::clone(&manager), changed.clone());
     let manager = die_after_the_save(&world, &manager, move || drop(theirs.handle_changed(&license, &new, times)));
-    one_licence(&world, &manager);
+    one_license(&world, &manager);
     let license = manager.local_source(&id("film"), None).unwrap().licenses.remove(0);
     assert_eq!(manager.license_handle(&license.license_id).unwrap(), changed);
 }

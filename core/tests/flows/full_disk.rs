@@ -78,7 +78,7 @@ fn start(world: &World) -> LocalAssetsManager {
 }
 
 #[test]
-fn a_licence_that_the_full_ledger_cannot_take_goes_back() {
+fn a_license_that_the_full_ledger_cannot_take_goes_back() {
     let world = World::new();
     let Some(disk) = Disk::below(&world) else { return };
     let manager = start(&world);

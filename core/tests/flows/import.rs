@@ -1,4 +1,4 @@
-//! Titles whose licences another library has stored. That library is a second manager here, over a folder and a storage
+//! Titles whose licenses another library has stored. That library is a second manager here, over a folder and a storage
 //! of its own, on the same device.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test says what it expects")]
@@ -81,7 +81,7 @@ fn importing_again_changes_nothing() {
 }
 
 #[test]
-fn two_titles_that_share_a_licence_do_not_take_it_from_each_other() {
+fn two_titles_that_share_a_license_do_not_take_it_from_each_other() {
     let world = World::new();
     let handle = others_license(&world);
     let manager = world.start();
@@ -100,7 +100,7 @@ fn two_titles_that_share_a_licence_do_not_take_it_from_each_other() {
 }
 
 #[test]
-fn a_refresh_of_one_leaves_the_shared_licence_to_the_other() {
+fn a_refresh_of_one_leaves_the_shared_license_to_the_other() {
     for policy in [RenewalPolicy::AcquireThenRelease, RenewalPolicy::InPlace, RenewalPolicy::ReleaseThenAcquire] {
         let world = World::new();
         world.device.switch(|device| device.keeps_handle = false);

@@ -1,4 +1,4 @@
-//! A process that dies between any two neighbouring states of a licence: nothing is lost, nothing leaks.
+//! A process that dies between any two neighbouring states of a license: nothing is lost, nothing leaks.
 //!
 //! A crash is a copy of the database's folder at the moment when the app hangs in foreign code; device, storage and
 //! servers go on as they are. The app is then started over the copy.
@@ -118,7 +118,7 @@ fn a_registration_that_dies_before_its_last_step_is_completed() {
 }
 
 #[test]
-fn a_registration_that_dies_between_two_licences_gives_the_first_back() {
+fn a_registration_that_dies_between_two_licenses_gives_the_first_back() {
     let world = World::new();
     let manager = world.start();
     register(&manager, world.widevine("film", RenewalPolicy::default())).unwrap();
@@ -138,11 +138,11 @@ fn a_registration_that_dies_between_two_licences_gives_the_first_back() {
 }
 
 #[test]
-fn a_registration_that_dies_while_it_gives_a_refused_licence_back_is_not_completed() {
+fn a_registration_that_dies_while_it_gives_a_refused_license_back_is_not_completed() {
     let world = World::new();
     let manager = world.start();
     register(&manager, world.widevine("film", RenewalPolicy::default())).unwrap();
-    // An earlier registration's licence that still waits for its server says nothing about this one.
+    // An earlier registration's license that still waits for its server says nothing about this one.
     for earlier in [false, true] {
         let config = crash(&world);
         let store = Store::open(&config.data_dir).unwrap().store;
@@ -234,7 +234,7 @@ fn a_refresh_that_dies_before_its_last_step_is_completed() {
 }
 
 #[test]
-fn a_renewal_in_place_that_dies_keeps_the_licence() {
+fn a_renewal_in_place_that_dies_keeps_the_license() {
     for moment in [Moment::Start, Moment::BeforeSend, Moment::AfterSend, Moment::BeforeReturn] {
         let world = Arc::new(World::new());
         let manager = world.start();
@@ -373,9 +373,9 @@ fn a_refresh_that_dies_with_its_release_does_not_call_playable_what_the_server_h
     }
 }
 
-/// Nothing tells it from the licences that other libraries of the app have got.
+/// Nothing tells it from the licenses that other libraries of the app have got.
 #[test]
-fn a_licence_whose_row_was_lost_to_damage_is_counted_and_never_touched() {
+fn a_license_whose_row_was_lost_to_damage_is_counted_and_never_touched() {
     let world = World::new();
     let manager = world.start();
     let status = register(&manager, world.widevine("film", RenewalPolicy::default())).unwrap();
@@ -420,7 +420,7 @@ fn put_back(config: &Config, which: impl Fn(LicenseState) -> bool, to: LicenseSt
 }
 
 #[test]
-fn a_licence_whose_registration_was_lost_to_damage_goes_back() {
+fn a_license_whose_registration_was_lost_to_damage_goes_back() {
     let world = World::new();
     let manager = world.start();
     register(&manager, world.widevine("film", RenewalPolicy::default())).unwrap();
@@ -441,7 +441,7 @@ fn a_licence_whose_registration_was_lost_to_damage_goes_back() {
         std::fs::write(config.data_dir.join("larder.db"), bytes).unwrap();
         config
     };
-    // Not every page leaves the licence readable; look for one that does, then damage it for the app.
+    // Not every page leaves the license readable; look for one that does, then damage it for the app.
     let page = (1..sound.len() / 4096).rev().find(|page| {
         let opened = Store::open_and_read(&damage(*page).data_dir, |tx| tx.summaries(&Profile::default()));
         opened.is_ok_and(|(opened, _)| {

@@ -25,7 +25,7 @@ fn a_clear_asset_needs_no_network() {
 }
 
 #[test]
-fn a_two_key_title_gets_its_licence_in_one_round_trip_and_plays_offline() {
+fn a_two_key_title_gets_its_license_in_one_round_trip_and_plays_offline() {
     let world = World::new();
     let manager = world.start();
     let status = register(&manager, world.clear_key("film")).unwrap();
@@ -44,7 +44,7 @@ fn a_two_key_title_gets_its_licence_in_one_round_trip_and_plays_offline() {
 }
 
 #[test]
-fn a_player_is_told_the_level_that_a_licence_was_acquired_at() {
+fn a_player_is_told_the_level_that_a_license_was_acquired_at() {
     let world = World::new();
     let manager = world.start();
     register(&manager, world.widevine("film", RenewalPolicy::AcquireThenRelease)).unwrap();
@@ -61,7 +61,7 @@ fn a_player_is_told_the_level_that_a_licence_was_acquired_at() {
 }
 
 #[test]
-fn every_scheme_registers_refreshes_and_gives_its_licences_back() {
+fn every_scheme_registers_refreshes_and_gives_its_licenses_back() {
     let world = World::new();
     let manager = world.start();
     for (name, registration) in [
@@ -135,7 +135,7 @@ fn a_protected_asset_offline_fails_at_once_and_leaves_no_trace() {
 }
 
 #[test]
-fn the_same_asset_again_keeps_its_licence_and_takes_the_new_metadata() {
+fn the_same_asset_again_keeps_its_license_and_takes_the_new_metadata() {
     let world = World::new();
     let manager = world.start();
     let first = register(&manager, world.clear_key("film")).unwrap();
@@ -151,7 +151,7 @@ fn the_same_asset_again_keeps_its_licence_and_takes_the_new_metadata() {
 }
 
 #[test]
-fn an_expired_asset_registered_again_gets_a_new_licence() {
+fn an_expired_asset_registered_again_gets_a_new_license() {
     let world = World::new();
     let manager = world.start();
     let first = register(&manager, world.clear_key("film")).unwrap();
@@ -173,7 +173,7 @@ fn another_title_under_the_same_id_is_refused_and_changes_nothing() {
 }
 
 #[test]
-fn two_assets_with_the_same_keys_have_a_licence_each() {
+fn two_assets_with_the_same_keys_have_a_license_each() {
     let world = World::new();
     let manager = world.start();
     register(&manager, world.widevine("one", RenewalPolicy::default())).unwrap();
@@ -290,7 +290,7 @@ fn profiles_do_not_see_each_other() {
     assert_eq!(annas.remove_all().unwrap(), 1);
     assert!(others.status(&id("film")).unwrap().is_playable);
     settle_all(&annas);
-    assert_eq!(world.live(), 1, "one of the two licences was given back");
+    assert_eq!(world.live(), 1, "one of the two licenses was given back");
 }
 
 #[test]
@@ -424,7 +424,7 @@ fn a_closed_manager_refuses_everything() {
 }
 
 #[test]
-fn media_that_became_protected_gets_its_licence_when_registered_again() {
+fn media_that_became_protected_gets_its_license_when_registered_again() {
     let world = World::new();
     let manager = world.start();
     let both = world.path("both");

@@ -1,4 +1,4 @@
-//! Licences over time: refresh by each policy, bulk renewal, windows, changed handles, clocks.
+//! Licenses over time: refresh by each policy, bulk renewal, windows, changed handles, clocks.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what it expects")]
 
@@ -15,7 +15,7 @@ fn refresh(manager: &larder_core::assets::LocalAssetsManager) -> larder_core::Re
 }
 
 #[test]
-fn a_new_licence_is_active_before_the_old_one_is_released() {
+fn a_new_license_is_active_before_the_old_one_is_released() {
     let world = World::new();
     let manager = world.start();
     register(&manager, world.widevine("film", RenewalPolicy::AcquireThenRelease)).unwrap();
@@ -29,7 +29,7 @@ fn a_new_licence_is_active_before_the_old_one_is_released() {
 }
 
 #[test]
-fn a_refresh_that_fails_keeps_the_old_licence() {
+fn a_refresh_that_fails_keeps_the_old_license() {
     let world = World::new();
     let manager = world.start();
     for (registration, policy) in [
@@ -52,7 +52,7 @@ fn a_refresh_that_fails_keeps_the_old_licence() {
 }
 
 #[test]
-fn a_renewal_in_place_keeps_handle_and_licence() {
+fn a_renewal_in_place_keeps_handle_and_license() {
     let world = World::new();
     let manager = world.start();
     let before = register(&manager, world.widevine("film", RenewalPolicy::InPlace)).unwrap();
@@ -67,7 +67,7 @@ fn a_renewal_in_place_keeps_handle_and_licence() {
 }
 
 #[test]
-fn a_renewed_licence_under_another_handle_is_not_released_with_the_old_handle() {
+fn a_renewed_license_under_another_handle_is_not_released_with_the_old_handle() {
     let world = World::new();
     world.device.switch(|device| device.keeps_handle = false);
     let manager = world.start();
@@ -86,7 +86,7 @@ fn a_renewed_licence_under_another_handle_is_not_released_with_the_old_handle() 
 }
 
 #[test]
-fn a_server_that_forbids_renewal_gets_asked_for_a_new_licence() {
+fn a_server_that_forbids_renewal_gets_asked_for_a_new_license() {
     let world = World::new();
     let manager = world.start();
     let mut registration = world.widevine("film", RenewalPolicy::InPlace);
@@ -99,7 +99,7 @@ fn a_server_that_forbids_renewal_gets_asked_for_a_new_licence() {
 }
 
 #[test]
-fn an_expired_licence_is_not_renewed_but_replaced() {
+fn an_expired_license_is_not_renewed_but_replaced() {
     let world = World::new();
     let manager = world.start();
     register(&manager, world.widevine("film", RenewalPolicy::InPlace)).unwrap();
@@ -111,7 +111,7 @@ fn an_expired_licence_is_not_renewed_but_replaced() {
 }
 
 #[test]
-fn a_strict_server_sees_the_release_before_the_next_licence() {
+fn a_strict_server_sees_the_release_before_the_next_license() {
     let world = World::new();
     let manager = world.start();
     register(&manager, world.widevine("film", RenewalPolicy::ReleaseThenAcquire)).unwrap();
@@ -119,7 +119,7 @@ fn a_strict_server_sees_the_release_before_the_next_licence() {
     let book = world.servers.book().licenses;
     assert_eq!(book.len(), 2);
     assert!(book[0].released_at_ms.unwrap() <= book[1].issued_at_ms);
-    // Offline the CDM has ended the licence before the server could hear of it: said, queued, and healed by the next.
+    // Offline the CDM has ended the license before the server could hear of it: said, queued, and healed by the next.
     world.servers.stop().unwrap();
     assert_eq!(refresh(&manager).unwrap_err().code(), Code::Offline);
     assert_eq!(manager.status(&id("film")).unwrap().why, Why::LicenseMissing);
@@ -254,7 +254,7 @@ fn a_clock_set_back_is_warned_of_until_a_server_vouches_for_it() {
 }
 
 #[test]
-fn the_cdms_word_shortens_a_licence_and_never_lengthens_it() {
+fn the_cdms_word_shortens_a_license_and_never_lengthens_it() {
     let world = World::new();
     let manager = world.start();
     let before = register(&manager, world.widevine("film", RenewalPolicy::default())).unwrap();
@@ -270,7 +270,7 @@ fn the_cdms_word_shortens_a_licence_and_never_lengthens_it() {
 }
 
 #[test]
-fn a_licence_without_a_known_end_says_so() {
+fn a_license_without_a_known_end_says_so() {
     let world = World::new();
     world.device.switch(|device| device.tells_times = false);
     let manager = world.start();
@@ -380,7 +380,7 @@ fn a_panicking_engine_is_an_error_and_what_it_left_is_found() {
 }
 
 #[test]
-fn licences_that_are_not_ours_are_counted_and_never_touched() {
+fn licenses_that_are_not_ours_are_counted_and_never_touched() {
     let world = World::new();
     world.device.add_foreign().unwrap();
     let manager = world.start();
@@ -404,7 +404,7 @@ fn a_release_that_the_server_refuses_for_good_is_given_up_in_the_end() {
 }
 
 #[test]
-fn a_refused_licence_that_the_cdm_does_not_remove_either_stays_known() {
+fn a_refused_license_that_the_cdm_does_not_remove_either_stays_known() {
     let world = World::new();
     let manager = world.start();
     world.device.script().plan(Call::Remove, Moment::Start, Trouble::Fail(Code::CdmFailed), 20);
@@ -416,7 +416,7 @@ fn a_refused_licence_that_the_cdm_does_not_remove_either_stays_known() {
 }
 
 #[test]
-fn a_licence_goes_from_the_cdm_also_when_storage_and_server_have_forgotten_it() {
+fn a_license_goes_from_the_cdm_also_when_storage_and_server_have_forgotten_it() {
     let world = World::new();
     let manager = world.start();
     register(&manager, world.widevine("film", RenewalPolicy::default())).unwrap();
@@ -426,7 +426,7 @@ fn a_licence_goes_from_the_cdm_also_when_storage_and_server_have_forgotten_it() 
     manager.unregister(&id("film")).unwrap();
     settle_all(&manager);
     assert_eq!((world.live(), world.device.key_set_ids().len()), (0, 0));
-    // The same before a strict server's next licence.
+    // The same before a strict server's next license.
     register(&manager, world.widevine("film", RenewalPolicy::ReleaseThenAcquire)).unwrap();
     world.storage.tamper(&world.storage.keys().remove(0), None);
     refresh(&manager).unwrap();

@@ -42,7 +42,7 @@ fn a_storage_that_loses_lies_fails_hangs_or_panics_gives_a_typed_error_and_no_as
         world.storage.set(call, Mood::Faithful);
         world.storage.let_go();
         settle_all(&manager);
-        assert_eq!(world.live(), 0, "{call:?} {mood:?}: the licence went back");
+        assert_eq!(world.live(), 0, "{call:?} {mood:?}: the license went back");
         assert!(world.device.key_set_ids().is_empty(), "{call:?} {mood:?}");
         assert!(register(&manager, world.widevine("film", RenewalPolicy::default())).unwrap().is_playable);
     }
@@ -95,7 +95,7 @@ fn a_storage_that_forgets_later_is_noticed_and_a_refresh_heals_it() {
 }
 
 #[test]
-fn every_fault_of_a_licence_server_has_a_code_and_leaves_no_trace() {
+fn every_fault_of_a_license_server_has_a_code_and_leaves_no_trace() {
     let mut world = World::new();
     world.timeouts.network = Duration::from_secs(2);
     let manager = world.start();
@@ -179,7 +179,7 @@ fn many_at_once_end_as_one_after_the_other() {
 }
 
 #[test]
-fn two_calls_for_one_asset_wait_for_each_other_and_get_one_licence() {
+fn two_calls_for_one_asset_wait_for_each_other_and_get_one_license() {
     let world = Arc::new(World::new());
     let manager = Arc::new(world.start());
     let threads: Vec<_> = (0..4)

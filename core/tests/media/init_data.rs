@@ -69,7 +69,7 @@ fn a_media_playlist_alone() {
 }
 
 #[test]
-fn aes_128_is_a_local_key_file_and_no_licence() {
+fn aes_128_is_a_local_key_file_and_no_license() {
     insta::assert_snapshot!(page(&inspect("hls-aes128")));
 }
 

@@ -128,7 +128,7 @@ fn no_secret_reaches_a_log_an_error_or_debug() {
     let clearkey = || world.exchange(params(DrmScheme::ClearKey, "/clearkey/license"));
     let request = key_request(DrmScheme::ClearKey, format!(r#"{{"kids":["{}"]}}"#, wire::clearkey::kid_text(&KID)));
 
-    // All well: a licence, its times, its keys; later it has expired.
+    // All well: a license, its times, its keys; later it has expired.
     let exchange = clearkey();
     let grant = engine.acquire(&request, exchange.clone()).unwrap();
     said.push_str(&format!("{grant:?} {exchange:?} {engine:?} {request:?}"));

@@ -1,5 +1,5 @@
 //! Nothing secret is shown: a whole run, good and bad, with every log line, error, status, diagnosis and `Debug` output
-//! read for keys, handles, challenges, licences, tokens, query strings and the app's metadata.
+//! read for keys, handles, challenges, licenses, tokens, query strings and the app's metadata.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test says what it expects")]
 
@@ -58,7 +58,7 @@ fn nothing_secret_is_logged_reported_or_shown() {
     }
     secrets.extend(seen.iter().map(|(_, bytes)| telling(bytes)));
     let log = log::text();
-    for word in ["licence stored", "OFFLINE", "provision", "refuses the release", "imported", "broken off"] {
+    for word in ["license stored", "OFFLINE", "provision", "refuses the release", "imported", "broken off"] {
         assert!(log.contains(word) || said.contains(word), "the run was heard: {word}");
     }
     for secret in secrets.iter().filter(|secret| secret.len() >= 8) {

@@ -85,7 +85,7 @@ impl World {
         self.exchange(DrmParams::new(DrmScheme::Widevine, self.kit.url("/widevine/license")))
     }
 
-    /// One widevine licence, and the exchange that got it.
+    /// One widevine license, and the exchange that got it.
     pub(crate) fn ask(&self) -> (Result<ExchangeAnswer>, Arc<Exchange>) {
         let exchange = self.widevine();
         (exchange.send(license_message()), exchange)

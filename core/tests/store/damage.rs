@@ -32,7 +32,7 @@ fn mark() -> ClockMark {
     ClockMark { wall_ms: 9, since_boot_ms: None, boot_id: None, rollback_suspected: false }
 }
 
-/// Puts so many assets, each with a licence, into the store.
+/// Puts so many assets, each with a license, into the store.
 pub(crate) fn fill(store: &Store, numbers: std::ops::Range<u64>) {
     store
         .write(|tx| {
@@ -45,7 +45,7 @@ pub(crate) fn fill(store: &Store, numbers: std::ops::Range<u64>) {
         .unwrap();
 }
 
-/// A closed store of so many assets, each with a licence.
+/// A closed store of so many assets, each with a license.
 fn filled(count: u64) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     fill(&open(dir.path()), 0..count);

@@ -105,7 +105,7 @@ fn play() {
                 store.write(|tx| tx.insert_asset(&clear_asset(&format!("{name}-{number}")))).unwrap();
             }
         }
-        // Each step an asset and its licence, reported after it is done; until killed.
+        // Each step an asset and its license, reported after it is done; until killed.
         "step" => {
             let store = Store::open(&dir).unwrap().store;
             let first: u64 = name.parse().unwrap();

@@ -137,7 +137,7 @@ fn what_a_process_left_behind_is_given_to_one_other_once() {
     let second = open(dir.path());
     assert!(first.broken_off().unwrap().into_iter().eq([(Profile::default(), id("a"))]));
     assert_eq!(second.broken_off().unwrap(), first.broken_off().unwrap());
-    assert_eq!(adopted(&first), Some(2), "a licence in intent and an active one");
+    assert_eq!(adopted(&first), Some(2), "a license in intent and an active one");
     assert!(first.broken_off().unwrap().is_empty(), "a living store has it now");
     assert_eq!((adopted(&first), adopted(&second)), (None, None));
 
@@ -149,7 +149,7 @@ fn what_a_process_left_behind_is_given_to_one_other_once() {
     assert_eq!(adopted(&second), None);
 }
 
-/// Takes over the asset `a`, and tells how many licences there are to decide about.
+/// Takes over the asset `a`, and tells how many licenses there are to decide about.
 fn adopted(store: &Store) -> Option<usize> {
     let claim = store.try_claim(&Profile::default(), &id("a")).unwrap().unwrap();
     let mut seen = None;

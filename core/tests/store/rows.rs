@@ -226,7 +226,7 @@ fn summaries_say_what_a_status_needs() {
 }
 
 #[test]
-fn each_licence_is_found_with_its_asset_in_whatever_order_they_were_written() {
+fn each_license_is_found_with_its_asset_in_whatever_order_they_were_written() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     let order = ["c", "nobody's", "a", "a", "d", "b", "nobody's", "d", "c"];

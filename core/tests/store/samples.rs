@@ -94,7 +94,7 @@ pub(crate) fn full_params() -> DrmParams {
     }
 }
 
-/// The least a licence has: an intent.
+/// The least a license has: an intent.
 pub(crate) fn intent(number: u64, asset_id: &str) -> LicenseRow {
     let request = KeyRequest {
         scheme: DrmScheme::Widevine,

@@ -153,7 +153,7 @@ fn adapted_by(
 
 #[test]
 fn an_adapter_changes_url_headers_and_body_and_unpacks_the_answer() {
-    // A service that wants the challenge in hexadecimal JSON, and wraps its licence.
+    // A service that wants the challenge in hexadecimal JSON, and wraps its license.
     let world = adapted_by(
         |mut request| {
             assert_eq!((request.kind, request.asset_id.as_str()), (ExchangeKind::License, "film"));

@@ -82,7 +82,7 @@ const DAY_S: u64 = 24 * 3600;
 const DAY_MS: i64 = 24 * 3600 * 1000;
 
 #[test]
-fn a_licence_gives_its_keys_and_its_times() {
+fn a_license_gives_its_keys_and_its_times() {
     let bench = Bench::new();
     let grant = bench.acquire().unwrap();
     let full = LicenseTimes { license: Remaining::Seconds(30 * DAY_S), playback: Remaining::Seconds(2 * DAY_S) };
@@ -96,7 +96,7 @@ fn a_licence_gives_its_keys_and_its_times() {
 }
 
 #[test]
-fn a_licence_expires_and_a_clock_that_is_set_back_adds_nothing() {
+fn a_license_expires_and_a_clock_that_is_set_back_adds_nothing() {
     let bench = Bench::new();
     bench.clock.0.store(100 * DAY_MS, Ordering::SeqCst);
     let held = bench.held();
@@ -117,7 +117,7 @@ fn a_licence_expires_and_a_clock_that_is_set_back_adds_nothing() {
 }
 
 #[test]
-fn a_licence_without_a_duration_has_no_end() {
+fn a_license_without_a_duration_has_no_end() {
     let bench = Bench::new();
     bench.world.kit.set_policy(Policy { duration_s: None, playback_s: None, ..Policy::default() });
     let held = bench.held();
@@ -127,7 +127,7 @@ fn a_licence_without_a_duration_has_no_end() {
 }
 
 #[test]
-fn renewing_in_place_changes_the_handle_and_keeps_the_licence() {
+fn renewing_in_place_changes_the_handle_and_keeps_the_license() {
     let bench = Bench::new();
     let held = bench.held();
     bench.clock.0.store(10 * DAY_MS, Ordering::SeqCst);
@@ -150,7 +150,7 @@ fn a_renewal_that_changes_nothing_keeps_the_handle() {
 }
 
 #[test]
-fn a_renewal_that_makes_a_new_licence_leaves_the_old_one_to_release() {
+fn a_renewal_that_makes_a_new_license_leaves_the_old_one_to_release() {
     let bench = Bench::new();
     let held = bench.held();
     bench.world.kit.set_policy(Policy { renew_in_place: false, ..Policy::default() });
@@ -180,7 +180,7 @@ fn what_may_not_be_renewed_is_not_asked_for() {
 }
 
 #[test]
-fn a_released_licence_is_released_again_without_harm() {
+fn a_released_license_is_released_again_without_harm() {
     let bench = Bench::new();
     let held = bench.held();
     for _ in 0..2 {
@@ -193,7 +193,7 @@ fn a_released_licence_is_released_again_without_harm() {
 }
 
 #[test]
-fn a_server_that_knows_no_release_is_no_reason_to_keep_a_licence() {
+fn a_server_that_knows_no_release_is_no_reason_to_keep_a_license() {
     let bench = Bench::new();
     let held = bench.held();
     for (status, expected) in [
@@ -223,7 +223,7 @@ fn a_grant_that_is_no_use_is_refused_and_given_back() {
     assert_eq!(refused(Policy { duration_s: Some(-1), ..policy() }), (Code::LicenseDurationInvalid, 0, 1));
     assert_eq!(refused(Policy { duration_s: Some(i64::MAX), ..policy() }), (Code::LicenseDurationInvalid, 0, 1));
     assert_eq!(refused(Policy { playback_s: Some(0), ..policy() }), (Code::LicenseDurationInvalid, 0, 1));
-    // A temporary licence is gone with its session: there is nothing to give back.
+    // A temporary license is gone with its session: there is nothing to give back.
     assert_eq!(refused(Policy { persist: false, ..policy() }), (Code::LicensePersistenceDenied, 0, 0));
 }
 
@@ -236,7 +236,7 @@ fn a_useless_renewal_loses_nothing() {
         let renewed = bench.engine.renew(&held, &request(), bench.exchange());
         assert_eq!(renewed.unwrap_err().code(), Code::LicenseDurationInvalid);
         let book = bench.world.kit.book();
-        assert_eq!((book.live, book.licenses[0].released_at_ms), (1, None), "the held licence alone is left");
+        assert_eq!((book.live, book.licenses[0].released_at_ms), (1, None), "the held license alone is left");
         assert!(bench.engine.keys(&held.handle).is_ok());
     }
 }
@@ -339,7 +339,7 @@ fn init_data_that_asks_for_nothing_or_lies_sends_nothing() {
 }
 
 #[test]
-fn each_defect_of_a_licence_has_its_code() {
+fn each_defect_of_a_license_has_its_code() {
     let [a, b] = [jwk(KIDS[0], KEYS[0]), jwk(KIDS[1], KEYS[1])];
     let both = [a.clone(), b.clone()];
     let temporary = format!(r#"{{"keys":[{a},{b}],"type":"temporary"}}"#);

@@ -1,4 +1,4 @@
-//! An exchange against licence servers: formats, offline mode, cancellation.
+//! An exchange against license servers: formats, offline mode, cancellation.
 
 #![allow(
     clippy::unwrap_used,
@@ -23,7 +23,7 @@ use sha2::{Digest as _, Sha256};
 // --- formats -------------------------------------------------------------------------------------------------------
 
 #[test]
-fn a_licence_is_one_round_trip() {
+fn a_license_is_one_round_trip() {
     let world = World::new();
     let (answer, exchange) = world.ask();
     assert_eq!(opened(&answer.unwrap(), "WVL\x01")["persist"], true);
@@ -36,7 +36,7 @@ fn a_licence_is_one_round_trip() {
 }
 
 #[test]
-fn a_licence_is_renewed_and_released() {
+fn a_license_is_renewed_and_released() {
     let world = World::new();
     let (answer, exchange) = world.ask();
     let id = opened(&answer.unwrap(), "WVL\x01")["license_id"].as_str().unwrap().to_owned();
@@ -206,7 +206,7 @@ fn a_certificate_is_asked_for_again_after_a_timeout() {
     world.kit.add_fault(Rule::on("/fairplay/certificate", Action::Hang).times(1)).unwrap();
     let exchange = world.exchange(fairplay(&world));
     assert_eq!(exchange.certificate().unwrap(), world.kit.certificate());
-    assert!(!exchange.is_outcome_unknown(), "a certificate is no licence");
+    assert!(!exchange.is_outcome_unknown(), "a certificate is no license");
 }
 
 // --- parameters ----------------------------------------------------------------------------------------------------
@@ -241,7 +241,7 @@ fn parameters_are_checked_before_anything_is_sent() {
 }
 
 #[test]
-fn a_bad_licence_url_makes_no_request() {
+fn a_bad_license_url_makes_no_request() {
     let world = World::new();
     for url in ["https://user@host/", "file:///etc/passwd", "gopher://host/", "https://", "http://ho st/"] {
         let exchange = world.exchange(DrmParams::new(DrmScheme::Widevine, url));
@@ -306,7 +306,7 @@ fn an_answer_is_given_out_although_the_caller_cancelled_meanwhile() {
     let call = std::thread::spawn(move || theirs.send(license_message()));
     wait_until(|| world.requests() == 1);
     world.cancellation.cancel();
-    call.join().unwrap().expect("the server has granted a licence: only the CDM can give it back");
+    call.join().unwrap().expect("the server has granted a license: only the CDM can give it back");
     assert_eq!(exchange.send(license_message()).unwrap_err().code(), Code::Cancelled);
 }
 
@@ -320,7 +320,7 @@ fn after_the_end_of_its_call_an_exchange_sends_nothing_and_drops_a_late_answer()
     wait_until(|| world.requests() == 1);
     exchange.close();
     assert_eq!(call.join().unwrap().unwrap_err().code(), Code::Cancelled);
-    assert!(exchange.is_outcome_unknown(), "the server granted a licence that nobody took");
+    assert!(exchange.is_outcome_unknown(), "the server granted a license that nobody took");
     assert_eq!(world.kit.book().live, 1);
 
     assert_eq!(exchange.send(license_message()).unwrap_err().code(), Code::Cancelled);

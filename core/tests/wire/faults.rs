@@ -1,4 +1,4 @@
-//! What servers and networks do to a licence request: each has its own code, in time, and nothing secret is said.
+//! What servers and networks do to a license request: each has its own code, in time, and nothing secret is said.
 
 #![allow(
     clippy::unwrap_used,
@@ -16,7 +16,7 @@ use larder_core::ports::{ExchangeKind, LicenseExchange as _};
 use larder_core::{Code, Remedy};
 use larder_testkit::{Action, RequestKind, Rule};
 
-/// A fault, and what becomes of a licence request under it.
+/// A fault, and what becomes of a license request under it.
 struct Case {
     action: Action,
     code: Code,
@@ -37,7 +37,7 @@ fn check(case: &Case, world: &World) {
     world.kit.add_fault(rule).unwrap();
     let started = Instant::now();
     let (answer, exchange) = world.ask();
-    let error = answer.err().unwrap_or_else(|| panic!("{:?} was a licence", case.action));
+    let error = answer.err().unwrap_or_else(|| panic!("{:?} was a license", case.action));
     assert_eq!(error.code(), case.code, "{:?}", case.action);
     assert_ne!(error.remedy(), Remedy::Nothing, "{:?}", case.action);
     assert_eq!(u64::from(exchange.requests_made()), case.requests, "{:?}", case.action);
@@ -85,7 +85,7 @@ fn a_broken_connection_is_tried_again_and_leaves_the_outcome_unknown() {
 }
 
 #[test]
-fn a_success_that_holds_no_licence_is_told_apart() {
+fn a_success_that_holds_no_license_is_told_apart() {
     let world = World::new();
     let body = |text: &str| Action::Body { text: text.to_owned(), content_type: "application/octet-stream".to_owned() };
     check(&case(Action::Empty, Code::LicenseEmpty, 1, true), &world);
@@ -95,7 +95,7 @@ fn a_success_that_holds_no_licence_is_told_apart() {
 }
 
 #[test]
-fn a_truncated_licence_is_malformed() {
+fn a_truncated_license_is_malformed() {
     let world = World::new();
     world.kit.add_fault(Rule::on("/fairplay/udrm", Action::Truncate { to_bytes: 5 })).unwrap();
     let params = DrmParams::new(DrmScheme::FairPlay, world.kit.url("/fairplay/udrm"));
@@ -120,7 +120,7 @@ fn a_timeout_leaves_what_the_server_granted_to_be_found_out() {
     assert_eq!(error.code(), Code::Timeout);
     assert!(error.message().contains("outcome is unknown"), "{error}");
     assert!(exchange.is_outcome_unknown());
-    assert_eq!(world.kit.book().live, 1, "one licence, not one per attempt");
+    assert_eq!(world.kit.book().live, 1, "one license, not one per attempt");
 }
 
 #[test]

@@ -305,11 +305,11 @@ fn a_compressed_answer_is_unpacked_within_the_same_limit() {
         let port = answering(ok_gzipped(packed));
         client(trusting_nobody()).send(get(format!("http://127.0.0.1:{port}/")))
     };
-    assert_eq!(send(&gzipped(b"licence")).unwrap().body, b"licence");
+    assert_eq!(send(&gzipped(b"license")).unwrap().body, b"license");
     let bomb = gzipped(&vec![0; 64 * 1024 * 1024]);
     assert!(bomb.len() < 100_000, "small on the wire");
     assert_eq!(send(&bomb).unwrap_err().code(), Code::ResponseTooLarge);
-    let packed = gzipped(&b"licence".repeat(1000));
+    let packed = gzipped(&b"license".repeat(1000));
     assert_eq!(send(&packed[..packed.len() / 2]).unwrap_err().code(), Code::Network);
     assert_eq!(send(b"not gzip at all").unwrap_err().code(), Code::Network);
 }

@@ -156,7 +156,7 @@ impl World {
         }
     }
 
-    /// Licences that the servers have issued for storage and not got back.
+    /// Licenses that the servers have issued for storage and not got back.
     pub fn live(&self) -> usize {
         self.servers.book().live
     }

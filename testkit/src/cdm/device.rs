@@ -19,13 +19,13 @@ use crate::license::widevine::Answer;
 pub struct WidevineSwitches {
     /// It lists its key sets (Android 10 and later). True by default.
     pub lists: bool,
-    /// A renewal in place keeps the key set id. True by default; some devices give the same licence another id.
+    /// A renewal in place keeps the key set id. True by default; some devices give the same license another id.
     pub keeps_handle: bool,
-    /// It tells how long licences last. True by default; some devices say nothing that can be read.
+    /// It tells how long licenses last. True by default; some devices say nothing that can be read.
     pub tells_times: bool,
     /// It tells which keys are usable. True by default.
     pub tells_keys: bool,
-    /// It returns an empty key set id although the licence is stored (google/ExoPlayer#3204). False by default.
+    /// It returns an empty key set id although the license is stored (google/ExoPlayer#3204). False by default.
     pub empty_handle: bool,
 }
 
@@ -54,7 +54,7 @@ pub(super) struct State {
     count: u64,
 }
 
-/// A licence in the device's secure storage.
+/// A license in the device's secure storage.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct KeySet {
     #[serde(with = "crate::wire::base64_bytes")]
@@ -144,7 +144,7 @@ impl WidevineDevice {
         self.state().key_sets.iter().map(|key_set| Handle::new(key_set.id.clone())).collect()
     }
 
-    /// The server's names of the licences in its storage.
+    /// The server's names of the licenses in its storage.
     pub fn license_ids(&self) -> Vec<String> {
         self.state().key_sets.iter().map(|key_set| key_set.license_id.clone()).collect()
     }
@@ -158,7 +158,7 @@ impl WidevineDevice {
         })
     }
 
-    /// A licence that another part of the app got: it is listed, and none of Larder's business.
+    /// A license that another part of the app got: it is listed, and none of Larder's business.
     pub fn add_foreign(&self) -> Result<Handle> {
         let stored_at_ms = self.clock.now_ms();
         self.change(|state| {
@@ -266,7 +266,7 @@ impl KeySet {
 }
 
 pub(super) fn expired() -> Error {
-    Error::new(Code::LicenseExpired, "the CDM says that the licence has expired")
+    Error::new(Code::LicenseExpired, "the CDM says that the license has expired")
 }
 
 pub(super) fn is_l3(request: &KeyRequest) -> bool {

@@ -21,7 +21,7 @@ const BLOB_MAGIC: &[u8; 4] = b"FPK\x00";
 /// How a device differs from the usual one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FairPlaySwitches {
-    /// It gives licences back to the server. False by default.
+    /// It gives licenses back to the server. False by default.
     pub releases: bool,
     /// It tells how long a key may be stored. False by default: AVFoundation does not.
     pub tells_times: bool,

@@ -33,7 +33,7 @@ pub enum Moment {
     BeforeSend,
     /// The server has answered; the CDM has not taken the answer.
     AfterSend,
-    /// The CDM has stored (or removed) the licence; the caller does not know.
+    /// The CDM has stored (or removed) the license; the caller does not know.
     BeforeReturn,
 }
 

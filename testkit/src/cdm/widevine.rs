@@ -44,7 +44,7 @@ impl ScriptedWidevine {
         Ok(device)
     }
 
-    /// One exchange about a licence, and the answer that belongs to it.
+    /// One exchange about a license, and the answer that belongs to it.
     fn exchange(&self, call: Call, challenge: Challenge, exchange: &dyn LicenseExchange) -> Result<Option<Answer>> {
         let script = self.device.script();
         let kind = match challenge.op {
@@ -131,7 +131,7 @@ impl DrmEngine for ScriptedWidevine {
         let name = self.provisioned(&*exchange)?;
         let key_set = device.state().usable_mut(&held.handle, Some(is_l3(&held.request)))?.clone();
         if !key_set.renewable {
-            return Err(Error::new(Code::RenewalNotPermitted, "the licence may not be renewed"));
+            return Err(Error::new(Code::RenewalNotPermitted, "the license may not be renewed"));
         }
         let nonce = device.state().next_nonce();
         let (op, kids) = (Operation::Renewal, key_set.key_ids.clone());
@@ -149,7 +149,7 @@ impl DrmEngine for ScriptedWidevine {
             let renewed = KeySet::new(id.clone(), &answer, request, now_ms);
             let times = renewed.times(now_ms).0;
             if is_same_license {
-                // Under another id the old one is void: it was a name of this licence.
+                // Under another id the old one is void: it was a name of this license.
                 state.key_sets.retain(|other| other.id != key_set.id);
             }
             state.key_sets.push(renewed);

@@ -1,8 +1,8 @@
-//! W3C Encrypted Media Extensions, section 9.1: licences are JSON Web Key sets.
+//! W3C Encrypted Media Extensions, section 9.1: licenses are JSON Web Key sets.
 //!
-//! Members that the specification does not have (RFC 7517, 5 allows them): in requests `license_id` of the held licence,
-//! which makes a request with a `type` a renewal; in licences `license_id`, `duration_s` (absent: never expires),
-//! `playback_duration_s`, `renewable`. A request without a `type` is a licence release (9.1.4).
+//! Members that the specification does not have (RFC 7517, 5 allows them): in requests `license_id` of the held license,
+//! which makes a request with a `type` a renewal; in licenses `license_id`, `duration_s` (absent: never expires),
+//! `playback_duration_s`, `renewable`. A request without a `type` is a license release (9.1.4).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -26,7 +26,7 @@ struct Message {
 impl Message {
     fn read(request: &Request) -> Result<(Self, Vec<KeyId>), Refusal> {
         let message: Self = serde_json::from_slice(&request.body)
-            .map_err(|e| Refusal::new(400, format!("not a ClearKey licence request: {e}")))?;
+            .map_err(|e| Refusal::new(400, format!("not a ClearKey license request: {e}")))?;
         let kids = message.kids.iter().map(|text| key_id(text)).collect::<Result<_, _>>()?;
         Ok((message, kids))
     }
@@ -103,7 +103,7 @@ fn release(license_id: Option<&str>, kids: &[KeyId], issuer: &Issuer<'_>) -> Res
         Some(id) => id.to_owned(),
         None => match issuer.book.find_by_keys(Scheme::ClearKey, kids) {
             Some(license) => license.license_id,
-            None => return Err(Refusal::new(404, "no licence with these keys is in the book")),
+            None => return Err(Refusal::new(404, "no license with these keys is in the book")),
         },
     };
     let released = issuer.release(Scheme::ClearKey, &license_id)?;

@@ -39,7 +39,7 @@ pub(crate) struct Spc {
     /// SHA-256 of the application certificate, in hexadecimal: the SPC is made for one certificate.
     pub(crate) certificate_sha256: String,
     pub(crate) persist: bool,
-    /// Of the held licence: a `license` operation with one is a renewal.
+    /// Of the held license: a `license` operation with one is a renewal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) license_id: Option<String>,
 }
@@ -156,7 +156,7 @@ fn exchange(spc: &Spc, request: &Request, issuer: &Issuer<'_>) -> Result<Ckc, Re
         }),
         (Operation::License, Some(held)) => issuer.renew(Scheme::FairPlay, held)?,
         (Operation::Release, Some(held)) => issuer.release(Scheme::FairPlay, held)?,
-        (Operation::Release, None) => return Err(Refusal::new(400, "the SPC names no licence")),
+        (Operation::Release, None) => return Err(Refusal::new(400, "the SPC names no license")),
     };
     Ok(describe(license, spc))
 }

@@ -1,4 +1,4 @@
-//! What all licence servers do alike: grant by policy, and write the book.
+//! What all license servers do alike: grant by policy, and write the book.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -18,7 +18,7 @@ pub(crate) struct Issuer<'a> {
     pub(crate) now_ms: i64,
 }
 
-/// What a client asks a licence for.
+/// What a client asks a license for.
 pub(crate) struct Wish {
     pub(crate) scheme: Scheme,
     pub(crate) key_ids: Vec<KeyId>,
@@ -45,7 +45,7 @@ impl Refusal {
 }
 
 impl Issuer<'_> {
-    /// A new licence, in the book.
+    /// A new license, in the book.
     pub(crate) fn issue(&self, wish: Wish) -> IssuedLicense {
         let license = IssuedLicense {
             license_id: self.names.next("license"),
@@ -66,11 +66,11 @@ impl Issuer<'_> {
         license
     }
 
-    /// The licence again: the same, or by policy a new one.
+    /// The license again: the same, or by policy a new one.
     pub(crate) fn renew(&self, scheme: Scheme, license_id: &str) -> Result<IssuedLicense, Refusal> {
         let held = self.live(scheme, license_id)?;
         if !self.policy.renewable {
-            return Err(Refusal::new(403, "this licence may not be renewed"));
+            return Err(Refusal::new(403, "this license may not be renewed"));
         }
         if self.policy.renew_in_place {
             let renewed = self.book.change(license_id, |license| {
@@ -96,7 +96,7 @@ impl Issuer<'_> {
         Ok(successor)
     }
 
-    /// Takes a licence back. Again is success: the client may not have heard the first answer.
+    /// Takes a license back. Again is success: the client may not have heard the first answer.
     pub(crate) fn release(&self, scheme: Scheme, license_id: &str) -> Result<IssuedLicense, Refusal> {
         self.book.find(scheme, license_id).ok_or_else(|| unknown(license_id))?;
         let released = self.book.change(license_id, |license| {
@@ -108,17 +108,17 @@ impl Issuer<'_> {
     fn live(&self, scheme: Scheme, license_id: &str) -> Result<IssuedLicense, Refusal> {
         let license = self.book.find(scheme, license_id).ok_or_else(|| unknown(license_id))?;
         if license.released_at_ms.is_some() {
-            return Err(Refusal::new(409, format!("licence {license_id} was released")));
+            return Err(Refusal::new(409, format!("license {license_id} was released")));
         }
         Ok(license)
     }
 }
 
 fn unknown(license_id: &str) -> Refusal {
-    Refusal::new(404, format!("licence {license_id} is not in the book"))
+    Refusal::new(404, format!("license {license_id} is not in the book"))
 }
 
-/// What the licence URL says that the licence is for.
+/// What the license URL says that the license is for.
 pub(crate) fn asset_of(request: &Request) -> Option<String> {
     request.query_value("asset")
 }

@@ -1,16 +1,16 @@
-//! The licence servers. Their envelopes are the field's; the messages inside Widevine's and FairPlay's are ours, because
+//! The license servers. Their envelopes are the field's; the messages inside Widevine's and FairPlay's are ours, because
 //! the real ones open only in a CDM. They begin with a byte that no text has, as the real ones do: a client may refuse
-//! text where a binary licence should be.
+//! text where a binary license should be.
 //!
 //! | path | what |
 //! |---|---|
-//! | `POST /clearkey/license` | W3C Encrypted Media Extensions, 9.1: licence, renewal, release |
+//! | `POST /clearkey/license` | W3C Encrypted Media Extensions, 9.1: license, renewal, release |
 //! | `POST /widevine/license` | raw challenge, raw answer |
 //! | `POST /widevine/provision?signedRequest=…` | provisioning of a device; the body stays empty |
 //! | `POST /fairplay/udrm`, `/plain`, `/base64`, `/form` | four envelopes around SPC and CKC |
 //! | `GET /fairplay/certificate` | the application certificate |
 //!
-//! A licence URL may say `asset=` (for the book) and terms of its own (see [`Policy`](crate::Policy)).
+//! A license URL may say `asset=` (for the book) and terms of its own (see [`Policy`](crate::Policy)).
 //!
 //! The messages of a scripted CDM, for one written in another language: four bytes, then JSON (`?`: may be absent).
 //!
@@ -31,7 +31,7 @@ use crate::http::{Request, Response};
 use crate::seen::RequestKind;
 use issuer::Issuer;
 
-/// What a request to a licence server is for; `None` if it is none.
+/// What a request to a license server is for; `None` if it is none.
 pub(crate) fn kind(request: &Request) -> Option<RequestKind> {
     match request.path.as_str() {
         "/clearkey/license" => Some(clearkey::kind(request)),
@@ -43,14 +43,14 @@ pub(crate) fn kind(request: &Request) -> Option<RequestKind> {
     }
 }
 
-/// Answers a request to a licence server; `None` if it is none.
+/// Answers a request to a license server; `None` if it is none.
 pub(crate) fn answer(request: &Request, issuer: &Issuer<'_>) -> Option<Response> {
     kind(request)?;
     if request.path == "/fairplay/certificate" {
         return Some(fairplay::certificate_response(issuer));
     }
     if request.method != "POST" {
-        return Some(Response::text(405, "licence servers take POST").with("Allow", "POST"));
+        return Some(Response::text(405, "license servers take POST").with("Allow", "POST"));
     }
     if request.path == "/widevine/provision" {
         return Some(widevine::provision(request, issuer));

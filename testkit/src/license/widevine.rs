@@ -33,7 +33,7 @@ pub(crate) struct Challenge {
     pub(crate) op: Operation,
     #[serde(with = "crate::wire::key_ids")]
     pub(crate) kids: Vec<KeyId>,
-    /// Renewal and release: of the held licence.
+    /// Renewal and release: of the held license.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) license_id: Option<String>,
     /// From provisioning; empty for a device that was not provisioned.
@@ -92,7 +92,7 @@ fn try_answer(request: &Request, issuer: &Issuer<'_>) -> Result<Answer, Refusal>
     if challenge.device.is_empty() {
         return Err(Refusal::new(400, "this device is not provisioned"));
     }
-    let held = || challenge.license_id.as_deref().ok_or_else(|| Refusal::new(400, "the challenge names no licence"));
+    let held = || challenge.license_id.as_deref().ok_or_else(|| Refusal::new(400, "the challenge names no license"));
     let license = match challenge.op {
         Operation::License if challenge.kids.is_empty() => return Err(Refusal::new(400, "the challenge names no key")),
         Operation::License => issuer.issue(Wish {

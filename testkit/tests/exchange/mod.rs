@@ -1,4 +1,4 @@
-//! A licence exchange without the core: raw bytes to the servers of a testkit.
+//! A license exchange without the core: raw bytes to the servers of a testkit.
 
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, reason = "the lint knows test functions, not what they call")]
@@ -41,7 +41,7 @@ impl LicenseExchange for RawExchange {
     }
 }
 
-/// A licence as the ledger would hand it over.
+/// A license as the ledger would hand it over.
 pub(crate) fn stored(request: &KeyRequest, handle: &Handle) -> StoredLicense {
     StoredLicense {
         license_id: LicenseId::random().unwrap(),

@@ -37,7 +37,7 @@ impl Server {
 }
 
 #[test]
-fn a_licence_is_a_jwk_set_with_id_and_times() {
+fn a_license_is_a_jwk_set_with_id_and_times() {
     let server = Server::new();
     let answer = server.post("?asset=film", &json!({ "kids": KIDS, "type": "persistent-license" }));
     assert_eq!(answer.header("content-type"), Some("application/json"));
@@ -65,7 +65,7 @@ fn a_licence_is_a_jwk_set_with_id_and_times() {
 }
 
 #[test]
-fn policy_and_licence_url_decide_the_terms() {
+fn policy_and_license_url_decide_the_terms() {
     let server = Server::new();
     let ask = |query: &str| server.post(query, &json!({ "kids": &KIDS[..2], "type": "persistent-license" })).json();
 
@@ -76,7 +76,7 @@ fn policy_and_licence_url_decide_the_terms() {
     assert_eq!((&license["duration_s"], license.get("playback_duration_s")), (&json!(-7), None));
     assert_eq!(license["renewable"], false);
     assert_eq!(ask("?persist=false")["type"], "temporary");
-    assert_eq!(server.kit.book().live, 2, "a temporary licence is nobody's to give back");
+    assert_eq!(server.kit.book().live, 2, "a temporary license is nobody's to give back");
 
     server.kit.set_policy(Policy { omit_keys: vec![KeyId([1; 16])], ..Policy::default() });
     assert_eq!(ask("")["keys"].as_array().unwrap().len(), 1);
@@ -85,7 +85,7 @@ fn policy_and_licence_url_decide_the_terms() {
 }
 
 #[test]
-fn a_renewal_keeps_the_id_or_makes_a_new_licence_as_the_policy_says() {
+fn a_renewal_keeps_the_id_or_makes_a_new_license_as_the_policy_says() {
     let server = Server::new();
     let held = server.license()["license_id"].clone();
     let renewal = json!({ "kids": &KIDS[..2], "type": "persistent-license", "license_id": held });
@@ -119,12 +119,12 @@ fn a_release_is_acknowledged_by_its_kids_and_again_when_asked_again() {
     let book = server.kit.book();
     assert_eq!(book.live, 0);
     let renewal = json!({ "kids": &KIDS[..2], "type": "persistent-license", "license_id": first });
-    assert_eq!(server.post("", &renewal).status, 409, "a released licence cannot be renewed");
+    assert_eq!(server.post("", &renewal).status, 409, "a released license cannot be renewed");
     assert_eq!(server.kit.counts().of(RequestKind::Release), 2);
 }
 
 #[test]
-fn a_release_without_an_id_means_the_oldest_live_licence_with_just_these_keys() {
+fn a_release_without_an_id_means_the_oldest_live_license_with_just_these_keys() {
     let server = Server::new();
     for kids in [&KIDS[..1], &KIDS[..2], &KIDS[..2]] {
         server.post("", &json!({ "kids": kids, "type": "persistent-license" }));

@@ -112,7 +112,7 @@ fn a_key_for_streaming_has_no_persistence_duration() {
 }
 
 #[test]
-fn renewal_and_release_go_by_the_licence_id() {
+fn renewal_and_release_go_by_the_license_id() {
     let server = Server::new();
     let open = |answer: Value| ckc(&decoded(answer["ckc"].as_str().unwrap()));
     let held = open(server.udrm(&spc(json!({}))))["license_id"].clone();

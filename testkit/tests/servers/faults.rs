@@ -246,7 +246,7 @@ fn a_rule_strikes_what_it_names_and_when() {
 }
 
 #[test]
-fn a_licence_can_be_issued_and_its_answer_lost() {
+fn a_license_can_be_issued_and_its_answer_lost() {
     let kit = kit();
     kit.add_keys(KeyTable::from([(KeyId([1; 16]), ContentKey([2; 16]))]));
     let body = json!({ "kids": ["AQEBAQEBAQEBAQEBAQEBAQ"], "type": "persistent-license" });
@@ -260,7 +260,7 @@ fn a_licence_can_be_issued_and_its_answer_lost() {
     kit.clear_faults().unwrap();
     kit.add_fault(Rule::on("", status).kind(RequestKind::License).after_handling()).unwrap();
     assert_eq!(Client::new().post_json(&url, &body).status, 500);
-    assert_eq!(kit.book().live, 1, "the server knows a licence that the client never got");
+    assert_eq!(kit.book().live, 1, "the server knows a license that the client never got");
     assert_eq!(Client::new().post_json(&url, &json!({ "kids": body["kids"] })).status, 200, "a release is not struck");
 
     kit.clear_faults().unwrap();

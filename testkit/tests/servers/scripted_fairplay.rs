@@ -120,10 +120,10 @@ fn the_first_playback_replaces_the_blob_and_starts_the_second_clock() {
 }
 
 #[test]
-fn a_renewal_makes_another_blob_of_the_same_licence_or_of_a_new_one() {
+fn a_renewal_makes_another_blob_of_the_same_license_or_of_a_new_one() {
     let phone = Phone::new();
     let first = phone.acquire();
-    let GrantedHandle::Changed(second) = phone.renew(&first) else { panic!("the same licence in another blob") };
+    let GrantedHandle::Changed(second) = phone.renew(&first) else { panic!("the same license in another blob") };
     assert_eq!((phone.kit.book().live, phone.kit.book().licenses[0].renewals), (1, 1));
     phone.kit.set_policy(Policy { renew_in_place: false, ..Policy::default() });
     assert!(matches!(phone.renew(&second), GrantedHandle::New(_)));

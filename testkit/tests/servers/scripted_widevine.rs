@@ -70,7 +70,7 @@ fn request() -> KeyRequest {
 }
 
 #[test]
-fn a_new_device_is_provisioned_once_and_then_gets_its_licence() {
+fn a_new_device_is_provisioned_once_and_then_gets_its_license() {
     let phone = Phone::new();
     assert!(!phone.device.is_provisioned());
     let grant = phone.engine.acquire(&request(), phone.exchange.clone()).unwrap();
@@ -85,7 +85,7 @@ fn a_new_device_is_provisioned_once_and_then_gets_its_licence() {
 
     let held = phone.engine.held().unwrap().unwrap();
     assert_eq!(held.len(), 2);
-    assert!(held.contains(&second) && held[0] != held[1], "the same PSSH twice makes two licences");
+    assert!(held.contains(&second) && held[0] != held[1], "the same PSSH twice makes two licenses");
     assert!(std::str::from_utf8(second.as_bytes()).is_err(), "a key set id is not text");
     assert_eq!(phone.kit.book().live, 2);
 
@@ -95,7 +95,7 @@ fn a_new_device_is_provisioned_once_and_then_gets_its_licence() {
 }
 
 #[test]
-fn a_device_that_cannot_be_provisioned_gets_no_licence() {
+fn a_device_that_cannot_be_provisioned_gets_no_license() {
     let phone = Phone::new();
     let action = Action::Body { text: "no".into(), content_type: "text/plain".into() };
     phone.kit.add_fault(Rule::on("/widevine/provision", action)).unwrap();
@@ -105,7 +105,7 @@ fn a_device_that_cannot_be_provisioned_gets_no_licence() {
 }
 
 #[test]
-fn a_renewal_keeps_the_key_set_id_or_changes_it_or_is_a_new_licence() {
+fn a_renewal_keeps_the_key_set_id_or_changes_it_or_is_a_new_license() {
     let phone = Phone::new();
     let first = phone.acquire();
     phone.clock.advance_s(1000);
@@ -113,12 +113,12 @@ fn a_renewal_keeps_the_key_set_id_or_changes_it_or_is_a_new_licence() {
     assert_eq!(phone.inspect(&first).unwrap().license, Remaining::Seconds(2_592_000), "the time runs anew");
 
     phone.device.switch(|switches| switches.keeps_handle = false);
-    let GrantedHandle::Changed(second) = phone.renew(&first) else { panic!("another id for the same licence") };
+    let GrantedHandle::Changed(second) = phone.renew(&first) else { panic!("another id for the same license") };
     assert_eq!(phone.device.key_set_ids(), std::slice::from_ref(&second));
     assert_eq!(phone.inspect(&first).unwrap_err().code(), Code::LicenseVanished);
 
     phone.kit.set_policy(Policy { renew_in_place: false, ..Policy::default() });
-    let GrantedHandle::New(third) = phone.renew(&second) else { panic!("a licence of its own") };
+    let GrantedHandle::New(third) = phone.renew(&second) else { panic!("a license of its own") };
     assert_eq!(phone.device.key_set_ids(), [second, third]);
     assert_eq!(phone.kit.book().live, 2);
 }

@@ -53,7 +53,7 @@ fn a_device_is_provisioned_by_url_and_an_unprovisioned_one_is_refused() {
 }
 
 #[test]
-fn renewal_and_release_go_by_the_licence_id() {
+fn renewal_and_release_go_by_the_license_id() {
     let server = Server::new();
     let ask = |op: &str, held: Option<&Value>| {
         server.post(&json!({ "op": op, "kids": [KID], "license_id": held, "device": "d", "nonce": 1 }))

@@ -16,26 +16,26 @@ use crate::records;
 pub trait FfiDrmEngine: Send + Sync {
     /// The scheme it serves.
     fn scheme(&self) -> Result<DrmScheme, FfiError>;
-    /// Gets a licence that may be stored.
+    /// Gets a license that may be stored.
     fn acquire(
         &self,
         request: records::KeyRequest,
         exchange: Arc<FfiExchange>,
     ) -> Result<records::LicenseGrant, FfiError>;
-    /// Renews a licence.
+    /// Renews a license.
     fn renew(
         &self,
         held: records::StoredLicense,
         request: records::KeyRequest,
         exchange: Arc<FfiExchange>,
     ) -> Result<records::LicenseGrant, FfiError>;
-    /// Asks the CDM what is left of a licence.
+    /// Asks the CDM what is left of a license.
     fn inspect(&self, held: records::StoredLicense) -> Result<records::LicenseTimes, FfiError>;
-    /// Gives a licence back and removes it from the device.
+    /// Gives a license back and removes it from the device.
     fn release(&self, held: records::StoredLicense, exchange: Arc<FfiExchange>) -> Result<ReleaseOutcome, FfiError>;
-    /// Removes a licence from the device without its server.
+    /// Removes a license from the device without its server.
     fn remove(&self, held: records::StoredLicense) -> Result<(), FfiError>;
-    /// Every licence that the CDM holds for this app, `None` if it cannot list them.
+    /// Every license that the CDM holds for this app, `None` if it cannot list them.
     fn held(&self) -> Result<Option<Vec<Vec<u8>>>, FfiError>;
 }
 

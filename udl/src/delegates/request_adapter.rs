@@ -1,4 +1,4 @@
-//! The app's hand on requests to licence servers.
+//! The app's hand on requests to license servers.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The app's tokens for licence servers.
+//! The app's tokens for license servers.
 
 use std::sync::Arc;
 

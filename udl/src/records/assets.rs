@@ -80,7 +80,7 @@ pub struct LocalMediaSource {
     pub format: MediaFormat,
     /// Always true.
     pub is_local: bool,
-    /// One entry per licence.
+    /// One entry per license.
     pub licenses: Vec<LocalLicense>,
 }
 
@@ -92,7 +92,7 @@ impl From<assets::LocalMediaSource> for LocalMediaSource {
     }
 }
 
-/// A licence that a player needs. See `larder.udl`.
+/// A license that a player needs. See `larder.udl`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct LocalLicense {
     /// Its id.
@@ -156,7 +156,7 @@ impl From<assets::OpenReport> for OpenReport {
 pub struct Unregistered {
     /// False if there was no such asset.
     pub was_registered: bool,
-    /// Licences whose release waits for the server.
+    /// Licenses whose release waits for the server.
     pub pending_releases: i32,
 }
 
@@ -170,15 +170,15 @@ impl From<assets::Unregistered> for Unregistered {
 /// What settling did. See `larder.udl`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settlement {
-    /// Licences that the server has confirmed as released.
+    /// Licenses that the server has confirmed as released.
     pub released: i32,
-    /// Licences that were removed without the server.
+    /// Licenses that were removed without the server.
     pub forgotten: i32,
-    /// Licences whose release still waits.
+    /// Licenses whose release still waits.
     pub pending: i32,
-    /// Licences in the CDM that are not ours.
+    /// Licenses in the CDM that are not ours.
     pub foreign: i32,
-    /// Licences that the CDMs hold now.
+    /// Licenses that the CDMs hold now.
     pub held: Option<i32>,
     /// True if those are many.
     pub is_crowded: bool,
@@ -204,7 +204,7 @@ impl From<assets::Settlement> for Settlement {
 pub struct Renewal {
     /// The asset.
     pub asset_id: String,
-    /// True if its licences were renewed.
+    /// True if its licenses were renewed.
     pub is_renewed: bool,
     /// The error's code if not.
     pub error_code: Option<String>,
@@ -224,12 +224,12 @@ impl From<assets::Renewal> for Renewal {
     }
 }
 
-/// A title that another library has stored licences for. See `larder.udl`.
+/// A title that another library has stored licenses for. See `larder.udl`.
 #[derive(Clone)]
 pub struct ImportedAsset {
     /// As for a registration.
     pub registration: Registration,
-    /// Its licences.
+    /// Its licenses.
     pub licenses: Vec<ImportedLicense>,
 }
 
@@ -242,7 +242,7 @@ impl TryFrom<ImportedAsset> for assets::ImportedAsset {
     }
 }
 
-/// A licence that the CDM has already. See `larder.udl`.
+/// A license that the CDM has already. See `larder.udl`.
 #[derive(Clone)]
 pub struct ImportedLicense {
     /// The key system.

@@ -1,4 +1,4 @@
-//! Init data, key requests, licences and grants, as engines meet them.
+//! Init data, key requests, licenses and grants, as engines meet them.
 
 use std::fmt;
 
@@ -46,7 +46,7 @@ impl From<model::InitData> for InitData {
     }
 }
 
-/// What an engine is asked to get a licence for. See `larder.udl`.
+/// What an engine is asked to get a license for. See `larder.udl`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct KeyRequest {
     /// The key system.
@@ -70,7 +70,7 @@ impl From<model::KeyRequest> for KeyRequest {
     }
 }
 
-/// A licence as it is handed to an engine. See `larder.udl`.
+/// A license as it is handed to an engine. See `larder.udl`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct StoredLicense {
     /// Its id.
@@ -120,17 +120,17 @@ impl TryFrom<LicenseGrant> for license::LicenseGrant {
     }
 }
 
-/// Under which handle a granted licence is held. See `larder.udl`.
+/// Under which handle a granted license is held. See `larder.udl`.
 #[derive(Clone)]
 pub enum GrantedHandle {
-    /// A licence of its own.
+    /// A license of its own.
     New {
         /// Its handle.
         handle: Vec<u8>,
     },
-    /// The held licence, under the handle that it has.
+    /// The held license, under the handle that it has.
     Same,
-    /// The held licence, under another handle.
+    /// The held license, under another handle.
     Changed {
         /// The new handle.
         handle: Vec<u8>,
@@ -147,7 +147,7 @@ impl From<GrantedHandle> for license::GrantedHandle {
     }
 }
 
-/// What a CDM says about a licence's life. See `larder.udl`.
+/// What a CDM says about a license's life. See `larder.udl`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LicenseTimes {
     /// Until it can no longer start a playback.
@@ -219,7 +219,7 @@ impl From<ExchangeMessage> for ports::ExchangeMessage {
 pub struct ExchangeAnswer {
     /// What the CDM takes.
     pub body: Vec<u8>,
-    /// How long the server says that the licence may be stored, in seconds.
+    /// How long the server says that the license may be stored, in seconds.
     pub persistence_duration_s: Option<i64>,
 }
 

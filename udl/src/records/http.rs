@@ -22,7 +22,7 @@ impl fmt::Debug for HttpHeader {
     }
 }
 
-/// A request to a licence server, as an adapter sees it. See `larder.udl`.
+/// A request to a license server, as an adapter sees it. See `larder.udl`.
 #[derive(Clone)]
 pub struct LicenseRequest {
     /// What it is about.
@@ -37,7 +37,7 @@ pub struct LicenseRequest {
     pub body: Vec<u8>,
 }
 
-/// Without URL and body: both may hold what opens a licence.
+/// Without URL and body: both may hold what opens a license.
 impl fmt::Debug for LicenseRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LicenseRequest")
@@ -56,7 +56,7 @@ impl From<AdaptedRequest> for LicenseRequest {
     }
 }
 
-/// A successful answer of a licence server, as an adapter sees it. See `larder.udl`.
+/// A successful answer of a license server, as an adapter sees it. See `larder.udl`.
 #[derive(Clone)]
 pub struct LicenseResponse {
     /// What it is about.
@@ -137,7 +137,7 @@ pub struct HttpAnswer {
     pub body: Vec<u8>,
 }
 
-/// Without the body: it may be a licence.
+/// Without the body: it may be a license.
 impl fmt::Debug for HttpAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpAnswer")

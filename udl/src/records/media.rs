@@ -41,7 +41,7 @@ impl std::fmt::Debug for MediaSource {
     }
 }
 
-/// Only a remote source can be registered: a local one says where the media lies, not how to get licences.
+/// Only a remote source can be registered: a local one says where the media lies, not how to get licenses.
 impl TryFrom<MediaSource> for model::MediaSource {
     type Error = Error;
 
@@ -57,20 +57,20 @@ impl TryFrom<MediaSource> for model::MediaSource {
     }
 }
 
-/// How to get licences of one key system. See `larder.udl`.
+/// How to get licenses of one key system. See `larder.udl`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DrmParams {
     /// The key system.
     pub scheme: DrmScheme,
-    /// The licence server.
+    /// The license server.
     pub license_url: String,
     /// FairPlay: the application certificate.
     pub certificate: Option<Vec<u8>>,
     /// FairPlay: where to get it.
     pub certificate_url: Option<String>,
-    /// What the licence server speaks.
+    /// What the license server speaks.
     pub wire: LicenseWire,
-    /// What a refresh does with the old licence.
+    /// What a refresh does with the old license.
     pub renewal: RenewalPolicy,
     /// Widevine: the security level to ask for.
     pub security_level: SecurityLevel,

@@ -23,7 +23,7 @@ pub struct AssetStatus {
     pub message: String,
     /// What the caller can do.
     pub remedy: Remedy,
-    /// The earliest end among its licences.
+    /// The earliest end among its licenses.
     pub expires: Expiry,
     /// Seconds until then.
     pub remaining_s: Option<i64>,
@@ -31,7 +31,7 @@ pub struct AssetStatus {
     pub playback_expires: Expiry,
     /// How long it plays after the first start, in seconds.
     pub playback_window_s: Option<i64>,
-    /// One entry per licence.
+    /// One entry per license.
     pub licenses: Vec<LicenseStatus>,
     /// Whether the media itself was found.
     pub media: MediaPresence,
@@ -41,7 +41,7 @@ pub struct AssetStatus {
     pub format: Option<MediaFormat>,
     /// The name of the root.
     pub root: Option<String>,
-    /// Licences whose release still waits.
+    /// Licenses whose release still waits.
     pub pending_releases: i32,
     /// When this was found out.
     pub checked_at_ms: i64,
@@ -131,7 +131,7 @@ impl From<Expiry> for license::Expiry {
     }
 }
 
-/// One licence in a status. See `larder.udl`.
+/// One license in a status. See `larder.udl`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LicenseStatus {
     /// Its id.

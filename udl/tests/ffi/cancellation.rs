@@ -1,4 +1,4 @@
-//! A registration that is cancelled at any of its steps leaves no half state, and no licence that will not be released.
+//! A registration that is cancelled at any of its steps leaves no half state, and no license that will not be released.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests; clippy only knows so inside #[test]")]
 
@@ -71,7 +71,7 @@ fn a_registration_that_is_cancelled_by_its_object_says_so() {
         let outcome = wait(manager.register_asset(protected("a", &path, &servers), cancellation));
         thread.join().unwrap();
         assert_eq!(code(outcome), "CANCELLED", "{step}");
-        // The call settles at once; a licence that the engine still gets is given back when it is there.
+        // The call settles at once; a license that the engine still gets is given back when it is there.
         eventually(step, || {
             wait(manager.settle()).unwrap();
             servers.book().live == 0
@@ -105,7 +105,7 @@ fn shutting_down_during_a_registration_lets_it_come_to_its_end() {
     manager.shut_down();
     gate.open();
     let outcome = thread.join().unwrap();
-    // Either way it is whole: registered with its licence, or nothing.
+    // Either way it is whole: registered with its license, or nothing.
     let status = wait(device.manager().asset_status("a".into())).unwrap();
     assert_eq!(outcome.is_ok(), status.is_playable, "{status:?}");
     assert_eq!(servers.book().live, usize::from(outcome.is_ok()));

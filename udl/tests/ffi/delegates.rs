@@ -14,7 +14,7 @@ use larder_ffi::{
 type Thrown = larder_ffi::FfiError;
 
 #[test]
-fn a_licence_is_got_through_a_foreign_engine_that_answers_from_another_thread() {
+fn a_license_is_got_through_a_foreign_engine_that_answers_from_another_thread() {
     let (device, servers) = (Device::new(), servers());
     let path = device.download("dash-cenc");
     let manager = device.manager();
@@ -25,11 +25,11 @@ fn a_licence_is_got_through_a_foreign_engine_that_answers_from_another_thread() 
     let handle = manager.license_handle(license.license_id.clone()).unwrap();
     assert_eq!(device.storage.values.lock().unwrap().values().next(), Some(&handle));
     assert!(wait(manager.unregister_asset("a".into())).unwrap().was_registered);
-    eventually("the licence is given back", || servers.book().live == 0);
+    eventually("the license is given back", || servers.book().live == 0);
     eventually("its handle is gone", || device.storage.values.lock().unwrap().is_empty());
 }
 
-/// Registers with a storage in some mood; the licence is given back, and the asset is as if nobody had tried.
+/// Registers with a storage in some mood; the license is given back, and the asset is as if nobody had tried.
 fn refused_by_storage(hook: impl Fn(&str) -> Result<(), Thrown> + Send + Sync + 'static) -> String {
     let (device, servers) = (Device::new(), servers());
     let path = device.download("dash-cenc");
@@ -40,7 +40,7 @@ fn refused_by_storage(hook: impl Fn(&str) -> Result<(), Thrown> + Send + Sync + 
     let outcome = wait(manager.register_asset(protected("a", &path, &servers), uncancelled()));
     assert_eq!(wait(manager.asset_status("a".into())).unwrap().why, Why::NotRegistered);
     device.storage.unhook();
-    eventually("the licence is given back", || servers.book().live == 0);
+    eventually("the license is given back", || servers.book().live == 0);
     code(outcome)
 }
 
@@ -226,7 +226,7 @@ fn an_adapter_changes_url_and_headers_of_every_request() {
     registration.source.drm[0].license_url = servers.url("/elsewhere");
     wait(manager.register_asset(registration, uncancelled())).unwrap();
     wait(manager.unregister_asset("a".into())).unwrap();
-    eventually("the licence is given back", || servers.book().live == 0);
+    eventually("the license is given back", || servers.book().live == 0);
     assert_eq!(*gateway.kinds.lock().unwrap(), ["License of a", "Release of a"]);
     assert!(servers.requests().iter().all(|request| request.header("X-Gateway") == Some("secret-gateway-key")));
 }

@@ -55,7 +55,7 @@ fn over_a_socket(request: &HttpRequest) -> HttpAnswer {
 }
 
 #[test]
-fn a_licence_is_got_through_it() {
+fn a_license_is_got_through_it() {
     let (device, servers) = (Device::new(), servers());
     let client = client(|request| Ok(over_a_socket(request)));
     let manager = manager(&device, &client);

@@ -108,7 +108,7 @@ final class DownloadPhone: @unchecked Sendable {
     throw Failure(what: "no event")
   }
 
-  /// Requests for licences that reached the servers.
+  /// Requests for licenses that reached the servers.
   func licenseRequests() async throws -> Int {
     try await kit.requests().filter { $0.kind == "license" }.count
   }

@@ -34,7 +34,7 @@ extension FairPlaySuites {
     }
 
     @Test(
-      "a task cancelled at any await leaves no half state, no live licence, no open request", arguments: Point.allCases)
+      "a task cancelled at any await leaves no half state, no live license, no open request", arguments: Point.allCases)
     func everyPoint(point: Point) async throws {
       let task = Shared<Task<AssetStatus, any Error>?>(nil)
       let begun = Gate()
@@ -77,7 +77,7 @@ extension FairPlaySuites {
         try await phone.manager.unregisterAsset("film")
       }
       // Only what is asked for in the last moment may still be on its way back.
-      try await eventually("a licence is still live") {
+      try await eventually("a license is still live") {
         try await phone.manager.settle()
         return try await phone.kit.book().live == 0
       }
@@ -96,7 +96,7 @@ extension FairPlaySuites {
       case .failure(let error): #expect(error is CancellationError, "\(error)")
       case .success: try await phone.manager.unregisterAsset("film")
       }
-      try await eventually("a licence is still live") {
+      try await eventually("a license is still live") {
         try await phone.manager.settle()
         return try await phone.kit.book().live == 0
       }

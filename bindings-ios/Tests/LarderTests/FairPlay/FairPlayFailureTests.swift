@@ -11,7 +11,7 @@ extension FairPlaySuites {
       let step: StubFairPlay.Step
       let behaviour: StubFairPlay.Behaviour
       let code: LarderError.Code
-      /// Licences that the server has granted by then and that cannot be given back: there is no key to prove them with.
+      /// Licenses that the server has granted by then and that cannot be given back: there is no key to prove them with.
       var lost = 0
 
       var testDescription: String { "\(step) \(behaviour)" }

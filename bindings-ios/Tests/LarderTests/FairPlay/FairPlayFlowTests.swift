@@ -76,7 +76,7 @@ extension FairPlaySuites {
       try await phone.isTidy()
     }
 
-    @Test("a key that has expired is renewed without it: a new licence takes its place")
+    @Test("a key that has expired is renewed without it: a new license takes its place")
     func renewExpired() async throws {
       let phone = try Phone()
       try await phone.register(from: phone.source(query: "&duration_s=7200", renewal: .inPlace))
@@ -169,7 +169,7 @@ extension FairPlaySuites {
       try await phone.isTidy()
     }
 
-    @Test("each key of a title has a licence of its own")
+    @Test("each key of a title has a license of its own")
     func severalKeys() async throws {
       let phone = try Phone { $0.release = .atServer }
       let location = try phone.scene.download(.fairPlayHls)
@@ -223,7 +223,7 @@ extension FairPlaySuites {
       }
     }
 
-    @Test("the application certificate is fetched once, and again after a server has refused a licence")
+    @Test("the application certificate is fetched once, and again after a server has refused a license")
     func certificate() async throws {
       let phone = try Phone()
       func fetched() async throws -> Int {
@@ -241,7 +241,7 @@ extension FairPlaySuites {
       #expect(try await fetched() == 2)
     }
 
-    @Test("twenty licences one after the other", .timeLimit(.minutes(2)))
+    @Test("twenty licenses one after the other", .timeLimit(.minutes(2)))
     func twentyInARow() async throws {
       let phone = try Phone { $0.release = .atServer }
       for n in 0..<20 { #expect(try await phone.register("film-\(n)").isPlayable) }
@@ -252,7 +252,7 @@ extension FairPlaySuites {
       try await phone.isTidy()
     }
 
-    @Test("twenty licences at once, a few at a time on the device", .timeLimit(.minutes(2)))
+    @Test("twenty licenses at once, a few at a time on the device", .timeLimit(.minutes(2)))
     func twentyAtOnce() async throws {
       let phone = try Phone { ($0.release, $0.operationsAtOnce) = (.atServer, 3) }
       try await withThrowingTaskGroup(of: Bool.self) { group in

@@ -130,7 +130,7 @@ extension FairPlaySuites {
       try await StubMedia().key(Phone.keyURI, for: asset)
     }
 
-    @Test("a key that changes when its licence has been replaced takes nothing from the new one")
+    @Test("a key that changes when its license has been replaced takes nothing from the new one")
     func changedTooLate() async throws {
       let phone = try Phone()
       // Without a playback duration: this test says itself when the key changes.
@@ -246,7 +246,7 @@ extension FairPlaySuites {
       try await phone.isTidy()
     }
 
-    @Test("a new key whose licence has gone meanwhile is told once, and not tried again")
+    @Test("a new key whose license has gone meanwhile is told once, and not tried again")
     func keyOfNoLicense() async throws {
       let phone = try Phone()
       try await phone.register(from: phone.source(query: "&playback_s=never"))

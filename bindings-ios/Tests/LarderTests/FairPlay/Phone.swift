@@ -51,7 +51,7 @@ final class Phone: Sendable {
   /// The URI of the key of the test title.
   static let keyURI = "skd://license.invalid/dc17a1fbd4c04ba6a33ec70ff3ba9042"
 
-  /// Where a title came from. `query` is the licence server's terms, for example `&playback_s=600`.
+  /// Where a title came from. `query` is the license server's terms, for example `&playback_s=600`.
   func source(
     _ asset: String = "film", wire: LicenseWire = .usual, path: String = "udrm", query: String = "",
     renewal: RenewalPolicy = .acquireThenRelease, certificate: Data? = nil,
@@ -64,7 +64,7 @@ final class Phone: Sendable {
       id: "source-\(asset)", url: "\(kit.url)/media/hls-cbcs/master.m3u8", format: .hls, drm: [params])
   }
 
-  /// The same with a licence URL that does not name the asset: the server notes the content identifier instead.
+  /// The same with a license URL that does not name the asset: the server notes the content identifier instead.
   func unnamedSource() -> MediaSource {
     let params = DrmParams(
       scheme: .fairPlay, licenseUrl: "\(kit.url)/fairplay/udrm", certificateUrl: "\(kit.url)/fairplay/certificate")
@@ -78,7 +78,7 @@ final class Phone: Sendable {
       location: location, mediaSource: source ?? self.source(asset), assetId: asset)
   }
 
-  /// Requests for licences that reached the servers.
+  /// Requests for licenses that reached the servers.
   func licenseRequests(_ kinds: Set<String> = ["license", "renewal"]) async throws -> Int {
     try await kit.requests().filter { kinds.contains($0.kind) }.count
   }

@@ -15,7 +15,7 @@ use crate::model::license::Handle;
 
 const VERSION: u32 = 1;
 
-/// A licence, as a handle holds it.
+/// A license, as a handle holds it.
 pub(super) struct Held {
     pub(super) license_id: Option<String>,
     pub(super) keys: BTreeMap<KeyId, ContentKey>,
@@ -49,7 +49,7 @@ struct Stored<'a> {
 }
 
 impl Held {
-    /// The handle of this licence. Equal licences have equal handles.
+    /// The handle of this license. Equal licenses have equal handles.
     pub(super) fn write(&self) -> Result<Handle> {
         let head = Head {
             larder: VERSION,

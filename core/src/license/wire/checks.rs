@@ -14,7 +14,7 @@ pub(super) fn not_empty(reply: &Reply<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Refuses HTML. By its bytes: many servers (PHP's default) label anything as `text/html`, good licences too.
+/// Refuses HTML. By its bytes: many servers (PHP's default) label anything as `text/html`, good licenses too.
 pub(super) fn not_a_page(reply: &Reply<'_>) -> Result<()> {
     let start: Vec<u8> = trimmed(&reply.body).iter().take(16).map(u8::to_ascii_lowercase).collect();
     let is_page =
@@ -22,16 +22,16 @@ pub(super) fn not_a_page(reply: &Reply<'_>) -> Result<()> {
     if is_page || (start.first() == Some(&b'<') && is_html(reply.content_type)) {
         return Err(Error::new(
             Code::LicenseNotALicense,
-            "the server answered with a web page where a licence should be: is this network behind a log-in page?",
+            "the server answered with a web page where a license should be: is this network behind a log-in page?",
         ));
     }
     Ok(())
 }
 
-/// Refuses text where a binary licence should be; a refusal in JSON is told as one.
+/// Refuses text where a binary license should be; a refusal in JSON is told as one.
 ///
 /// Text is what is readable throughout and either says that it is (its type) or looks like it (a brace, a tag): every
-/// real licence has control characters, Widevine's begins with 0x08.
+/// real license has control characters, Widevine's begins with 0x08.
 pub(super) fn not_text(reply: &Reply<'_>) -> Result<()> {
     not_a_page(reply)?;
     let Ok(text) = std::str::from_utf8(&reply.body) else { return Ok(()) };
@@ -47,7 +47,7 @@ pub(super) fn not_text(reply: &Reply<'_>) -> Result<()> {
     }
     Err(Error::new(
         Code::LicenseNotALicense,
-        "the server answered with text where a binary licence should be: a log-in page, a wrong URL, or another wire format",
+        "the server answered with text where a binary license should be: a log-in page, a wrong URL, or another wire format",
     ))
 }
 
@@ -78,7 +78,7 @@ pub(in crate::license) fn place(error: &serde_json::Error) -> String {
     format!("line {}, column {}", error.line(), error.column())
 }
 
-/// What a server says in place of a licence, fit for a message: JSON's `message` or `error`, or a line of plain text.
+/// What a server says in place of a license, fit for a message: JSON's `message` or `error`, or a line of plain text.
 ///
 /// `sent` are the request's secrets. `None` if the body says nothing of that kind.
 pub fn refusal(body: &[u8], sent: &[&str]) -> Option<String> {
@@ -109,7 +109,7 @@ pub(super) fn refusal_member(object: &serde_json::Map<String, Value>) -> Option<
 
 /// `message` is one that [`server_message`] has cleaned.
 pub(super) fn denied(message: &str) -> Error {
-    Error::new(Code::LicenseDenied, format!("the licence server refuses: {message}"))
+    Error::new(Code::LicenseDenied, format!("the license server refuses: {message}"))
 }
 
 /// Whole seconds of a JSON number, or of a number in a text, as some back ends write it; `None` for anything else.

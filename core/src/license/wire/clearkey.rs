@@ -1,7 +1,7 @@
 //! ClearKey: the W3C's JSON (Encrypted Media Extensions, 9.1.3 to 9.1.6), and the members that we add to it.
 //!
-//! The standard has no duration, no renewal and no licence id; the extension members are optional, so that a plain
-//! server works: its licence never expires and its release names key ids alone.
+//! The standard has no duration, no renewal and no license id; the extension members are optional, so that a plain
+//! server works: its license never expires and its release names key ids alone.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,10 +14,10 @@ use crate::error::{Code, Error, Result};
 use crate::model::KeyId;
 use crate::ports::{ExchangeAnswer, ExchangeKind};
 
-/// What asks for a licence that may be stored.
+/// What asks for a license that may be stored.
 pub const PERSISTENT: &str = "persistent-license";
 
-/// A request for a licence (9.1.3), for its renewal (with `license_id`), or its release (without `type`, 9.1.5).
+/// A request for a license (9.1.3), for its renewal (with `license_id`), or its release (without `type`, 9.1.5).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
     /// Key ids in base64url without padding.
@@ -25,12 +25,12 @@ pub struct Request {
     /// The session type; absent in a release.
     #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
     pub session_type: Option<String>,
-    /// Ours: the licence that is renewed or released.
+    /// Ours: the license that is renewed or released.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub license_id: Option<String>,
 }
 
-/// A licence (9.1.4): a JWK set.
+/// A license (9.1.4): a JWK set.
 #[derive(Deserialize)]
 pub struct License<'a> {
     /// The content keys.
@@ -100,7 +100,7 @@ pub(super) fn pack(message: &[u8]) -> Packed {
     }
 }
 
-/// Checks that it is a licence or an acknowledgement; the engine reads it.
+/// Checks that it is a license or an acknowledgement; the engine reads it.
 pub(super) fn unpack(reply: Reply<'_>) -> Result<ExchangeAnswer> {
     // Counts the keys without copying them.
     #[derive(Deserialize)]

@@ -1,4 +1,4 @@
-//! What licence servers speak: how a CDM's message is packed, and a licence unpacked. Pure.
+//! What license servers speak: how a CDM's message is packed, and a license unpacked. Pure.
 //!
 //! | file | format |
 //! |---|---|
@@ -25,7 +25,7 @@ use crate::error::Result;
 use crate::model::{DrmScheme, LicenseWire};
 use crate::ports::{ExchangeAnswer, ExchangeKind};
 
-/// No real licence, certificate or provisioning answer is longer.
+/// No real license, certificate or provisioning answer is longer.
 pub const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 
 /// A wire format, with "usual" resolved.
@@ -92,7 +92,7 @@ pub fn pack(format: Format, message: &[u8], content_id: Option<&str>) -> Packed 
     }
 }
 
-/// Unpacks a licence, or the answer to a renewal or release.
+/// Unpacks a license, or the answer to a renewal or release.
 ///
 /// Fails with `LicenseEmpty`, `LicenseNotALicense`, `LicenseDenied` or `LicenseMalformed`.
 pub fn unpack(format: Format, reply: Reply<'_>) -> Result<ExchangeAnswer> {

@@ -22,7 +22,7 @@ pub(super) fn unpack(reply: Reply<'_>) -> Result<ExchangeAnswer> {
     Ok(ExchangeAnswer { body: reply.body, persistence_duration_s: None })
 }
 
-/// The licence is in the XML; the CDM reads it. A SOAP fault is a refusal.
+/// The license is in the XML; the CDM reads it. A SOAP fault is a refusal.
 pub(super) fn unpack_soap(reply: Reply<'_>) -> Result<ExchangeAnswer> {
     not_a_page(&reply)?;
     if reply.body.windows(7).any(|window| window == b":Fault>" || window == b"<Fault>") {

@@ -4,7 +4,7 @@ use super::*;
 use crate::error::Code;
 
 const HTML: &[u8] = b"<!DOCTYPE html>\n<html><body>Welcome to our Wi-Fi</body></html>";
-/// As a Widevine licence begins: field 1, then length-delimited fields.
+/// As a Widevine license begins: field 1, then length-delimited fields.
 const LICENSE: &[u8] = b"\x08\x02\x12\x10\x0a\x04key!\xff\xfe";
 
 fn reply<'a>(kind: ExchangeKind, content_type: &'a str, body: &[u8]) -> Reply<'a> {
@@ -55,14 +55,14 @@ fn a_message_is_packed_as_its_server_expects() {
 }
 
 #[test]
-fn a_binary_licence_passes_as_it_is_under_any_type() {
+fn a_binary_license_passes_as_it_is_under_any_type() {
     for content_type in ["application/octet-stream", "", "text/html", "application/json", "video/mp4"] {
         assert_eq!(license(Format::Raw, content_type, LICENSE).unwrap().body, LICENSE, "{content_type}");
     }
 }
 
 #[test]
-fn what_is_no_licence_is_told_apart() {
+fn what_is_no_license_is_told_apart() {
     let json = "application/json";
     for (format, content_type, body, expected) in [
         (Format::Raw, "", &b""[..], Code::LicenseEmpty),
@@ -151,7 +151,7 @@ fn base64_is_read_as_servers_write_it() {
 }
 
 #[test]
-fn udrm_says_how_long_a_licence_may_be_stored() {
+fn udrm_says_how_long_a_license_may_be_stored() {
     for (member, expected) in [
         ("", None),
         (r#","persistence_duration":null"#, None),
@@ -190,7 +190,7 @@ fn a_refusal_is_quoted_without_what_was_sent() {
         (Format::Raw, r#"{"error":{"message":"token opensesame of abc-123-def is not entitled"}}"#),
     ] {
         let error = license(format, "application/json", body.as_bytes()).unwrap_err();
-        assert_eq!(error.message(), r#"the licence server refuses: "token … of … is not entitled""#, "{format:?}");
+        assert_eq!(error.message(), r#"the license server refuses: "token … of … is not entitled""#, "{format:?}");
     }
 }
 

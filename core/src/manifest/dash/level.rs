@@ -28,7 +28,7 @@ pub struct ContentProtection {
     pub playready_object: Option<Rc<[u8]>>,
     /// True if one of these was not base64.
     pub is_malformed: bool,
-    /// Licence URLs (`dashif:Laurl`, `ms:laurl`, `clearkey:Laurl`). They may be signed.
+    /// License URLs (`dashif:Laurl`, `ms:laurl`, `clearkey:Laurl`). They may be signed.
     pub license_urls: Vec<String>,
     /// `refId`: a name by which others refer to it; `ref`: the one that it refers to.
     reference_id: Option<String>,

@@ -128,12 +128,12 @@ fn no_way(findings: &Findings) -> Error {
     if findings.has_malformed_pssh {
         return Error::new(
             Code::ManifestInvalid,
-            "the media is protected, and every PSSH box in it that could say how to get a licence is malformed",
+            "the media is protected, and every PSSH box in it that could say how to get a license is malformed",
         );
     }
     Error::new(
         Code::InitDataMissing,
-        "the media is protected, but neither the manifest nor the media says how to ask for a licence: no PSSH box, no \
+        "the media is protected, but neither the manifest nor the media says how to ask for a license: no PSSH box, no \
          key tag and no key id of a DRM scheme that Larder knows",
     )
 }

@@ -180,7 +180,7 @@ impl Findings {
         Ok(())
     }
 
-    /// A licence server that the manifest names. Beyond a sensible number they are dropped.
+    /// A license server that the manifest names. Beyond a sensible number they are dropped.
     pub(super) fn license_url(&mut self, scheme: Option<DrmScheme>, url: &str) {
         self.license_urls.insert(LicenseUrl { scheme, url: url.to_owned() });
         if self.license_urls.len() > MAX_ISSUES {
@@ -216,7 +216,7 @@ impl Findings {
         self.issue(IssueKind::MalformedPssh, place);
     }
 
-    /// The answer. Fails if the media is protected and there is no way to ask for a licence that Larder knows.
+    /// The answer. Fails if the media is protected and there is no way to ask for a license that Larder knows.
     pub(super) fn finish(mut self, mime: &'static str) -> Result<Protection> {
         self.complete_units()?;
         answer::answer(self, mime)

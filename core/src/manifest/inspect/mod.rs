@@ -24,7 +24,7 @@ use crate::model::{InitDataTrack, MediaFormat, TrackKind};
 /// the media is protected. Nothing is fetched; a reference to a server or out of the folder becomes an
 /// [`Issue`](super::Issue).
 ///
-/// Fails with [`Code::InitDataMissing`] if the media is protected and says no way to ask for a licence,
+/// Fails with [`Code::InitDataMissing`] if the media is protected and says no way to ask for a license,
 /// [`Code::SessionKeyMissing`] if that way should have been FairPlay's, [`Code::ManifestInvalid`] and
 /// [`Code::ManifestTooLarge`] for a malformed or absurd manifest, [`Code::MediaNotFound`] and [`Code::MediaUnreadable`]
 /// if it cannot be read. What is wrong with a file that the manifest names is an issue, not an error.

@@ -200,7 +200,7 @@ fn protected_media_that_says_no_way_is_an_error() {
 }
 
 #[test]
-fn licence_urls_are_noted_but_not_shown() {
+fn license_urls_are_noted_but_not_shown() {
     let laurl = format!(
         "<ContentProtection schemeIdUri='urn:uuid:{CLEARKEY}'><dashif:Laurl>https://u:p@host/l?token=secret</dashif:Laurl></ContentProtection>"
     );

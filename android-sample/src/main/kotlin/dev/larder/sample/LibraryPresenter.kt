@@ -39,7 +39,7 @@ class LibraryPresenter(
 ) {
     fun start() = attempt {}
 
-    /** Registers a downloaded film. An empty licence URL means clear media. */
+    /** Registers a downloaded film. An empty license URL means clear media. */
     fun register(film: Film, scheme: DrmScheme, licenseUrl: String) = attempt {
         val drm = if (licenseUrl.isBlank()) emptyList() else listOf(DrmParams(scheme, licenseUrl.trim()))
         manager.registerAsset(MediaSource(film.id, "https://origin.example/${film.id}", drm = drm), film.path, film.id)
@@ -51,11 +51,11 @@ class LibraryPresenter(
         view.tell("${film.id} is renewed")
     }
 
-    /** Gives the licence back and deletes the media. */
+    /** Gives the license back and deletes the media. */
     fun delete(film: Film) = attempt {
         val removed = manager.unregisterAsset(film.id)
         File(downloads, film.id).deleteRecursively()
-        val later = if (removed.pendingReleases > 0) "; its licence is given back when there is a network" else ""
+        val later = if (removed.pendingReleases > 0) "; its license is given back when there is a network" else ""
         view.tell("${film.id} is deleted$later")
     }
 

@@ -32,7 +32,7 @@ import java.util.concurrent.Executor
 
 /**
  * The one screen: what lies in the app's downloads, its state and what can be done, and a player. Copy a folder with a
- * film there (`adb push`), type its licence server's URL if it has one, register, switch to airplane mode, play.
+ * film there (`adb push`), type its license server's URL if it has one, register, switch to airplane mode, play.
  */
 @androidx.annotation.OptIn(UnstableApi::class)
 class SampleActivity :
@@ -92,7 +92,7 @@ class SampleActivity :
         val picture = SurfaceView(this)
         player.setVideoSurfaceView(picture)
         message = TextView(this)
-        licenseUrl = EditText(this).apply { hint = "licence server's URL, empty for clear media" }
+        licenseUrl = EditText(this).apply { hint = "license server's URL, empty for clear media" }
         films = column()
         return column().apply {
             addView(picture, LinearLayout.LayoutParams(MATCH_PARENT, PICTURE_HEIGHT))

@@ -26,7 +26,7 @@ import org.junit.runner.RunWith
 import org.robolectric.RobolectricTestRunner
 import java.io.File
 
-/** The story of the screen, from a folder among the downloads to the end of its licence. */
+/** The story of the screen, from a folder among the downloads to the end of its license. */
 @RunWith(RobolectricTestRunner::class)
 class LibraryPresenterTest {
     @get:Rule val folder = TemporaryFolder()
@@ -62,7 +62,7 @@ class LibraryPresenterTest {
         assertEquals("dash-cenc", view.played.single().assetId)
         done(presenter.renew(view.films.single()))
         assertTrue(view.messages.last(), view.messages.last().endsWith("Connect to a network and try again."))
-        assertTrue("the old licence still works", view.films.single().canPlay)
+        assertTrue("the old license still works", view.films.single().canPlay)
 
         servers.resume()
         done(presenter.renew(view.films.single()))
@@ -73,7 +73,7 @@ class LibraryPresenterTest {
     }
 
     @Test
-    fun `a film without a licence server's URL says what is missing`() {
+    fun `a film without a license server's URL says what is missing`() {
         download("dash-cenc")
         done(presenter.start())
         done(presenter.register(view.films.single(), DrmScheme.CLEAR_KEY, " "))
@@ -82,7 +82,7 @@ class LibraryPresenterTest {
     }
 
     @Test
-    fun `a licence that has ended is told with what to do`() {
+    fun `a license that has ended is told with what to do`() {
         download("dash-cenc")
         servers.policy("""{"duration_s":1}""")
         try {

@@ -29,7 +29,7 @@ internal class Cdm private constructor(
         }
     }
 
-    /** Loads a stored licence into a session. Tells apart why that fails, as far as the CDM lets it. */
+    /** Loads a stored license into a session. Tells apart why that fails, as far as the CDM lets it. */
     fun restore(session: CdmSession, held: StoredLicense) {
         try {
             session.restore(held.handle)
@@ -39,7 +39,7 @@ internal class Cdm private constructor(
         }
     }
 
-    /** Whether the CDM has this licence. Below API 29 the only way is to try. */
+    /** Whether the CDM has this license. Below API 29 the only way is to try. */
     fun knows(id: ByteArray): Boolean {
         keySetIds()?.let { listed -> return listed.any { it.contentEquals(id) } }
         return try {
@@ -67,7 +67,7 @@ internal class Cdm private constructor(
         }
     }
 
-    /** See [MediaDrmEngine.release]. No session is needed: the licence itself is what is spoken about. */
+    /** See [MediaDrmEngine.release]. No session is needed: the license itself is what is spoken about. */
     fun release(held: StoredLicense, parameters: HashMap<String, String>, exchange: LicenseExchange): ReleaseOutcome {
         val id = held.handle
         val challenge = try {
@@ -118,13 +118,13 @@ internal class Cdm private constructor(
 
     private fun levelChanged(held: StoredLicense) = cdmError(
         LarderException.Code.CDM_LEVEL_CHANGED,
-        "the licence was acquired at ${held.acquiredLevel}; the device gives $level now",
+        "the license was acquired at ${held.acquiredLevel}; the device gives $level now",
     )
 
     private fun whyNotRestored(id: ByteArray, error: LarderException): LarderException {
         val listed = keySetIds() ?: return vanished()
         if (listed.none { it.contentEquals(id) }) return vanished()
-        return if (isBeingReleased(id)) cdmError(LarderException.Code.CDM_FAILED, "the licence is being released") else error
+        return if (isBeingReleased(id)) cdmError(LarderException.Code.CDM_FAILED, "the license is being released") else error
     }
 
     private fun isBeingReleased(id: ByteArray): Boolean = Build.VERSION.SDK_INT >= Build.VERSION_CODES.Q &&
@@ -197,7 +197,7 @@ internal class Cdm private constructor(
 
         private const val SECURITY_LEVEL = "securityLevel"
 
-        /** What servers answer that do not know releases, or this licence. */
+        /** What servers answer that do not know releases, or this license. */
         private val STATUS_OF_NO_RELEASES = setOf(404, 405, 410, 501)
 
         private val provisionings = ConcurrentHashMap<UUID, Provisioning>()
@@ -219,6 +219,6 @@ internal class Cdm private constructor(
     }
 }
 
-private fun vanished() = cdmError(LarderException.Code.LICENSE_VANISHED, "the CDM does not have this licence any more")
+private fun vanished() = cdmError(LarderException.Code.LICENSE_VANISHED, "the CDM does not have this license any more")
 
 private fun notProvisioned(message: String) = cdmError(LarderException.Code.PROVISIONING_FAILED, message)

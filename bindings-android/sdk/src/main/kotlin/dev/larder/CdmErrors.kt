@@ -10,7 +10,7 @@ import android.os.Build
 /** The device has no certificate. Whoever has an exchange can get it one. */
 internal class DeviceNotProvisioned : RuntimeException()
 
-/** The CDM cannot make or take a release for this licence; it can only be removed. */
+/** The CDM cannot make or take a release for this license; it can only be removed. */
 internal class ReleaseImpossible : RuntimeException()
 
 /** What a CDM was doing when it failed, for the message and for what the failure means. */
@@ -18,11 +18,11 @@ internal enum class CdmStep(val words: String) {
     OPENING("opening"),
     PROVISIONING("provisioning"),
     CHALLENGE("making the request"),
-    LICENSE("taking the licence"),
-    RESTORING("restoring the licence"),
-    QUERY("telling the licence's state"),
-    RELEASING("releasing the licence"),
-    LISTING("listing licences"),
+    LICENSE("taking the license"),
+    RESTORING("restoring the license"),
+    QUERY("telling the license's state"),
+    RELEASING("releasing the license"),
+    LISTING("listing licenses"),
 }
 
 /** Calls the CDM. What it throws becomes a [LarderException], [DeviceNotProvisioned] or [ReleaseImpossible]. */

@@ -17,7 +17,7 @@ internal class CdmSession private constructor(
 ) : AutoCloseable {
     private var listener: KeyStatusListener? = null
 
-    /** The request for a licence that may be stored; in a session with a restored one, for its renewal. */
+    /** The request for a license that may be stored; in a session with a restored one, for its renewal. */
     fun challenge(request: KeyRequest, parameters: HashMap<String, String>): ByteArray {
         val (initData, mime) = CdmInitData.of(request, uuid, Build.VERSION.SDK_INT)
         val challenge = cdmCall(CdmStep.CHALLENGE) {
@@ -32,7 +32,7 @@ internal class CdmSession private constructor(
         try {
             return cdmCall(CdmStep.LICENSE) { drm.provideKeyResponse(id, license) } ?: ByteArray(0)
         } catch (_: DeviceNotProvisioned) {
-            // Asking again would cost a second licence.
+            // Asking again would cost a second license.
             throw cdmError(LarderException.Code.PROVISIONING_FAILED, "the device has lost its provisioning meanwhile")
         }
     }
@@ -57,7 +57,7 @@ internal class CdmSession private constructor(
         return heard.use { work() }
     }
 
-    /** What the CDM says of the keys. Waits for it only where [reading] alone does not tell whether the licence is over. */
+    /** What the CDM says of the keys. Waits for it only where [reading] alone does not tell whether the license is over. */
     fun keysSay(reading: KeyStatusReading): KeysSay {
         if (!reading.mayBeOver) return KeysSay.NOTHING
         val statuses = listener?.await() ?: return KeysSay.NOTHING
@@ -69,7 +69,7 @@ internal class CdmSession private constructor(
     }
 
     /**
-     * The ids of the keys in the licence, `null` if the CDM does not tell. A key that this screen may not show is in it all
+     * The ids of the keys in the license, `null` if the CDM does not tell. A key that this screen may not show is in it all
      * the same; one that the CDM could not load is not.
      */
     fun keyIds(): List<String>? {
@@ -98,7 +98,7 @@ internal class CdmSession private constructor(
     }
 }
 
-/** Hears the CDM's key statuses, which it tells on a looper's thread some time after a licence was given or restored. */
+/** Hears the CDM's key statuses, which it tells on a looper's thread some time after a license was given or restored. */
 internal class KeyStatusListener(drm: MediaDrm, sessionId: ByteArray) : AutoCloseable {
     private val thread = HandlerThread("larder-cdm").apply { start() }
     private val heard = CountDownLatch(1)

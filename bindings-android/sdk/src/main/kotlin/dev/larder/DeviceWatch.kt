@@ -182,7 +182,7 @@ internal data class NetworkView(val state: NetworkState, val isMetered: Boolean 
             NetworkView(NetworkState.UNKNOWN)
         }
 
-        /** A network that is not validated may still lead to the licence server, or to a portal, which Larder tells. */
+        /** A network that is not validated may still lead to the license server, or to a portal, which Larder tells. */
         fun of(capabilities: NetworkCapabilities?, connectivity: ConnectivityManager): NetworkView {
             // A default network that claims to lead nowhere is tried: it is the only one that the app has.
             if (capabilities?.hasCapability(NetworkCapabilities.NET_CAPABILITY_INTERNET) != true) {

@@ -1,6 +1,6 @@
 package dev.larder
 
-/** When a CDM is asked for a licence's times: they mean different things. */
+/** When a CDM is asked for a license's times: they mean different things. */
 internal enum class Moment {
     /** Just now granted or renewed, never played since. */
     GRANTED,
@@ -17,16 +17,16 @@ internal class KeyStatusReading(private val said: Map<String, String?>) {
     private val license: Remaining get() = remaining(LICENSE)
     private val playback: Remaining get() = remaining(PLAYBACK)
 
-    /** The licence says that it may not be renewed. */
+    /** The license says that it may not be renewed. */
     val isRenewalForbidden: Boolean get() = isFalse("RenewAllowed")
 
-    /** The licence says that it may not be stored. */
+    /** The license says that it may not be stored. */
     val isStorageForbidden: Boolean get() = isFalse("PersistAllowed")
 
     /** One of the times is 0, which means "over" on some devices and "without an end" on others. */
     val mayBeOver: Boolean get() = license == ZERO || playback == ZERO
 
-    /** The times, put right by [keyStatusQuirks]. A licence that is over for sure says 0. */
+    /** The times, put right by [keyStatusQuirks]. A license that is over for sure says 0. */
     fun times(moment: Moment, keys: KeysSay): LicenseTimes {
         val plain = LicenseTimes(license, playback)
         return keyStatusQuirks.fold(plain) { times, quirk -> quirk.corrected(times, moment, keys) }
@@ -71,7 +71,7 @@ internal class KeyStatusQuirk(
 /** Every quirk that is known, in the order in which they are put right. Each has a recorded answer in the tests. */
 internal val keyStatusQuirks: List<KeyStatusQuirk> = listOf(
     KeyStatusQuirk(
-        what = "0 or 00 for a licence without an end, while its keys are usable, or just granted",
+        what = "0 or 00 for a license without an end, while its keys are usable, or just granted",
         evidence = "Samsung GT-N7105, google/ExoPlayer#3150",
         applies = { times, moment, keys ->
             times.license.isZero && keys != KeysSay.EXPIRED && (keys == KeysSay.USABLE || moment == Moment.GRANTED)
@@ -100,7 +100,7 @@ internal val keyStatusQuirks: List<KeyStatusQuirk> = listOf(
         },
     ),
     KeyStatusQuirk(
-        what = "the largest number for a licence with an end, once it has been played: its end is what it was",
+        what = "the largest number for a license with an end, once it has been played: its end is what it was",
         evidence = "google/ExoPlayer#9493",
         applies = { times, moment, _ ->
             moment == Moment.INSPECTED && times.license == Remaining.Unlimited && times.playback is Remaining.Seconds

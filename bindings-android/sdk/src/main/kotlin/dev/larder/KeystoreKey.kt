@@ -116,7 +116,7 @@ internal class KeystoreKey(private val alias: String) {
     /** The Keystore draws the nonce itself, and refuses one that is given. */
     private fun encrypting(key: SecretKey) = Cipher.getInstance(TRANSFORMATION).apply { init(Cipher.ENCRYPT_MODE, key) }
 
-    /** Without asking for the user: licences are needed while the screen is locked, too. */
+    /** Without asking for the user: licenses are needed while the screen is locked, too. */
     private fun make(): SecretKey {
         val purposes = KeyProperties.PURPOSE_ENCRYPT or KeyProperties.PURPOSE_DECRYPT
         val spec = KeyGenParameterSpec.Builder(alias, purposes)

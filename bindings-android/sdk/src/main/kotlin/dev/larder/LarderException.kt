@@ -89,7 +89,7 @@ public class LarderException @JvmOverloads constructor(
          */
         public const val MEDIA_AMBIGUOUS: String = "MEDIA_AMBIGUOUS"
 
-        /** The media is protected, but neither manifest nor init segment says how to ask for a licence. */
+        /** The media is protected, but neither manifest nor init segment says how to ask for a license. */
         public const val INIT_DATA_MISSING: String = "INIT_DATA_MISSING"
 
         /** A FairPlay asset whose playlists name no `skd://` key: keep EXT-X-SESSION-KEY when downloading. */
@@ -98,11 +98,11 @@ public class LarderException @JvmOverloads constructor(
         /** No engine is registered for any DRM scheme of this source. */
         public const val DRM_UNSUPPORTED: String = "DRM_UNSUPPORTED"
 
-        /** The media is protected, but the source has no DRM parameters (licence URL). */
+        /** The media is protected, but the source has no DRM parameters (license URL). */
         public const val DRM_PARAMS_MISSING: String = "DRM_PARAMS_MISSING"
 
         /**
-         * The licence or certificate URL is not an absolute http(s) URL with a host and no user info, or is a plain http
+         * The license or certificate URL is not an absolute http(s) URL with a host and no user info, or is a plain http
          * one that the app's configuration forbids.
          */
         public const val URL_INVALID: String = "URL_INVALID"
@@ -125,7 +125,7 @@ public class LarderException @JvmOverloads constructor(
         /** The server redirects for ever, or to somewhere it must not. */
         public const val REDIRECT: String = "REDIRECT"
 
-        /** The answer is larger than any real licence. */
+        /** The answer is larger than any real license. */
         public const val RESPONSE_TOO_LARGE: String = "RESPONSE_TOO_LARGE"
 
         /** The server answers 401 or 403, also after the token was renewed. */
@@ -137,42 +137,42 @@ public class LarderException @JvmOverloads constructor(
         /** The server fails (5xx), also after retries. */
         public const val SERVER_FAILED: String = "SERVER_FAILED"
 
-        /** The licence server refuses this user, title or device. */
+        /** The license server refuses this user, title or device. */
         public const val LICENSE_DENIED: String = "LICENSE_DENIED"
 
         /** The server answered with success and nothing in it. */
         public const val LICENSE_EMPTY: String = "LICENSE_EMPTY"
 
         /**
-         * The server answered with a web page or other text where a licence should be: a captive portal, a wrong URL.
+         * The server answered with a web page or other text where a license should be: a captive portal, a wrong URL.
          */
         public const val LICENSE_NOT_A_LICENSE: String = "LICENSE_NOT_A_LICENSE"
 
-        /** The answer is not a licence of this scheme. */
+        /** The answer is not a license of this scheme. */
         public const val LICENSE_MALFORMED: String = "LICENSE_MALFORMED"
 
-        /** The server grants streaming only: the licence must not be stored. */
+        /** The server grants streaming only: the license must not be stored. */
         public const val LICENSE_PERSISTENCE_DENIED: String = "LICENSE_PERSISTENCE_DENIED"
 
-        /** The licence lasts no time at all, or an absurd one. */
+        /** The license lasts no time at all, or an absurd one. */
         public const val LICENSE_DURATION_INVALID: String = "LICENSE_DURATION_INVALID"
 
-        /** The licence lacks a key that the media needs. */
+        /** The license lacks a key that the media needs. */
         public const val LICENSE_KEYS_MISSING: String = "LICENSE_KEYS_MISSING"
 
-        /** The licence has expired. */
+        /** The license has expired. */
         public const val LICENSE_EXPIRED: String = "LICENSE_EXPIRED"
 
-        /** The asset needs a licence and has none. */
+        /** The asset needs a license and has none. */
         public const val LICENSE_MISSING: String = "LICENSE_MISSING"
 
-        /** The stored licence cannot be read back from the secret storage. */
+        /** The stored license cannot be read back from the secret storage. */
         public const val LICENSE_UNREADABLE: String = "LICENSE_UNREADABLE"
 
-        /** The CDM no longer knows the licence, though it was not released. */
+        /** The CDM no longer knows the license, though it was not released. */
         public const val LICENSE_VANISHED: String = "LICENSE_VANISHED"
 
-        /** The server or the licence forbids renewal; get a new one instead. */
+        /** The server or the license forbids renewal; get a new one instead. */
         public const val RENEWAL_NOT_PERMITTED: String = "RENEWAL_NOT_PERMITTED"
 
         /** The device could not be provisioned for this DRM scheme. */
@@ -187,7 +187,7 @@ public class LarderException @JvmOverloads constructor(
         /** The device's DRM certificate is revoked. */
         public const val CDM_REVOKED: String = "CDM_REVOKED"
 
-        /** The device's security level is not the one that the licence was acquired at: it does not open any more. */
+        /** The device's security level is not the one that the license was acquired at: it does not open any more. */
         public const val CDM_LEVEL_CHANGED: String = "CDM_LEVEL_CHANGED"
 
         /** The app's secret storage failed. */

@@ -18,7 +18,7 @@ import java.util.concurrent.Executor
  *
  * @property storage the secret storage.
  * @property engines the app's own, one per scheme; the first of a scheme counts, and the platform's come after them.
- * @property requestAdapter the app's hand on requests to licence servers.
+ * @property requestAdapter the app's hand on requests to license servers.
  * @property tokenProvider the app's tokens for them.
  * @property sourceURLProvider the app's own choice of what is played.
  * @property callbackExecutor where listeners are called if the call does not say otherwise; `null` for a thread of the
@@ -130,10 +130,10 @@ public class LarderSetup internal constructor(
         /** One more engine. */
         public fun engine(engine: DrmEngine): Builder = changed { engines += engine }
 
-        /** The app's hand on requests to licence servers. */
+        /** The app's hand on requests to license servers. */
         public fun requestAdapter(adapter: RequestAdapter): Builder = changed { requestAdapter = adapter }
 
-        /** The app's tokens for licence servers. */
+        /** The app's tokens for license servers. */
         public fun tokenProvider(provider: TokenProvider): Builder = changed { tokenProvider = provider }
 
         /** The app's own choice of what is played. */

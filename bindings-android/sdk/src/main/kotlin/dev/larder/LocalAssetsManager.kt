@@ -24,7 +24,7 @@ import kotlin.time.Duration
  * value is a `NullPointerException` at once.
  *
  * **Cancellation.** A cancelled coroutine, or [Cancellable.cancel], stops a registration, a refresh or a renewal between
- * two of its steps. What it began is undone: a licence that was granted already is given back, or its release is queued.
+ * two of its steps. What it began is undone: a license that was granted already is given back, or its release is queued.
  *
  * **Listeners** are for Java. They are called exactly once, on [LarderSetup.callbackExecutor] or on the executor that
  * the call is given, unless [removeListener] takes them away before.
@@ -113,9 +113,9 @@ public class LocalAssetsManager private constructor(private val core: Core, priv
     // Registration
 
     /**
-     * Registers media that lies on this device, with its licences if it is protected.
+     * Registers media that lies on this device, with its licenses if it is protected.
      *
-     * Clear media needs no network. The same id and path again bring the registration up to date and keep licences that
+     * Clear media needs no network. The same id and path again bring the registration up to date and keep licenses that
      * are good; other media under the same id is `ASSET_EXISTS`. On failure nothing is left behind.
      *
      * @param mediaSource the remote source that the media was downloaded from, with its DRM parameters.
@@ -157,8 +157,8 @@ public class LocalAssetsManager private constructor(private val core: Core, priv
     ): Cancellable = start(listener, executor) { registerAsset(registration) }
 
     /**
-     * Gets new licences for a registered asset by its source's [RenewalPolicy], and stores new metadata. If it fails, the
-     * old licences still work (but see [RenewalPolicy.RELEASE_THEN_ACQUIRE]).
+     * Gets new licenses for a registered asset by its source's [RenewalPolicy], and stores new metadata. If it fails, the
+     * old licenses still work (but see [RenewalPolicy.RELEASE_THEN_ACQUIRE]).
      *
      * @param mediaSource replaces the stored source if given.
      * @throws LarderException `ASSET_NOT_FOUND` for an unknown id, else as [registerAsset].
@@ -223,11 +223,11 @@ public class LocalAssetsManager private constructor(private val core: Core, priv
     // Import
 
     /**
-     * Takes over titles whose licences another library of the app has stored (PlayKit, Media3), one after the other; a
+     * Takes over titles whose licenses another library of the app has stored (PlayKit, Media3), one after the other; a
      * failure does not stop the rest, and there is one answer per title, in order. No network is used, nothing is
      * released, and what the other library has stays as it is. Importing twice is importing once.
      *
-     * Protected media without a licence is `LICENSE_MISSING`, a licence that the CDM does not know `LICENSE_VANISHED`.
+     * Protected media without a license is `LICENSE_MISSING`, a license that the CDM does not know `LICENSE_VANISHED`.
      */
     @JvmSynthetic
     public suspend fun importAssets(assets: List<ImportedAsset>): List<Imported> =
@@ -298,7 +298,7 @@ public class LocalAssetsManager private constructor(private val core: Core, priv
     // Upkeep
 
     /**
-     * Renews the licences that end within this time, one asset after the other; a failure does not stop the rest and is
+     * Renews the licenses that end within this time, one asset after the other; a failure does not stop the rest and is
      * told in its [Renewal].
      */
     @JvmSynthetic

@@ -3,7 +3,7 @@ package dev.larder
 import java.io.FileNotFoundException
 
 /**
- * The app's secret storage: small values, which are licence handles, under short keys of Larder's.
+ * The app's secret storage: small values, which are license handles, under short keys of Larder's.
  *
  * Called on background threads, several at once, never under a lock of Larder's, and bounded by
  * `LarderConfig.delegateTimeoutS`. It may block and may use the manager. Whatever it throws, `Error` included, makes the

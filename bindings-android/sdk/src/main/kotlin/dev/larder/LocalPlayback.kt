@@ -8,7 +8,7 @@ package dev.larder
 public interface LocalPlayback {
     /**
      * The source to play for an asset: its URL is a `file:` URL, and [MediaSource.isLocal] is true. It goes into a
-     * [MediaEntry] that the player prepares. Which licences it needs is told by [localMediaSource].
+     * [MediaEntry] that the player prepares. Which licenses it needs is told by [localMediaSource].
      *
      * An expired asset still has a source; its status says why it will not play.
      *
@@ -17,18 +17,18 @@ public interface LocalPlayback {
      */
     public fun getLocalMediaSource(assetId: String, localAssetPath: String): MediaSource
 
-    /** The same with the licences that a player needs. [localAssetPath] must be the registered one, if given. */
+    /** The same with the licenses that a player needs. [localAssetPath] must be the registered one, if given. */
     public fun localMediaSource(assetId: String, localAssetPath: String? = null): LocalMediaSource
 
     /**
-     * The CDM's handle of a licence, for the player. Keep it no longer than the playback.
+     * The CDM's handle of a license, for the player. Keep it no longer than the playback.
      *
      * @throws LarderException `LICENSE_MISSING` or `LICENSE_UNREADABLE`.
      */
     public fun licenseHandle(licenseId: String): ByteArray
 
     /**
-     * Stores a handle that the CDM changed by itself; durable when it returns. The licence goes on under the id that is
+     * Stores a handle that the CDM changed by itself; durable when it returns. The license goes on under the id that is
      * returned.
      */
     public fun licenseHandleChanged(licenseId: String, handle: ByteArray, times: LicenseTimes): String

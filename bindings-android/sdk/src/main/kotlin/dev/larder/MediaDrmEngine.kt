@@ -18,13 +18,13 @@ import java.util.UUID
  * **The handle** is the CDM's key set id as it is; a player restores it as it is.
  *
  * **Security level.** [SecurityLevel.L3] in a source's [DrmParams] opens Widevine's software level. It is kept with the
- * licence, as is the level that the device gave unasked: inspection, renewal in place and release open the same level,
+ * license, as is the level that the device gave unasked: inspection, renewal in place and release open the same level,
  * whatever the source says by then. A device that cannot give that level any more (its bootloader was unlocked, an update took
  * L1 away) is noticed at the next inspection: `CDM_LEVEL_CHANGED`.
  *
- * **Below Android 10** (API 29) a CDM lists nothing, so [held] is `null`. A licence whose key set id was lost there (the app's
+ * **Below Android 10** (API 29) a CDM lists nothing, so [held] is `null`. A license whose key set id was lost there (the app's
  * data was cleared, the process died before the id was stored) stays in the CDM and in the server's book until the app is
- * uninstalled: nobody can give it back. And a licence that the CDM has lost cannot be told from one that it does not open.
+ * uninstalled: nobody can give it back. And a license that the CDM has lost cannot be told from one that it does not open.
  *
  * **Errors**, beside those of the exchange: `DRM_UNSUPPORTED` (the device has no such CDM), `PROVISIONING_FAILED`,
  * `CDM_REVOKED`, `CDM_LEVEL_CHANGED`, `CDM_BUSY`, `CDM_FAILED`, `LICENSE_DENIED`, `LICENSE_MALFORMED`, `LICENSE_EXPIRED`,
@@ -92,10 +92,10 @@ public class MediaDrmEngine internal constructor(
     }
 
     /**
-     * Asks for a release, sends it, tells the CDM what the server said. From the moment it is asked for the licence does not
+     * Asks for a release, sends it, tells the CDM what the server said. From the moment it is asked for the license does not
      * play any more, whether or not the server hears of it.
      *
-     * A server that has no releases (404, 405, 410, 501), and a CDM that cannot make one, cost the licence its release: it is
+     * A server that has no releases (404, 405, 410, 501), and a CDM that cannot make one, cost the license its release: it is
      * removed from the device (from API 29 on), `NOT_SUPPORTED`.
      */
     override fun release(held: StoredLicense, exchange: LicenseExchange): ReleaseOutcome =
@@ -107,14 +107,14 @@ public class MediaDrmEngine internal constructor(
     /** Every key set id that the CDM holds for this app, of every security level; `null` below API 29. */
     override fun held(): List<ByteArray>? = withCdm(SecurityLevel.DEFAULT) { it.keySetIds() }
 
-    /** At the level that the licence was acquired at, also if that is no longer what the device gives unasked. */
+    /** At the level that the license was acquired at, also if that is no longer what the device gives unasked. */
     private fun <T> withCdm(held: StoredLicense, work: (Cdm) -> T): T =
         withCdm(if (held.acquiredLevel == Cdm.L3) SecurityLevel.L3 else held.request.securityLevel, work)
 
     private fun <T> withCdm(level: SecurityLevel, work: (Cdm) -> T): T =
         Cdm.open(scheme, uuid, level, busyPausesMs).use(work)
 
-    /** What the CDM has stored. Nothing may fail here: nobody would know the licence. */
+    /** What the CDM has stored. Nothing may fail here: nobody would know the license. */
     private fun grant(cdm: Cdm, session: CdmSession, request: KeyRequest, handle: GrantedHandle): LicenseGrant {
         if (handle is GrantedHandle.New && handle.handle.isEmpty()) return LicenseGrant(handle, unknownTimes)
         val status = session.keyStatusIfAny()
@@ -149,10 +149,10 @@ public class MediaDrmEngine internal constructor(
 }
 
 private fun renewalNotPermitted() =
-    LarderException(LarderException.Code.RENEWAL_NOT_PERMITTED, "the licence may not be renewed", Remedy.REREGISTER)
+    LarderException(LarderException.Code.RENEWAL_NOT_PERMITTED, "the license may not be renewed", Remedy.REREGISTER)
 
 private fun expired() =
-    LarderException(LarderException.Code.LICENSE_EXPIRED, "the CDM says that the licence has expired", Remedy.GO_ONLINE)
+    LarderException(LarderException.Code.LICENSE_EXPIRED, "the CDM says that the license has expired", Remedy.GO_ONLINE)
 
 internal fun LicenseExchange.ask(kind: ExchangeKind, challenge: ByteArray, url: String? = null): ByteArray =
     send(ExchangeMessage(kind, challenge, url)).body

@@ -18,11 +18,11 @@ import java.util.concurrent.Executor
  * // later, when everything plays
  * records.removeVerified(manager, titles.map { it.assetId })
  * ```
- * PlayKit stored a licence under the PSSH box it was asked for with, and nothing of the media's path or licence server.
+ * PlayKit stored a license under the PSSH box it was asked for with, and nothing of the media's path or license server.
  * So the app says which titles there are, as it would to register them; the rest is found in their media. Nothing here uses
  * the network, and nothing is changed before [removeVerified] or [forget].
  *
- * It reads the preferences `PlayKitLocalStorage` (assets and licences), `OfflineDrmStore` (licences of the older SDK) and
+ * It reads the preferences `PlayKitLocalStorage` (assets and licenses), `OfflineDrmStore` (licenses of the older SDK) and
  * `KalturaOfflineManager` (sources of the offline manager).
  *
  * Everything that does not suspend touches the disk: call it off the main thread.
@@ -45,8 +45,8 @@ public class PlayKitRecords @JvmOverloads constructor(context: Context, private 
     }
 
     /**
-     * The titles with the licences that PlayKit has stored for them, to be imported. Reads their manifests and init
-     * segments; a title whose media cannot be read comes back without licences, and the import says what is wrong with it.
+     * The titles with the licenses that PlayKit has stored for them, to be imported. Reads their manifests and init
+     * segments; a title whose media cannot be read comes back without licenses, and the import says what is wrong with it.
      *
      * @param titles as they would be registered. A source without an id or DRM parameters gets what the offline manager
      *   kept of them.
@@ -55,9 +55,9 @@ public class PlayKitRecords @JvmOverloads constructor(context: Context, private 
         titles.map { title -> ImportedAsset(completed(title), licenses(title.path)) }
 
     /**
-     * Removes PlayKit's records, all of them, once every title is Larder's: it is registered, and its media and licences
+     * Removes PlayKit's records, all of them, once every title is Larder's: it is registered, and its media and licenses
      * answer when they are looked at ([LocalAssetsManager.verifyAsset]); one that has expired counts as well. Otherwise
-     * nothing is removed, because titles share licences there, and nobody knows which.
+     * nothing is removed, because titles share licenses there, and nobody knows which.
      *
      * @param assetIds every title that the app has from PlayKit. Those of [assetIds] are looked at in any case.
      * @return the ids that stand in the way; empty if the records are gone.
@@ -81,7 +81,7 @@ public class PlayKitRecords @JvmOverloads constructor(context: Context, private 
     ): Cancellable = manager.start(listener, executor) { removeVerified(manager, assetIds) }
 
     /**
-     * Removes what PlayKit noted about one asset, for a title that is no longer wanted: its licence stays where it is,
+     * Removes what PlayKit noted about one asset, for a title that is no longer wanted: its license stays where it is,
      * another title may use it.
      */
     public fun forget(assetId: String) {

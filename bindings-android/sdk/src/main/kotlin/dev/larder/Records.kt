@@ -14,7 +14,7 @@ public fun mediaSource(
     format: MediaFormat? = null,
 ): MediaSource = MediaSource(id, url, format, drm)
 
-/** How to get licences of one key system. */
+/** How to get licenses of one key system. */
 @JvmOverloads
 public fun drmParams(
     scheme: DrmScheme,

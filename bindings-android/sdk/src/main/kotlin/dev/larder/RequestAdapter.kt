@@ -1,7 +1,7 @@
 package dev.larder
 
 /**
- * The app's hand on every request to its licence servers, for offline registrations too: URL, headers, body, and the
+ * The app's hand on every request to its license servers, for offline registrations too: URL, headers, body, and the
  * answer.
  *
  * Called on background threads, never under a lock of Larder's, and bounded by `LarderConfig.delegateTimeoutS`. What it

@@ -23,7 +23,7 @@ import org.junit.jupiter.api.assertThrows
 import java.util.concurrent.CountDownLatch
 import java.util.concurrent.TimeUnit
 
-/** A coroutine cancelled anywhere in a registration leaves no half state, and no live licence that nobody releases. */
+/** A coroutine cancelled anywhere in a registration leaves no half state, and no live license that nobody releases. */
 class CancellationTest {
     private val online = TestServers.start()
 
@@ -59,7 +59,7 @@ class CancellationTest {
                 // And it can be registered at once.
                 assertTrue(manager.registerAsset(protectedSource(online), path, "a").isPlayable)
                 manager.unregisterAsset("a")
-                eventually("the second licence is given back") { online.live == 0 }
+                eventually("the second license is given back") { online.live == 0 }
             }
         }
     }
@@ -76,12 +76,12 @@ class CancellationTest {
                     eventually("settled after $ms ms") {
                         runBlocking { manager.settle() }
                         val status = runBlocking { manager.status("a") }
-                        val licences = if (status.isRegistered) 1 else 0
-                        status.why in setOf(Why.PLAYABLE, Why.NOT_REGISTERED) && online.live == licences
+                        val licenses = if (status.isRegistered) 1 else 0
+                        status.why in setOf(Why.PLAYABLE, Why.NOT_REGISTERED) && online.live == licenses
                     }
                     manager.unregisterAsset("a")
                 }
-                eventually("every licence is given back") {
+                eventually("every license is given back") {
                     runBlocking { manager.settle() }
                     online.live == 0
                 }
@@ -90,7 +90,7 @@ class CancellationTest {
     }
 
     @Test
-    fun `a refresh that is cancelled keeps the licence that works`(): Unit = runBlocking {
+    fun `a refresh that is cancelled keeps the license that works`(): Unit = runBlocking {
         val gate = Gate("granted")
         Device().use { device ->
             val path = device.download(PROTECTED_TITLE)
@@ -102,7 +102,7 @@ class CancellationTest {
                 gate.awaitArrival()
                 refresh.cancelAndJoin()
                 gate.open()
-                eventually("one licence is live, and it is the asset's") {
+                eventually("one license is live, and it is the asset's") {
                     runBlocking { manager.settle() }
                     online.issued == 2 && online.live == 1
                 }

@@ -78,8 +78,8 @@ class DrmEngineTest {
     }
 
     @Test
-    fun `an engine that throws after the grant has its licence given back`() {
-        // It throws before it has handed over a handle, so the server's licence is known to nobody but the engine, which
+    fun `an engine that throws after the grant has its license given back`() {
+        // It throws before it has handed over a handle, so the server's license is known to nobody but the engine, which
         // gives it back itself.
         val refused = refusal(
             object : DrmEngine by KotlinClearKeyEngine() {
@@ -106,7 +106,7 @@ class DrmEngineTest {
     }
 
     @Test
-    fun `a licence that comes after the time is up is given back`() {
+    fun `a license that comes after the time is up is given back`() {
         val go = CountDownLatch(1)
         val engine = KotlinClearKeyEngine { if (it == "granted") go.await(30, TimeUnit.SECONDS) }
         runBlocking {

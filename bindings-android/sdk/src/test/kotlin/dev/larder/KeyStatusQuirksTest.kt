@@ -70,7 +70,7 @@ class KeyStatusQuirksTest {
         ),
         trace("over, and its keys say so", "0", "0", Moment.INSPECTED, KeysSay.EXPIRED, Seconds(0), Seconds(0)),
         trace(
-            "a test server's licence of no time at all",
+            "a test server's license of no time at all",
             "0",
             "0",
             Moment.GRANTED,
@@ -101,7 +101,7 @@ class KeyStatusQuirksTest {
         ),
         trace("no playback window, as 0", "2592000", "0", Moment.GRANTED, KeysSay.USABLE, Seconds(2_592_000), Unlimited),
         trace(
-            "the licence's end is gone once it was played (google/ExoPlayer#9493)",
+            "the license's end is gone once it was played (google/ExoPlayer#9493)",
             "9223372036854775807",
             "172000",
             Moment.INSPECTED,
@@ -140,7 +140,7 @@ class KeyStatusQuirksTest {
     }
 
     @Test
-    fun `only what a licence says is false is forbidden`() {
+    fun `only what a license says is false is forbidden`() {
         assertTrue(KeyStatusReading(mapOf("RenewAllowed" to "False")).isRenewalForbidden)
         assertTrue(KeyStatusReading(mapOf("PersistAllowed" to "false")).isStorageForbidden)
         assertFalse(KeyStatusReading(mapOf("RenewAllowed" to "True")).isRenewalForbidden)

@@ -216,7 +216,7 @@ class LifecycleTest {
             LocalAssetsManager(device.context(storage, KotlinClearKeyEngine())).use {
                 it.registerAsset(protectedSource(online), path, "a")
                 it.unregisterAsset("a")
-                eventually("the licence is given back") { online.live == 0 }
+                eventually("the license is given back") { online.live == 0 }
             }
             storage
         }

@@ -52,7 +52,7 @@ class StorageTest {
         }
     }
 
-    /** Tries to register with this storage, which must fail. Nothing may be left: no asset, no licence. */
+    /** Tries to register with this storage, which must fail. Nothing may be left: no asset, no license. */
     private fun refusal(storage: LocalDrmStorage): LarderException = runBlocking {
         val path = device.download(PROTECTED_TITLE)
         LocalAssetsManager(device.context(storage) { it.copy(delegateTimeoutS = 1) }).use { manager ->
@@ -60,7 +60,7 @@ class StorageTest {
                 manager.registerAsset(protectedSource(online, "?token=s3cr3t"), path, "a")
             }
             assertEquals(Why.NOT_REGISTERED, manager.status("a").why)
-            eventually("the licence is given back") {
+            eventually("the license is given back") {
                 runBlocking { manager.settle() }
                 online.live == 0
             }

@@ -31,7 +31,7 @@ class WholeFlowTest {
     }
 
     @Test
-    fun `register online, play offline, refresh, unregister offline, and every licence is given back`() =
+    fun `register online, play offline, refresh, unregister offline, and every license is given back`() =
         theMainJob(device.context())
 
     @Test
@@ -44,7 +44,7 @@ class WholeFlowTest {
             val registered = manager.registerAsset(source, path, "film-1", metadata = "notes".encodeToByteArray())
             assertTrue(registered.isRegistered && registered.isPlayable, registered.message)
             assertEquals(Why.PLAYABLE, registered.why)
-            assertEquals(1, online.requests, "a licence is one round trip")
+            assertEquals(1, online.requests, "a license is one round trip")
             assertEquals(1, online.live)
             assertArrayEquals("notes".encodeToByteArray(), manager.metadata("film-1"))
 
@@ -62,11 +62,11 @@ class WholeFlowTest {
             assertEquals(LarderException.Code.OFFLINE, refused.code)
             assertEquals(Remedy.GO_ONLINE, refused.remedy)
             assertTrue(refused.isRetryable)
-            assertArrayEquals(handle, manager.licenseHandle(license.licenseId), "the old licence still works")
+            assertArrayEquals(handle, manager.licenseHandle(license.licenseId), "the old license still works")
 
             online.resume()
             assertTrue(manager.refreshAsset("film-1").isPlayable)
-            eventually("the old licence is given back") { online.issued == 2 && online.live == 1 }
+            eventually("the old license is given back") { online.issued == 2 && online.live == 1 }
 
             online.stop()
             assertTrue(manager.unregisterAsset("film-1").wasRegistered)
@@ -76,7 +76,7 @@ class WholeFlowTest {
             online.resume()
             manager.setNetworkState(NetworkState.ONLINE)
             manager.settle()
-            eventually("every licence is given back") { online.live == 0 }
+            eventually("every license is given back") { online.live == 0 }
         }
         assertTrue((context.storage as MemoryDrmStorage).keys.isEmpty(), "no handle is left")
     }

@@ -25,7 +25,7 @@ import java.io.File
 import java.io.IOException
 
 /**
- * Reads what an app has downloaded with Media3 by itself, to register it with the licences that it has. No network is used
+ * Reads what an app has downloaded with Media3 by itself, to register it with the licenses that it has. No network is used
  * and nothing of Media3's is changed: the segments stay in its cache and its index stays as it is.
  *
  * ```
@@ -88,7 +88,7 @@ public class DownloadIndexImport @JvmOverloads constructor(
         val metadata = request.data.takeIf { it.isNotEmpty() }
         return ImportedAsset(
             Registration(request.id, path, source, metadata = metadata),
-            // Media3 does not keep what the licence was asked for with; the media says it.
+            // Media3 does not keep what the license was asked for with; the media says it.
             listOfNotNull(request.keySetId).map { ImportedLicense(scheme, it, initData = null, expires = Expiry.Unknown) },
         )
     }

@@ -5,11 +5,11 @@ import dev.larder.LocalLicense
 import java.util.Locale
 
 /**
- * What a CDM says of a licence, with its remaining times in the form that Media3 understands: seconds, and no end as
+ * What a CDM says of a license, with its remaining times in the form that Media3 understands: seconds, and no end as
  * [Long.MAX_VALUE]. Media3 takes a missing time, or one that is no number, for the end; and there are devices that say 0 or
- * "00" of a licence that has no end (google/ExoPlayer#3150), where only the registry knows better.
+ * "00" of a license that has no end (google/ExoPlayer#3150), where only the registry knows better.
  *
- * A licence that is let through here and has ended all the same is refused by the CDM when it is to decrypt.
+ * A license that is let through here and has ended all the same is refused by the CDM when it is to decrypt.
  */
 internal fun normalizedKeyStatus(status: Map<String, String>, license: LocalLicense): Map<String, String> {
     val mayPlay = status["PlayAllowed"]?.lowercase(Locale.ROOT) == "true"

@@ -11,9 +11,9 @@ import androidx.media3.exoplayer.drm.FrameworkMediaDrm
 import dev.larder.LocalPlayback
 
 /**
- * Gives registered assets the licences that Larder keeps for them, and never asks a network for one.
+ * Gives registered assets the licenses that Larder keeps for them, and never asks a network for one.
  *
- * Each format gets the licence that fits its own init data, so audio and video may have different ones. A licence plays as
+ * Each format gets the license that fits its own init data, so audio and video may have different ones. A license plays as
  * long as the CDM lets it: Media3 by itself asks the server for a new one when less than a minute is left, and fails
  * without a network. What stands in the way comes out of [toLarderException] with Larder's own codes.
  *

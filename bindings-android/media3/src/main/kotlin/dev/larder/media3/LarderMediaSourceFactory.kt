@@ -25,13 +25,13 @@ import java.util.concurrent.Executor
  *     .build()
  * player.setMediaItem(MediaItem.Builder().setMediaId(entryId).setUri(remoteUrl).build())
  * ```
- * The provider is asked with the media id. A registered asset is played with its own licences and without a network
+ * The provider is asked with the media id. A registered asset is played with its own licenses and without a network
  * ([LarderDrmSessionManagerProvider]); an item made by [toMediaItem] is played as it is; for another URL the item keeps its
  * own DRM configuration. When the provider fails, the playback fails with its [dev.larder.LarderException] (see
  * [toLarderException]).
  *
  * @param delegate makes the media sources. Its DRM session manager provider is replaced.
- * @param drm gets registered assets their licences.
+ * @param drm gets registered assets their licenses.
  * @param provider chooses the URL; the manager's own by default, which the app may switch.
  */
 @OptIn(UnstableApi::class)

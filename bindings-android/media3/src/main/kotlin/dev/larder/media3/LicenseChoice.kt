@@ -12,7 +12,7 @@ import dev.larder.Remedy
 import java.util.UUID
 
 /**
- * The licence for a format: the one that was asked for with the same init data, else the one that was asked for the same
+ * The license for a format: the one that was asked for with the same init data, else the one that was asked for the same
  * keys, else the only one of a scheme that the format has.
  *
  * @throws LarderException `LICENSE_MISSING`, `LICENSE_KEYS_MISSING` or `DRM_UNSUPPORTED`.
@@ -22,7 +22,7 @@ internal fun chooseLicense(licenses: List<LocalLicense>, initData: DrmInitData):
     if (licenses.isEmpty()) {
         throw LarderException(
             LarderException.Code.LICENSE_MISSING,
-            "the media is protected and the asset was registered without a licence",
+            "the media is protected and the asset was registered without a license",
             Remedy.REREGISTER,
         )
     }
@@ -31,7 +31,7 @@ internal fun chooseLicense(licenses: List<LocalLicense>, initData: DrmInitData):
     if (candidates.isEmpty()) {
         throw LarderException(
             LarderException.Code.DRM_UNSUPPORTED,
-            "the media has no init data for the scheme of its licences",
+            "the media has no init data for the scheme of its licenses",
             Remedy.FIX_INPUT,
         )
     }
@@ -41,7 +41,7 @@ internal fun chooseLicense(licenses: List<LocalLicense>, initData: DrmInitData):
         ?: candidates.singleOrNull()
         ?: throw LarderException(
             LarderException.Code.LICENSE_KEYS_MISSING,
-            "none of the asset's ${candidates.size} licences was asked for with this track's init data",
+            "none of the asset's ${candidates.size} licenses was asked for with this track's init data",
             Remedy.REREGISTER,
         )
 }

@@ -15,7 +15,7 @@ import java.util.UUID
 
 /**
  * What a Media3 player plays: the local URL, its MIME type, and the asset's id, by which [LarderDrmSessionManagerProvider]
- * finds the licences when the player starts. No licence's handle is in it: a media item may travel to other processes.
+ * finds the licenses when the player starts. No license's handle is in it: a media item may travel to other processes.
  *
  * ```
  * val source = manager.localMediaSource("film-1")
@@ -63,7 +63,7 @@ private val MediaFormat.mimeType: String
         MediaFormat.MP4 -> MimeTypes.APPLICATION_MP4
     }
 
-// No Android device has it; an asset that came with such a licence fails with DRM_UNSUPPORTED.
+// No Android device has it; an asset that came with such a license fails with DRM_UNSUPPORTED.
 private val FAIRPLAY_UUID = UUID.fromString("94ce86fb-07ff-4f43-adb8-93d2fa968ca2")
 
 private const val ASSET_ID = "dev.larder.assetId"

@@ -22,7 +22,7 @@ import dev.larder.SecurityLevel
 import java.util.UUID
 
 /**
- * The sessions of one registered asset: one of Media3's own managers for each of its licences, made when a format first
+ * The sessions of one registered asset: one of Media3's own managers for each of its licenses, made when a format first
  * needs it. Everything but the constructor is called on the playback thread.
  */
 @OptIn(UnstableApi::class)
@@ -34,7 +34,7 @@ internal class OfflineDrmSessionManager(
     private var prepared = 0
     private var player: Pair<Looper, PlayerId>? = null
 
-    // Asked anew at each preparation: a renewal may have brought other licences meanwhile.
+    // Asked anew at each preparation: a renewal may have brought other licenses meanwhile.
     private var licenses: List<LocalLicense>? = null
     private val managers = HashMap<String, DrmSessionManager>()
 
@@ -78,7 +78,7 @@ internal class OfflineDrmSessionManager(
             // Larder's own ClearKey engine keeps the keys themselves, which a CDM takes as the answer to a request.
             builder.build(LocalMediaDrmCallback(handle))
         } else {
-            // Query mode restores the licence and never makes a request; playback mode would for the last minute.
+            // Query mode restores the license and never makes a request; playback mode would for the last minute.
             builder.build(NoNetwork).apply { setMode(DefaultDrmSessionManager.MODE_QUERY, handle) }
         }
         manager.setPlayer(looper, playerId)
@@ -86,7 +86,7 @@ internal class OfflineDrmSessionManager(
         return manager
     }
 
-    // A licence comes back only at the level that it was acquired at, also if that is not what the device gives unasked.
+    // A license comes back only at the level that it was acquired at, also if that is not what the device gives unasked.
     private fun cdm(scheme: UUID, license: LocalLicense): ExoMediaDrm = mediaDrm.acquireExoMediaDrm(scheme).apply {
         val isOfL3 = license.securityLevel == SecurityLevel.L3 || license.acquiredLevel == L3
         if (isOfL3 && license.scheme == DrmScheme.WIDEVINE) setPropertyString(SECURITY_LEVEL, L3)

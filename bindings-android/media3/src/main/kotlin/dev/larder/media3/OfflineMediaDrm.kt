@@ -14,7 +14,7 @@ import java.util.UUID
 
 /**
  * A CDM that plays what it holds: it reports remaining times in the one form that Media3 understands, and says in Larder's
- * codes why a licence does not come back.
+ * codes why a license does not come back.
  */
 @OptIn(UnstableApi::class)
 internal class OfflineMediaDrm(private val cdm: ExoMediaDrm, private val license: LocalLicense) : ExoMediaDrm by cdm {
@@ -57,13 +57,13 @@ internal class OfflineMediaDrm(private val cdm: ExoMediaDrm, private val license
         val error = if (acquired != null && now != null && acquired != now) {
             LarderException(
                 LarderException.Code.CDM_LEVEL_CHANGED,
-                "the licence was acquired at $acquired; the device gives $now now",
+                "the license was acquired at $acquired; the device gives $now now",
                 Remedy.REREGISTER,
             )
         } else {
             LarderException(
                 LarderException.Code.LICENSE_VANISHED,
-                "the CDM does not restore the licence (${cause.javaClass.simpleName})",
+                "the CDM does not restore the license (${cause.javaClass.simpleName})",
                 Remedy.REREGISTER,
             )
         }
@@ -78,10 +78,10 @@ internal class OfflineMediaDrm(private val cdm: ExoMediaDrm, private val license
             null
         }
 
-    // To provision needs a network, and takes every stored licence away: whoever registers again does it.
+    // To provision needs a network, and takes every stored license away: whoever registers again does it.
     private fun notProvisioned() = LarderException(
         LarderException.Code.PROVISIONING_FAILED,
-        "the CDM has lost its provisioning, and its licences with it",
+        "the CDM has lost its provisioning, and its licenses with it",
         Remedy.REREGISTER,
     )
 }

@@ -10,7 +10,7 @@ import java.util.concurrent.Executor
 
 /**
  * Tells the manager when this player starts to play a registered asset: the first time starts the playback window of its
- * licences. Call it on the player's thread, once per player; closing the result ends it.
+ * licenses. Call it on the player's thread, once per player; closing the result ends it.
  *
  * A playback counts once, however often it is paused; it counts again after the film has ended, the player was stopped, or
  * it went on to another item. What cannot be noted now (a full disk) is tried again when playing goes on.

@@ -48,7 +48,7 @@ class ChoosingTheSourceTest {
     }
 
     @Test
-    fun `a remote item plays the registered asset, with its licences and the app's own title`() {
+    fun `a remote item plays the registered asset, with its licenses and the app's own title`() {
         Cdm.held["key set 1"] = lasting(seconds = 3600)
         val local = shelf.put("film", film(folder.root), widevine("1", widevineBox) to "key set 1".encodeToByteArray())
         val player = theatre { local.url }.player

@@ -151,7 +151,7 @@ class OfflineFilms(private val manager: LocalAssetsManager) {
         return status
     }
 
-    /** Also without a network: the licence's release waits for one. */
+    /** Also without a network: the license's release waits for one. */
     suspend fun remove(id: String, media: File) {
         manager.unregisterAsset(id)
         media.deleteRecursively()

@@ -116,7 +116,7 @@ class ImportingDownloadsTest {
     }
 
     @Test
-    fun `one download whose licence is gone does not stop the others, and says why`() {
+    fun `one download whose license is gone does not stop the others, and says why`() {
         downloads.add("clear", "https://cdn.example/clear.mp4", film(folder.root, "cmaf-clear/video-108").readBytes())
         downloads.add("gone", "https://cdn.example/film.mp4", film(folder.root).readBytes(), keySetId = "unknown to the CDM")
         val answers = runBlocking { manager.importAssets(readable()) }.associateBy { it.assetId }
@@ -229,7 +229,7 @@ class ImportingDownloadsTest {
         assertTrue("$answers", answers.isNotEmpty() && answers.all { it.isImported })
     }
 
-    /** What the CDM's engine says of licences that it holds. */
+    /** What the CDM's engine says of licenses that it holds. */
     private object HoldingEngine : DrmEngine {
         override val scheme = DrmScheme.WIDEVINE
 

@@ -7,7 +7,7 @@ import org.junit.Test
 import org.junit.runner.RunWith
 import org.robolectric.RobolectricTestRunner
 
-/** What devices say of a licence, and what Media3 is told. */
+/** What devices say of a license, and what Media3 is told. */
 @RunWith(RobolectricTestRunner::class)
 class KeyStatusTest {
     private val noEnd = Long.MAX_VALUE.toString()
@@ -16,7 +16,7 @@ class KeyStatusTest {
     fun `each of the known answers has one meaning`() {
         val later = Expiry.At(Long.MAX_VALUE)
         val cases = listOf(
-            Case("a usual licence", "3600", "3600", later, "3600"),
+            Case("a usual license", "3600", "3600", later, "3600"),
             Case("no end, as it should be said", noEnd, noEnd, Expiry.Never, noEnd),
             Case("no end, said as zero", "0", "00", Expiry.Never, noEnd),
             Case("zero, and it has an end", "0", "0", later, "0"),
@@ -39,7 +39,7 @@ class KeyStatusTest {
     }
 
     @Test
-    fun `a playback window that is over ends a licence that is not`() {
+    fun `a playback window that is over ends a license that is not`() {
         val told = normalizedKeyStatus(
             mapOf("LicenseDurationRemaining" to "3600", "PlaybackDurationRemaining" to "0"),
             widevine("1", byteArrayOf(1), expires = Expiry.At(Long.MAX_VALUE)),

@@ -60,13 +60,13 @@ class PlayingOfflineTest {
     }
 
     @Test
-    fun `a licence with less than a minute left plays, where Media3 by itself would ask a server`() {
+    fun `a license with less than a minute left plays, where Media3 by itself would ask a server`() {
         Cdm.held["key set 1"] = lasting(seconds = 5)
         assertEquals(SAMPLES, theatre.play(register("key set 1")))
     }
 
     @Test
-    fun `a licence that has expired gives our reason`() {
+    fun `a license that has expired gives our reason`() {
         Cdm.held["key set 1"] = lasting(seconds = 0)
         val reason = theatre.failure(register("key set 1"))
         assertEquals(Code.LICENSE_EXPIRED, reason.code)
@@ -74,7 +74,7 @@ class PlayingOfflineTest {
     }
 
     @Test
-    fun `a licence that the CDM no longer knows gives our reason`() {
+    fun `a license that the CDM no longer knows gives our reason`() {
         val reason = theatre.failure(register("key set 1"))
         assertEquals(Code.LICENSE_VANISHED, reason.code)
         assertEquals(Remedy.REREGISTER, reason.remedy)
@@ -82,13 +82,13 @@ class PlayingOfflineTest {
     }
 
     @Test
-    fun `a licence whose handle is gone gives the storage's reason`() {
+    fun `a license whose handle is gone gives the storage's reason`() {
         val reason = theatre.failure(register(null))
         assertEquals(Code.LICENSE_MISSING, reason.code)
     }
 
     @Test
-    fun `an asset without a licence gives our reason`() {
+    fun `an asset without a license gives our reason`() {
         shelf.put("film", film(folder.root))
         val reason = theatre.failure(shelf.localMediaSource("film").toMediaItem())
         assertEquals(Code.LICENSE_MISSING, reason.code)
@@ -128,7 +128,7 @@ class PlayingOfflineTest {
     }
 
     @Test
-    fun `a renewed licence is used at the next preparation of the same item`() {
+    fun `a renewed license is used at the next preparation of the same item`() {
         Cdm.held["old"] = lasting(seconds = 3600)
         Cdm.held["new"] = lasting(seconds = 3600)
         theatre.play(register("old"))
@@ -140,7 +140,7 @@ class PlayingOfflineTest {
     }
 
     @Test
-    fun `a licence that was acquired at L3 is played at L3`() {
+    fun `a license that was acquired at L3 is played at L3`() {
         Cdm.held["key set 1"] = lasting(seconds = 3600)
         val license = widevine("license 1", widevineBox, level = SecurityLevel.L3)
         theatre.play(shelf.put("film", film(folder.root), license to "key set 1".encodeToByteArray()).toMediaItem())
@@ -148,14 +148,14 @@ class PlayingOfflineTest {
     }
 
     @Test
-    fun `a licence that a device without L1 acquired unasked is played at L3, also after the device has got L1`() {
+    fun `a license that a device without L1 acquired unasked is played at L3, also after the device has got L1`() {
         hold(level = "L3")
         Cdm.level = "L1"
         assertEquals(SAMPLES, theatre.play(registeredAt("L3")))
     }
 
     @Test
-    fun `a licence of a level that the device has lost is told from one that has vanished`() {
+    fun `a license of a level that the device has lost is told from one that has vanished`() {
         hold(level = "L1")
         Cdm.level = "L3"
         val reason = theatre.failure(registeredAt("L1"))
@@ -177,7 +177,7 @@ class PlayingOfflineTest {
     }
 
     @Test
-    fun `an unlimited licence of which a device says that zero seconds are left plays`() {
+    fun `an unlimited license of which a device says that zero seconds are left plays`() {
         Cdm.held["key set 1"] = mapOf("LicenseDurationRemaining" to "0", "PlaybackDurationRemaining" to "00")
         val license = widevine("license 1", widevineBox, expires = Expiry.Never)
         val item = shelf.put("film", film(folder.root), license to "key set 1".encodeToByteArray()).toMediaItem()
@@ -185,7 +185,7 @@ class PlayingOfflineTest {
     }
 
     @Test
-    fun `the keys of a software ClearKey licence go into the platform's CDM without a server`() {
+    fun `the keys of a software ClearKey license go into the platform's CDM without a server`() {
         val key = """{"kty":"oct","kid":"b2Ua4dvkRDS8tGkNFWTEHA","k":"iNqFKuT6Lh42rrLVyUmXsQ"}"""
         val keys = """{"keys":[$key],"type":"temporary"}"""
         val license = widevine("license 1", widevineBox).copy(scheme = DrmScheme.CLEAR_KEY)

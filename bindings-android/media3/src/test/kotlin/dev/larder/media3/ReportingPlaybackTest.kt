@@ -16,7 +16,7 @@ import org.junit.rules.TemporaryFolder
 import org.junit.runner.RunWith
 import org.robolectric.RobolectricTestRunner
 
-/** The start of a playback starts a licence's playback window, so the manager is told of it. */
+/** The start of a playback starts a license's playback window, so the manager is told of it. */
 @RunWith(RobolectricTestRunner::class)
 class ReportingPlaybackTest {
     @get:Rule val folder = TemporaryFolder()

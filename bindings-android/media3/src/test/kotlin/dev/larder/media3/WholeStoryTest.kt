@@ -65,7 +65,7 @@ class WholeStoryTest {
     }
 
     @Test
-    fun `a film is registered, played without a network, reported, and its licence given back`() {
+    fun `a film is registered, played without a network, reported, and its license given back`() {
         register()
         manager.setSourceUrlMode(SourceUrlMode.LOCAL_ALWAYS)
         servers.stop()
@@ -83,11 +83,11 @@ class WholeStoryTest {
 
         servers.resume()
         runBlocking { manager.unregisterAsset("film") }
-        until("the licence is given back") { runBlocking { manager.settle() }.pending == 0 && servers.live == 0 }
+        until("the license is given back") { runBlocking { manager.settle() }.pending == 0 && servers.live == 0 }
     }
 
     @Test
-    fun `a film whose licence the CDM has lost says so in the player and in its status`() {
+    fun `a film whose license the CDM has lost says so in the player and in its status`() {
         register()
         manager.setSourceUrlMode(SourceUrlMode.LOCAL_ALWAYS)
         VirtualCdm.ids.forEach(VirtualCdm::vanish)

@@ -126,7 +126,7 @@ public class GuideSnippetsTest {
         localAssetsManager.close();
     }
 
-    /** The same with licences: Widevine's, from the device's CDM, which is our model of one here. */
+    /** The same with licenses: Widevine's, from the device's CDM, which is our model of one here. */
     @Test
     public void theGuideWithAProtectedTitle() {
         VirtualCdm.INSTANCE.reset();
@@ -158,7 +158,7 @@ public class GuideSnippetsTest {
         assertEquals("registered " + protectedPath, heard());
         localAssetsManager.unregisterAsset(protectedPath, yourAssetID, assetPath -> tell("removed"));
         assertEquals("removed", heard());
-        Phone.until("every licence is given back", () -> servers.getLive() == 0);
+        Phone.until("every license is given back", () -> servers.getLive() == 0);
         Phone.until("no handle is left", () -> Phone.INSTANCE.licenses().isEmpty());
         localAssetsManager.close();
     }

@@ -54,8 +54,8 @@ class AbandonedProcessTest(private val verb: Verb, private val point: Point) {
     @Test
     fun `nothing is lost, and nothing leaks`() = when (verb) {
         Verb.REGISTERING -> registeringItLeavesTheWholeOrNothing()
-        Verb.REFRESHING -> refreshingItLeavesAnAssetThatPlaysWithOneLicence()
-        Verb.UNREGISTERING -> unregisteringItIsGoneAndItsLicenceGoesBack()
+        Verb.REFRESHING -> refreshingItLeavesAnAssetThatPlaysWithOneLicense()
+        Verb.UNREGISTERING -> unregisteringItIsGoneAndItsLicenseGoesBack()
     }
 
     private fun registeringItLeavesTheWholeOrNothing() {
@@ -73,7 +73,7 @@ class AbandonedProcessTest(private val verb: Verb, private val point: Point) {
         balances(manager)
     }
 
-    private fun refreshingItLeavesAnAssetThatPlaysWithOneLicence() {
+    private fun refreshingItLeavesAnAssetThatPlaysWithOneLicense() {
         val before = start("larder")
         runBlocking { before.registerAsset(source, film, "film") }
         val manager = dying(before) { it.refreshAsset("film") }
@@ -84,7 +84,7 @@ class AbandonedProcessTest(private val verb: Verb, private val point: Point) {
         balances(manager)
     }
 
-    private fun unregisteringItIsGoneAndItsLicenceGoesBack() {
+    private fun unregisteringItIsGoneAndItsLicenseGoesBack() {
         val before = start("larder")
         runBlocking { before.registerAsset(source, film, "film") }
         val manager = dying(before) { it.unregisterAsset("film") }
@@ -132,7 +132,7 @@ class AbandonedProcessTest(private val verb: Verb, private val point: Point) {
         private fun storage(call: Call, moment: dev.larder.support.Moment) =
             Point("$moment $call") { storage, hang -> storage.hangAt(call, moment, hang) }
 
-        /** On the way to a licence. */
+        /** On the way to a license. */
         private val getting = listOf(
             cdm(Step.OPEN_SESSION, BEFORE),
             cdm(Step.CHALLENGE, AFTER),

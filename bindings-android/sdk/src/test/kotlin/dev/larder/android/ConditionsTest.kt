@@ -72,7 +72,7 @@ class ConditionsTest {
                 assertEquals(LarderException.Code.OFFLINE, stillRefused.code)
                 assertEquals(1, servers.requests)
                 manager.setNetworkState(NetworkState.UNKNOWN)
-                Phone.until("the licence is given back") { servers.live == 0 }
+                Phone.until("the license is given back") { servers.live == 0 }
             }
         }
     }

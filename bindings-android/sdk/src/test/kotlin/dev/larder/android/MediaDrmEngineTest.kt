@@ -60,11 +60,11 @@ class MediaDrmEngineTest {
     @After
     fun nothingStaysOpen() = assertEquals(0 to 0, VirtualCdm.openObjects to VirtualCdm.openSessions)
 
-    // Licences and provisioning
+    // Licenses and provisioning
 
     @Test
     @Config(minSdk = 29)
-    fun `a new device is provisioned once and then gets its licence, in one session each`() {
+    fun `a new device is provisioned once and then gets its license, in one session each`() {
         val grant = engine.acquire(widevineRequest(), exchange)
         assertEquals(listOf(ExchangeKind.PROVISIONING, ExchangeKind.LICENSE), exchange.kinds)
         assertEquals(listOf(KID_A), grant.keyIds)
@@ -89,7 +89,7 @@ class MediaDrmEngineTest {
     }
 
     @Test
-    fun `a device that loses its provisioning between session and request gets it again, and one licence`() {
+    fun `a device that loses its provisioning between session and request gets it again, and one license`() {
         acquire()
         VirtualCdm.plan(Step.CHALLENGE) {
             VirtualCdm.device = null
@@ -121,7 +121,7 @@ class MediaDrmEngineTest {
     }
 
     @Test
-    fun `a licence that may not be stored is an empty handle`() {
+    fun `a license that may not be stored is an empty handle`() {
         servers.policy("""{"persist":false}""")
         assertEquals(0, acquire().size)
         assertEquals(0, VirtualCdm.ids.size)
@@ -143,7 +143,7 @@ class MediaDrmEngineTest {
     }
 
     @Test
-    fun `a licence that was stored is told, whatever fails after it`() {
+    fun `a license that was stored is told, whatever fails after it`() {
         acquire()
         VirtualCdm.plan(Step.QUERY, times = 9) { throw ShadowMediaDrm.stateError("no answer") }
         val grant = engine.acquire(widevineRequest(), exchange)
@@ -183,7 +183,7 @@ class MediaDrmEngineTest {
     // Sessions that are taken
 
     @Test
-    fun `a CDM without a free session is asked again, and a licence is asked for once`() {
+    fun `a CDM without a free session is asked again, and a license is asked for once`() {
         acquire()
         VirtualCdm.plan(Step.OPEN_SESSION, times = 3) { throw ResourceBusyException("all taken") }
         acquire()
@@ -237,7 +237,7 @@ class MediaDrmEngineTest {
 
     @Test
     @Config(minSdk = 29)
-    fun `a licence that the CDM has lost is vanished, one that it only fails to open is not`() {
+    fun `a license that the CDM has lost is vanished, one that it only fails to open is not`() {
         val handle = acquire()
         VirtualCdm.plan(Step.RESTORE) { throw ShadowMediaDrm.badValue() }
         assertEquals("CDM_FAILED", failing { engine.inspect(stored(handle)) }.code)
@@ -266,7 +266,7 @@ class MediaDrmEngineTest {
     // Renewal
 
     @Test
-    fun `a renewal keeps the id, says nothing, changes it, or is a licence of its own`() {
+    fun `a renewal keeps the id, says nothing, changes it, or is a license of its own`() {
         val first = acquire()
         VirtualCdm.aheadMs = 1_000_000
         val renewed = engine.renew(stored(first), widevineRequest(), exchange)
@@ -290,7 +290,7 @@ class MediaDrmEngineTest {
     }
 
     @Test
-    fun `a renewal that the licence forbids, or that comes too late, asks nobody`() {
+    fun `a renewal that the license forbids, or that comes too late, asks nobody`() {
         servers.policy("""{"renewable":false}""")
         val fixed = acquire()
         assertEquals("RENEWAL_NOT_PERMITTED", failing { renew(fixed) }.code)
@@ -307,7 +307,7 @@ class MediaDrmEngineTest {
 
     @Test
     @Config(minSdk = 29)
-    fun `a release removes the licence, and a second one finds nothing`() {
+    fun `a release removes the license, and a second one finds nothing`() {
         val handle = acquire()
         val sessions = VirtualCdm.sessionsEver
         assertEquals(ReleaseOutcome.RELEASED, release(handle))
@@ -332,7 +332,7 @@ class MediaDrmEngineTest {
 
     @Test
     @Config(minSdk = 29)
-    fun `a server without releases costs the release, and the licence is removed from the device`() {
+    fun `a server without releases costs the release, and the license is removed from the device`() {
         for (status in listOf(404, 405, 410, 501)) {
             val handle = acquire()
             servers.fault("""{"path":"/widevine/license","action":{"kind":"status","status":$status}}""")
@@ -453,7 +453,7 @@ class MediaDrmEngineTest {
         val handle = (engine.acquire(request, exchange).handle as GrantedHandle.New).handle
         assertTrue(VirtualCdm.asked.last().l3)
         assertAbout(2_592_000, engine.inspect(stored(handle, request)).license)
-        // The source says something else by now; the licence is what it was.
+        // The source says something else by now; the license is what it was.
         assertEquals(GrantedHandle.Same, engine.renew(stored(handle, request), widevineRequest(), exchange).handle)
         assertTrue(VirtualCdm.asked.last().l3)
         assertEquals("CDM_FAILED", failing { engine.inspect(stored(handle)) }.code)
@@ -463,7 +463,7 @@ class MediaDrmEngineTest {
 
     @Test
     @Config(minSdk = 29)
-    fun `a device that has lost its level says so, and its licences are removed from it`() {
+    fun `a device that has lost its level says so, and its licenses are removed from it`() {
         val grant = engine.acquire(widevineRequest(), exchange)
         assertEquals("L1", grant.acquiredLevel)
         val held = stored((grant.handle as GrantedHandle.New).handle).copy(acquiredLevel = "L1")
@@ -515,7 +515,7 @@ class MediaDrmEngineTest {
 
     @Test
     @Config(maxSdk = 28)
-    fun `a licence that is lost there and one that does not open are the same`() {
+    fun `a license that is lost there and one that does not open are the same`() {
         val handle = acquire()
         VirtualCdm.plan(Step.RESTORE) { throw ShadowMediaDrm.badValue() }
         assertEquals("LICENSE_VANISHED", failing { engine.inspect(stored(handle)) }.code)

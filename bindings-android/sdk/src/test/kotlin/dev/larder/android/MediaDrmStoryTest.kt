@@ -68,7 +68,7 @@ class MediaDrmStoryTest {
         manager.registerAsset(clearSource.copy(id = "aes"), paths.getValue("aes"), "aes")
         assertEquals("neither asked a server", 0, servers.requests)
         manager.registerAsset(widevineSource(servers), paths.getValue("film"), "film")
-        assertEquals("provisioning and one licence", 2, servers.requests)
+        assertEquals("provisioning and one license", 2, servers.requests)
 
         for (title in titles.keys) {
             val status = manager.verifyAsset(title)
@@ -95,7 +95,7 @@ class MediaDrmStoryTest {
         manager.refreshAsset("film")
         eventually("the old one went back") { servers.live == 1 && VirtualCdm.ids.size == 1 }
         assertFalse(first.licenseId == manager.status("film").licenses.single().licenseId)
-        assertEquals("a licence, then a release", 2 to 1, servers.issued to servers.requests("release"))
+        assertEquals("a license, then a release", 2 to 1, servers.issued to servers.requests("release"))
         assertEquals(1, VirtualCdm.ids.size)
         assertTrue(manager.verifyAsset("film").isPlayable)
 
@@ -115,7 +115,7 @@ class MediaDrmStoryTest {
     }
 
     @Test
-    fun `a renewal in place falls back to a new licence where the licence, the server or its end forbids it`() =
+    fun `a renewal in place falls back to a new license where the license, the server or its end forbids it`() =
         runBlocking {
             val film = device.download("dash-cenc")
             suspend fun registered(query: String) = manager.registerAsset(
@@ -132,7 +132,7 @@ class MediaDrmStoryTest {
             manager.refreshAsset("film")
             assertArrayEquals(VirtualCdm.ids.single(), handle())
             VirtualCdm.keepsHandle = true
-            assertEquals("never released: it is the licence that the user has", 0, servers.requests("release"))
+            assertEquals("never released: it is the license that the user has", 0, servers.requests("release"))
 
             servers.fault(
                 """{"path":"/widevine/license","request_kind":"renewal","action":{"kind":"status","status":403}}""",
@@ -175,7 +175,7 @@ class MediaDrmStoryTest {
     }
 
     @Test
-    fun `a licence for streaming only, or without a key, is refused and leaves nothing`() = runBlocking {
+    fun `a license for streaming only, or without a key, is refused and leaves nothing`() = runBlocking {
         val film = device.download("dash-cenc")
         for ((query, code) in mapOf(
             "?persist=false" to "LICENSE_PERSISTENCE_DENIED",
@@ -191,7 +191,7 @@ class MediaDrmStoryTest {
     }
 
     @Test
-    fun `two hundred licences are warned of before a CDM fails, and room is made again, and others' licences stay`() =
+    fun `two hundred licenses are warned of before a CDM fails, and room is made again, and others' licenses stay`() =
         runBlocking {
             val film = device.download("dash-cenc")
             val source = widevineSource(servers)
@@ -206,7 +206,7 @@ class MediaDrmStoryTest {
                 assertEquals(listOf(140, 149, false), manager.settle().let { listOf(it.foreign, it.held, it.isCrowded) })
                 register(10..11)
                 assertEquals(listOf(140, 151, true), manager.settle().let { listOf(it.foreign, it.held, it.isCrowded) })
-                eventually("the log warns") { lines.any { "many licences" in it } }
+                eventually("the log warns") { lines.any { "many licenses" in it } }
             } finally {
                 Larder.setLogSink(null, LogLevel.WARN)
             }

@@ -36,7 +36,7 @@ import java.security.cert.CertificateFactory
 import java.security.cert.X509Certificate
 
 /**
- * The licence server behind TLS, with a certificate of a private authority, asked by Larder's own client on Android's own
+ * The license server behind TLS, with a certificate of a private authority, asked by Larder's own client on Android's own
  * network security config: the framework's classes decide, as they do in an app's process.
  */
 @RunWith(RobolectricTestRunner::class)
@@ -117,7 +117,7 @@ class PlatformTrustTest {
     private val licenseUrl get() = "https://localhost:${https.port}/clearkey/license"
 
     @Test
-    fun `an authority that the app's config trusts counts, and without it nobody is asked for a licence`() {
+    fun `an authority that the app's config trusts counts, and without it nobody is asked for a license`() {
         configure(trusting().build())
         assertEquals(LarderException.Code.TLS, register(licenseUrl))
         assertEquals(0, servers.issued)

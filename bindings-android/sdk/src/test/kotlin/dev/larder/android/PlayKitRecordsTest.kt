@@ -59,7 +59,7 @@ class PlayKitRecordsTest {
 
         override val scheme: DrmScheme get() = DrmScheme.WIDEVINE
 
-        override fun acquire(request: KeyRequest, exchange: LicenseExchange): LicenseGrant = error("a new licence")
+        override fun acquire(request: KeyRequest, exchange: LicenseExchange): LicenseGrant = error("a new license")
 
         override fun inspect(held: StoredLicense): LicenseTimes {
             if (held.handle.decodeToString() !in this.held) {
@@ -100,7 +100,7 @@ class PlayKitRecordsTest {
     private fun everything(): List<Map<String, *>> = listOf(playKit.all, older.all, offline.all).map { it.toMap() }
 
     @Test
-    fun `what PlayKit has registered plays, without a network and without a new licence`(): Unit = runBlocking {
+    fun `what PlayKit has registered plays, without a network and without a new license`(): Unit = runBlocking {
         registeredWithPlayKit("film")
         registeredWithPlayKit("clip", "dash:null")
         val before = everything()
@@ -139,7 +139,7 @@ class PlayKitRecordsTest {
     }
 
     @Test
-    fun `two titles that shared a licence both play, and removing one leaves it to the other`(): Unit = runBlocking {
+    fun `two titles that shared a license both play, and removing one leaves it to the other`(): Unit = runBlocking {
         registeredWithPlayKit("one")
         registeredWithPlayKit("two")
         assertEquals("PlayKit has one record for both", 1, playKit.all.keys.count { !it.startsWith("assetId:") })
@@ -242,7 +242,7 @@ class PlayKitRecordsTest {
             manager.importAssets(records.read(listOf(title("another"))))
             cdm.held.clear()
             assertEquals(setOf("film", "another"), records.removeVerified(manager, emptyList()).toSet())
-            assertEquals("a licence that the CDM does not confirm is not verified", before, everything())
+            assertEquals("a license that the CDM does not confirm is not verified", before, everything())
 
             cdm.held += "ks-1"
             assertEquals(emptyList<String>(), records.removeVerified(manager, listOf("film", "another")))

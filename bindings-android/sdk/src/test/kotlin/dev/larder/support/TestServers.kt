@@ -5,17 +5,17 @@ import java.net.HttpURLConnection
 import java.net.URI
 import java.util.concurrent.TimeUnit
 
-/** The testkit's origin and licence servers, in a process of their own: `larder testkit serve`. */
+/** The testkit's origin and license servers, in a process of their own: `larder testkit serve`. */
 class TestServers private constructor(private val process: Process, val url: String, private val adminUrl: String) :
     AutoCloseable {
 
     fun url(path: String) = url + path
 
-    /** Licences issued and not given back. */
+    /** Licenses issued and not given back. */
     val live: Int
         get() = number("live", get("book"))
 
-    /** Licences ever issued. */
+    /** Licenses ever issued. */
     val issued: Int
         get() = Regex("\"license_id\"").findAll(get("book")).count()
 
@@ -39,7 +39,7 @@ class TestServers private constructor(private val process: Process, val url: Str
     fun requests(kind: String): Int =
         Regex("\"$kind\"\\s*:\\s*(\\d+)").find(get("counts"))?.groupValues?.get(1)?.toInt() ?: 0
 
-    /** Replaces members of the licence policy, for example `{"require_token":"t"}`. */
+    /** Replaces members of the license policy, for example `{"require_token":"t"}`. */
     fun policy(json: String) = post("policy", json)
 
     fun fault(json: String) = post("faults", json)

@@ -154,7 +154,7 @@ object VirtualCdm {
     @Synchronized
     fun <T> count(change: VirtualCdm.() -> T): T = change()
 
-    /** A licence that another library in the same app got: it is listed, and none of Larder's business. */
+    /** A license that another library in the same app got: it is listed, and none of Larder's business. */
     @Synchronized
     fun addForeign(): ByteArray {
         val keySet = KeySet(nextId(), "foreign", emptyList(), false, nowMs, null, null, false)
@@ -176,7 +176,7 @@ object VirtualCdm {
     @Synchronized
     fun nextNonce(): Long = ++number
 
-    /** Seconds left: of the licence, and of its playback. `null` is for ever. */
+    /** Seconds left: of the license, and of its playback. `null` is for ever. */
     fun left(keySet: KeySet): Pair<Long?, Long?> {
         fun of(seconds: Long?, sinceMs: Long) = seconds?.let { maxOf(0, (sinceMs + it * 1000 - nowMs + 999) / 1000) }
         return of(keySet.durationS, keySet.storedAtMs) to of(keySet.playbackS, keySet.firstPlayedAtMs ?: nowMs)

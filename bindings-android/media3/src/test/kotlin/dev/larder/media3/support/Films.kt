@@ -15,7 +15,7 @@ fun film(folder: File, track: String = "dash-cenc/video-234"): File {
     return film
 }
 
-/** The Widevine box of [film]'s init segment, as a licence was asked for with it. */
+/** The Widevine box of [film]'s init segment, as a license was asked for with it. */
 val widevineBox: ByteArray by lazy {
     val init = Media.folder.resolve("dash-cenc/video-234/init.mp4").readBytes()
     val systemId = byteArrayOf(-19, -17, -117, -87, 121, -42, 74, -50, -93, -56, 39, -36, -43, 29, 33, -19)
@@ -23,7 +23,7 @@ val widevineBox: ByteArray by lazy {
     init.copyOfRange(at, at + java.nio.ByteBuffer.wrap(init, at, 4).int)
 }
 
-/** What a CDM says of a licence with so many seconds left. */
+/** What a CDM says of a license with so many seconds left. */
 fun lasting(seconds: Long): Map<String, String> = mapOf(
     "LicenseType" to "Offline",
     "PlayAllowed" to if (seconds > 0) "True" else "False",

@@ -7,7 +7,7 @@ import org.robolectric.annotation.Implements
 import org.robolectric.util.ReflectionHelpers
 import org.robolectric.util.ReflectionHelpers.ClassParameter
 
-/** A model of ours of a CDM that holds licences: only MediaDrm's native methods are replaced. No evidence about a device. */
+/** A model of ours of a CDM that holds licenses: only MediaDrm's native methods are replaced. No evidence about a device. */
 @Implements(value = MediaDrm::class, minSdk = 29)
 class ShadowCdm {
     private val sessions = HashMap<String, String?>()
@@ -119,7 +119,7 @@ object Cdm {
     val answers = java.util.concurrent.atomic.AtomicInteger()
     val open = java.util.concurrent.atomic.AtomicInteger()
 
-    /** The level at which a licence was acquired: it opens at that one only. */
+    /** The level at which a license was acquired: it opens at that one only. */
     val levels = HashMap<String, String>()
 
     /** What the device gives unasked. */

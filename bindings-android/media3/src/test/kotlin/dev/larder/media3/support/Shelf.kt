@@ -18,7 +18,7 @@ import dev.larder.SourceUrlOrder
 import java.io.File
 import java.util.concurrent.CopyOnWriteArrayList
 
-/** What a manager tells a player, set by the test: for licences that no server of the testkit would give. */
+/** What a manager tells a player, set by the test: for licenses that no server of the testkit would give. */
 class Shelf :
     LocalPlayback,
     AssetCatalog {
@@ -88,7 +88,7 @@ class Shelf :
     override fun setSourceUrlMode(mode: SourceUrlMode, order: SourceUrlOrder) = throw UnsupportedOperationException()
 }
 
-/** A Widevine licence for init data. */
+/** A Widevine license for init data. */
 fun widevine(
     id: String,
     initData: ByteArray,

@@ -1,4 +1,4 @@
-//! What a licence costs: round trips, as its server counts them.
+//! What a license costs: round trips, as its server counts them.
 
 use std::error::Error;
 use std::path::Path;
@@ -51,9 +51,9 @@ pub(crate) fn measure(table: &mut Table) -> Result<(), Box<dyn Error>> {
         registered_ns.push(begun.elapsed().as_nanos() as f64);
     }
     let counts = kit.counts();
-    let per_licence = counts.requests as f64 / f64::from(TITLES);
-    let value = format!("{per_licence:.2} ({} licences)", counts.of(RequestKind::License));
-    table.plain("round trips per licence, counted by the server", value, "1");
+    let per_license = counts.requests as f64 / f64::from(TITLES);
+    let value = format!("{per_license:.2} ({} licenses)", counts.of(RequestKind::License));
+    table.plain("round trips per license, counted by the server", value, "1");
 
     let mut exchange_ns = Vec::new();
     let asked = kit.requests();
