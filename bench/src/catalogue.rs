@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use larder_core::Result;
-use larder_core::assets::{Config, LocalAssetsManager, Ports, Root, Timeouts};
+use larder_core::assets::{Config, LocalAssetsManager, Ports, StorageRoot, Timeouts};
 use larder_core::license::clearkey::ClearKeyEngine;
 use larder_core::model::license::{Handle, LicenseGrant, LicenseTimes, ReleaseOutcome, StoredLicense};
 use larder_core::model::{
-    AssetId, Coverage, DrmParams, DrmScheme, Expiry, InitDataTrack, KeyId, KeyRequest, LicenseId, LicenseState,
+    AssetId, DrmParams, DrmScheme, Expiry, InitDataTrack, KeyCoverage, KeyId, KeyRequest, LicenseId, LicenseState,
     MediaFormat, MediaSource, Profile, SecurityLevel, TrackKind,
 };
 use larder_core::net::{ClientSettings, ReqwestClient};
@@ -89,7 +89,7 @@ impl Catalogue {
         };
         let config = Config {
             data_dir: self.data_dir(),
-            roots: vec![Root { name: "downloads".into(), path: self.folder.path().join("downloads") }],
+            roots: vec![StorageRoot { name: "downloads".into(), path: self.folder.path().join("downloads") }],
             profile: Profile::default(),
             timeouts: Timeouts::default(),
             network: NetworkState::Offline,
@@ -180,8 +180,8 @@ fn license(number: u32) -> Result<LicenseRow> {
         replaces: None,
         granted_at_ms: now_ms,
         expires: Expiry::At(now_ms + 7 * 86_400_000),
-        playback_window_s: Some(172_800),
-        coverage: Coverage::Covered,
+        playback_window_seconds: Some(172_800),
+        coverage: KeyCoverage::Covered,
         key_ids: Some(key_ids),
         release_attempts: 0,
         next_attempt_at_ms: 0,

@@ -8,7 +8,7 @@ use std::time::Instant;
 use larder_core::Cancellation;
 use larder_core::assets::{Config, LocalAssetsManager, Ports, Timeouts};
 use larder_core::license::clearkey::ClearKeyEngine;
-use larder_core::model::{AssetId, DrmParams, DrmScheme, MediaSource, Profile, Registration};
+use larder_core::model::{AssetId, AssetRegistration, DrmParams, DrmScheme, MediaSource, Profile};
 use larder_core::net::{ClientSettings, ReqwestClient};
 use larder_core::ports::{HttpClient, HttpRequest, NetworkState};
 use larder_testkit::{Options, RequestKind, ScriptedStorage, Testkit};
@@ -81,8 +81,8 @@ pub(crate) fn measure(table: &mut Table) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn registration(number: u32, media: &Path, license_url: &str) -> Result<Registration, Box<dyn Error>> {
-    Ok(Registration {
+fn registration(number: u32, media: &Path, license_url: &str) -> Result<AssetRegistration, Box<dyn Error>> {
+    Ok(AssetRegistration {
         asset_id: AssetId::new(format!("title {number}"))?,
         entry_id: None,
         path: media.join("dash-cenc"),

@@ -39,9 +39,9 @@ pub(crate) struct Global {
     /// How long one request to a server may take
     #[arg(long, global = true, value_name = "SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=3600), help_heading = "Global options")]
     pub(crate) timeout: u64,
-    /// How long a command that has changed something waits for its releases to be sent; `settle` sends what is left
+    /// How long a command that has changed something waits for its releases to be sent; `reconcile` sends what is left
     #[arg(long, global = true, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3600), help_heading = "Global options")]
-    pub(crate) settle_timeout: u64,
+    pub(crate) reconcile_timeout: u64,
     /// Print data as JSON
     #[arg(long, global = true, help_heading = "Global options")]
     pub(crate) json: bool,
@@ -85,9 +85,9 @@ pub(crate) enum Command {
     /// Send queued releases, and compare the ledger with the licenses that are held
     #[command(
         after_help = "Tries each release once, however long that takes. Exit status 1 if one still waits for its server.\n\n\
-                            Example:\n  larder settle"
+                            Example:\n  larder reconcile"
     )]
-    Settle,
+    Reconcile,
     /// Note that a playback has started: the first one starts the license's playback window
     #[command(after_help = "Example:\n  larder played sintel")]
     Played(Asset),
@@ -298,7 +298,7 @@ fn parse_root(text: &str) -> Result<(String, PathBuf), String> {
 }
 
 fn parse_seconds(text: &str) -> Result<u64, String> {
-    let (digits, unit_s) = match text.char_indices().last() {
+    let (digits, unit_seconds) = match text.char_indices().last() {
         Some((at, 's')) => (text.get(..at), 1),
         Some((at, 'm')) => (text.get(..at), 60),
         Some((at, 'h')) => (text.get(..at), 3600),
@@ -307,7 +307,7 @@ fn parse_seconds(text: &str) -> Result<u64, String> {
     };
     digits
         .and_then(|digits| digits.parse::<u64>().ok())
-        .and_then(|count| count.checked_mul(unit_s))
+        .and_then(|count| count.checked_mul(unit_seconds))
         .ok_or_else(|| "write it as a number of seconds, or as 90m, 36h, 7d".to_owned())
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use larder_core::assets::{Config, LocalAssetsManager, Ports, Root, Settlement, Timeouts};
+use larder_core::assets::{Config, LocalAssetsManager, Ports, ReconcileReport, StorageRoot, Timeouts};
 use larder_core::license::clearkey::ClearKeyEngine;
 use larder_core::model::{AssetId, Profile};
 use larder_core::net::{ClientSettings, ReqwestClient};
@@ -24,7 +24,7 @@ use crate::storage::{FileStorage, make_private_folder};
 /// An open manager and what it lives on.
 pub(crate) struct Host {
     manager: Arc<LocalAssetsManager>,
-    settle_timeout: Duration,
+    reconcile_timeout: Duration,
     clock: Arc<dyn Clock>,
     clear_key: Arc<ClearKeyEngine>,
     interrupted: Cancellation,
@@ -66,7 +66,8 @@ impl Host {
             source_url_provider: None,
             runtime: runtime.handle().clone(),
         };
-        let roots = global.roots.iter().map(|(name, path)| Ok(Root { name: name.clone(), path: absolute(path)? }));
+        let roots =
+            global.roots.iter().map(|(name, path)| Ok(StorageRoot { name: name.clone(), path: absolute(path)? }));
         let config = Config {
             data_dir,
             roots: roots.collect::<Result<_>>()?,
@@ -78,10 +79,10 @@ impl Host {
             },
         };
         let manager = Arc::new(LocalAssetsManager::open(config, ports)?);
-        let settle_timeout = Duration::from_secs(global.settle_timeout);
+        let reconcile_timeout = Duration::from_secs(global.reconcile_timeout);
         let interrupted = Cancellation::new();
         watch_interrupt(&runtime, interrupted.clone());
-        Ok(Self { manager, settle_timeout, clock, clear_key, interrupted, runtime: Some(runtime) })
+        Ok(Self { manager, reconcile_timeout, clock, clear_key, interrupted, runtime: Some(runtime) })
     }
 
     /// Changes something, then sends what that (or an earlier run) left for a server.
@@ -90,21 +91,21 @@ impl Host {
     /// half sent; one that waited without end would hang with its server.
     pub(crate) fn change<T>(&self, change: impl FnOnce(&LocalAssetsManager) -> Result<T>) -> Result<T> {
         let result = change(&self.manager);
-        match self.settle_in_time() {
-            Some(Ok(done)) => tracing::debug!(released = done.released, pending = done.pending, "settled"),
+        match self.reconcile_in_time() {
+            Some(Ok(done)) => tracing::debug!(released = done.released, pending = done.pending, "reconciled"),
             // What cannot be sent waits for the next run, and the status says so.
-            Some(Err(error)) => tracing::info!(code = %error.code(), "settling waits"),
-            None => tracing::info!("settling takes long and waits for the next run"),
+            Some(Err(error)) => tracing::info!(code = %error.code(), "reconciling waits"),
+            None => tracing::info!("reconciling takes long and waits for the next run"),
         }
         result
     }
 
     /// `None` if the time is up: then nothing more is sent, and what is being sent counts as not sent.
-    fn settle_in_time(&self) -> Option<Result<Settlement>> {
-        let (settled, settling) = mpsc::channel();
+    fn reconcile_in_time(&self) -> Option<Result<ReconcileReport>> {
+        let (reconciled, reconciling) = mpsc::channel();
         let manager = Arc::clone(&self.manager);
-        self.runtime.as_ref()?.spawn_blocking(move || settled.send(manager.settle()));
-        let done = settling.recv_timeout(self.settle_timeout).ok();
+        self.runtime.as_ref()?.spawn_blocking(move || reconciled.send(manager.reconcile()));
+        let done = reconciling.recv_timeout(self.reconcile_timeout).ok();
         if done.is_none() {
             // It fails only for a manager that is closed.
             let _ = self.manager.set_network_state(NetworkState::Offline);

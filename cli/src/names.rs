@@ -1,7 +1,7 @@
 //! The stable names that JSON has for the core's enums, and what people read instead.
 
 use larder_core::Remedy;
-use larder_core::model::{Coverage, Expiry, MediaPresence, Warning, Why};
+use larder_core::model::{Expiry, KeyCoverage, MediaPresence, PlayabilityReason, Warning};
 
 pub(crate) const fn remedy(remedy: Remedy) -> &'static str {
     match remedy {
@@ -33,27 +33,27 @@ pub(crate) const fn remedy_sentence(remedy: Remedy) -> &'static str {
     }
 }
 
-pub(crate) const fn why(why: Why) -> &'static str {
+pub(crate) const fn why(why: PlayabilityReason) -> &'static str {
     match why {
-        Why::Playable => "playable",
-        Why::NotRegistered => "not-registered",
-        Why::Registering => "registering",
-        Why::LicenseMissing => "license-missing",
-        Why::LicenseUnreadable => "license-unreadable",
-        Why::LicenseVanished => "license-vanished",
-        Why::LicenseExpired => "license-expired",
-        Why::PlaybackWindowOver => "playback-window-over",
-        Why::KeyMissing => "key-missing",
-        Why::VolumeMissing => "volume-missing",
-        Why::MediaMissing => "media-missing",
+        PlayabilityReason::Playable => "playable",
+        PlayabilityReason::NotRegistered => "not-registered",
+        PlayabilityReason::Registering => "registering",
+        PlayabilityReason::LicenseMissing => "license-missing",
+        PlayabilityReason::LicenseUnreadable => "license-unreadable",
+        PlayabilityReason::LicenseVanished => "license-vanished",
+        PlayabilityReason::LicenseExpired => "license-expired",
+        PlayabilityReason::PlaybackWindowOver => "playback-window-over",
+        PlayabilityReason::KeyMissing => "key-missing",
+        PlayabilityReason::VolumeMissing => "volume-missing",
+        PlayabilityReason::MediaMissing => "media-missing",
     }
 }
 
-pub(crate) const fn coverage(coverage: Coverage) -> &'static str {
+pub(crate) const fn coverage(coverage: KeyCoverage) -> &'static str {
     match coverage {
-        Coverage::Unknown => "unknown",
-        Coverage::Covered => "covered",
-        Coverage::Missing => "missing",
+        KeyCoverage::Unknown => "unknown",
+        KeyCoverage::Covered => "covered",
+        KeyCoverage::Missing => "missing",
     }
 }
 
@@ -93,7 +93,7 @@ pub(crate) fn expiry_sentence(expiry: Expiry, now_ms: i64) -> String {
         Expiry::Never => "never expires".to_owned(),
         Expiry::Unknown => "expiry unknown".to_owned(),
         Expiry::At(_) if expiry.is_over(now_ms) => "expired".to_owned(),
-        Expiry::At(_) => format!("expires in {}", span(expiry.remaining_s(now_ms).unwrap_or(0))),
+        Expiry::At(_) => format!("expires in {}", span(expiry.remaining_seconds(now_ms).unwrap_or(0))),
     }
 }
 

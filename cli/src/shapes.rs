@@ -1,7 +1,7 @@
 //! The JSON that the command prints. Its fields are stable: some may be added, none changes its meaning.
 //! Documented in `docs/guides/command.md`, which a test compares with what is printed.
 
-use larder_core::assets::{AssetInfo, Settlement, Unregistered};
+use larder_core::assets::{AssetInfo, ReconcileReport, UnregisterResult};
 use larder_core::model::{AssetId, AssetStatus, Expiry, InitData, LicenseStatus};
 use serde::Serialize;
 
@@ -17,7 +17,7 @@ pub(crate) struct StatusShape {
     remedy: &'static str,
     expires: ExpiryShape,
     playback_expires: ExpiryShape,
-    playback_window_s: Option<u64>,
+    playback_window_seconds: Option<u64>,
     licenses: Vec<LicenseShape>,
     media: &'static str,
     warnings: Vec<&'static str>,
@@ -43,7 +43,7 @@ struct LicenseShape {
 pub(crate) struct ExpiryShape {
     kind: &'static str,
     at_ms: Option<i64>,
-    remaining_s: Option<u64>,
+    remaining_seconds: Option<u64>,
 }
 
 impl StatusShape {
@@ -58,7 +58,7 @@ impl StatusShape {
             remedy: names::remedy(status.remedy),
             expires: ExpiryShape::new(status.expires, now_ms),
             playback_expires: ExpiryShape::new(status.playback_expires, now_ms),
-            playback_window_s: status.playback_window_s,
+            playback_window_seconds: status.playback_window_seconds,
             licenses: status.licenses.iter().map(|license| LicenseShape::new(license, now_ms)).collect(),
             media: names::presence(status.media),
             warnings: status.warnings.iter().map(|warning| names::warning(*warning)).collect(),
@@ -91,7 +91,7 @@ impl ExpiryShape {
             Expiry::Unknown => ("unknown", None),
             Expiry::At(at_ms) => ("at", Some(at_ms)),
         };
-        Self { kind, at_ms, remaining_s: expiry.remaining_s(now_ms) }
+        Self { kind, at_ms, remaining_seconds: expiry.remaining_seconds(now_ms) }
     }
 }
 
@@ -133,13 +133,13 @@ pub(crate) struct UnregisteredShape {
 }
 
 impl UnregisteredShape {
-    pub(crate) fn new(done: Unregistered) -> Self {
+    pub(crate) fn new(done: UnregisterResult) -> Self {
         Self { was_registered: done.was_registered, pending_releases: done.pending_releases }
     }
 }
 
 #[derive(Serialize)]
-pub(crate) struct SettlementShape {
+pub(crate) struct ReconcileReportShape {
     released: u32,
     forgotten: u32,
     pending: u32,
@@ -148,10 +148,10 @@ pub(crate) struct SettlementShape {
     is_crowded: bool,
 }
 
-impl SettlementShape {
-    pub(crate) fn new(done: Settlement) -> Self {
+impl ReconcileReportShape {
+    pub(crate) fn new(done: ReconcileReport) -> Self {
         let is_crowded = done.is_crowded();
-        let Settlement { released, forgotten, pending, foreign, held } = done;
+        let ReconcileReport { released, forgotten, pending, foreign, held } = done;
         Self { released, forgotten, pending, foreign, held, is_crowded }
     }
 }

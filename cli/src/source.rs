@@ -95,7 +95,7 @@ fn drm_params(file: DrmFile) -> Result<DrmParams> {
         );
     }
     if let Some(name) = file.wire {
-        params.wire = named("wire", &name, wire, "usual, raw, base64, form, udrm")?;
+        params.wire = named("wire", &name, wire, "standard, raw, base64, form, udrm")?;
     }
     if let Some(name) = file.renewal {
         params.renewal = named("renewal", &name, renewal, "acquire-then-release, in-place, release-then-acquire")?;
@@ -113,7 +113,7 @@ fn named<T>(field: &str, name: &str, parse: impl Fn(&str) -> Option<T>, allowed:
 
 fn wire(name: &str) -> Option<LicenseWire> {
     Some(match name {
-        "usual" => LicenseWire::Usual,
+        "standard" => LicenseWire::Standard,
         "raw" => LicenseWire::Raw,
         "base64" => LicenseWire::Base64,
         "form" => LicenseWire::Form,

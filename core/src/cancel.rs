@@ -1,7 +1,7 @@
 //! Cancellation: a flag that a caller raises and a long operation looks at between its steps.
 //!
 //! An operation is never torn: a request that is under way ends or times out, then the operation sees the flag, undoes
-//! what it began (a granted license is released, or its release queued) and settles with `Cancelled`.
+//! what it began (a granted license is released, or its release queued) and completes with `Cancelled`.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;

@@ -28,7 +28,7 @@ pub fn call_bounded<T: Send + 'static>(
     call: impl FnOnce() -> T + Send + 'static,
     late: impl FnOnce(T) + Send + 'static,
 ) -> std::result::Result<T, Unanswered> {
-    let slot = Arc::new(Slot { state: Mutex::new(State::Waiting), settled: Condvar::new() });
+    let slot = Arc::new(Slot { state: Mutex::new(State::Waiting), completed: Condvar::new() });
     let theirs = Arc::clone(&slot);
     runtime.spawn_blocking(move || {
         // A call that got no thread until its caller had given up must not be made: it would, for instance, save a
@@ -37,7 +37,7 @@ pub fn call_bounded<T: Send + 'static>(
             return;
         }
         let outcome = catch_unwind(AssertUnwindSafe(call));
-        if let Some(Ok(value)) = theirs.settle(outcome.map_err(|_| Unanswered::Panicked)) {
+        if let Some(Ok(value)) = theirs.complete(outcome.map_err(|_| Unanswered::Panicked)) {
             // Nobody catches a panic here; what `late` does is ours.
             late(value);
         }
@@ -64,25 +64,25 @@ pub fn call_delegate<T: Send + 'static>(
 struct Slot<T> {
     // Protects the hand-over of one value; held for a move, never while `call` or `late` runs.
     state: Mutex<State<T>>,
-    settled: Condvar,
+    completed: Condvar,
 }
 
 enum State<T> {
     Waiting,
-    Settled(std::result::Result<T, Unanswered>),
+    Completed(std::result::Result<T, Unanswered>),
     Abandoned,
 }
 
 impl<T> Slot<T> {
     /// Hands the outcome over, or back if nobody waits any more.
-    fn settle(&self, outcome: std::result::Result<T, Unanswered>) -> Option<std::result::Result<T, Unanswered>> {
+    fn complete(&self, outcome: std::result::Result<T, Unanswered>) -> Option<std::result::Result<T, Unanswered>> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(*state, State::Abandoned) {
             return Some(outcome);
         }
-        *state = State::Settled(outcome);
+        *state = State::Completed(outcome);
         drop(state);
-        self.settled.notify_all();
+        self.completed.notify_all();
         None
     }
 
@@ -93,11 +93,11 @@ impl<T> Slot<T> {
     fn wait(&self, timeout: Duration) -> std::result::Result<T, Unanswered> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut state, _) = self
-            .settled
+            .completed
             .wait_timeout_while(state, timeout, |state| matches!(state, State::Waiting))
             .unwrap_or_else(PoisonError::into_inner);
         match std::mem::replace(&mut *state, State::Abandoned) {
-            State::Settled(outcome) => outcome,
+            State::Completed(outcome) => outcome,
             State::Waiting | State::Abandoned => Err(Unanswered::TimedOut),
         }
     }

@@ -117,7 +117,7 @@ pub struct ExchangeAnswer {
     /// What the CDM takes: a license, a CKC, a provisioning response, a certificate.
     pub body: Vec<u8>,
     /// How long the server says that the license may be stored, in seconds, where the wire format has it.
-    pub persistence_duration_s: Option<u64>,
+    pub persistence_duration_seconds: Option<u64>,
 }
 
 /// Without the bytes: they are a license.
@@ -125,7 +125,7 @@ impl fmt::Debug for ExchangeAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ExchangeAnswer")
             .field("body_bytes", &self.body.len())
-            .field("persistence_duration_s", &self.persistence_duration_s)
+            .field("persistence_duration_seconds", &self.persistence_duration_seconds)
             .finish()
     }
 }
@@ -229,14 +229,14 @@ pub trait Clock: Send + Sync {
 /// The app's hand on every request to its license servers, offline registrations too.
 pub trait RequestAdapter: Send + Sync {
     /// Changes a request before it is sent: URL, headers, body.
-    fn adapt(&self, request: AdaptedRequest) -> Result<AdaptedRequest>;
+    fn adapt(&self, request: LicenseRequest) -> Result<LicenseRequest>;
     /// Unpacks a successful answer that is not in the usual wire format. `None` leaves it to the wire format.
-    fn parse(&self, response: AdaptedResponse) -> Result<Option<ParsedResponse>>;
+    fn parse(&self, response: LicenseResponse) -> Result<Option<ExchangeAnswer>>;
 }
 
 /// A request as an adapter sees it.
 #[derive(Clone)]
-pub struct AdaptedRequest {
+pub struct LicenseRequest {
     /// What it is about.
     pub kind: ExchangeKind,
     /// The asset it is for.
@@ -251,7 +251,7 @@ pub struct AdaptedRequest {
 
 /// An answer as an adapter sees it.
 #[derive(Clone)]
-pub struct AdaptedResponse {
+pub struct LicenseResponse {
     /// What it is about.
     pub kind: ExchangeKind,
     /// The asset it is for.
@@ -262,15 +262,6 @@ pub struct AdaptedResponse {
     pub headers: Vec<(String, String)>,
     /// What was received.
     pub body: Vec<u8>,
-}
-
-/// What an adapter made of an answer.
-#[derive(Clone)]
-pub struct ParsedResponse {
-    /// What the CDM takes.
-    pub body: Vec<u8>,
-    /// How long the license may be stored, in seconds, if the answer says.
-    pub persistence_duration_s: Option<u64>,
 }
 
 /// Gives the token for requests to license servers. Asked at the time of use; tokens are never stored.

@@ -32,7 +32,7 @@ final class SampleDownloads {
     switch title.media {
     case .bundled(let folder):
       return try BundledClip.unpack(
-        bundle.appendingPathComponent(folder), as: title.id, into: AppFolders.downloads())
+        bundle.appendingPathComponent(folder), as: title.id, into: StorageFolders.downloads())
     case .downloaded:
       return try await withCheckedThrowingContinuation { continuation in
         do {

@@ -103,7 +103,7 @@ final class SampleModel {
 
   private func refresh(_ id: String) async {
     do {
-      let status = try await manager.verify(id)
+      let status = try await manager.verifyAsset(id)
       update(id) { row in
         row.isRegistered = status.isRegistered
         row.isPlayable = status.isPlayable

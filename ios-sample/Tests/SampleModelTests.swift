@@ -29,7 +29,7 @@ struct SampleModelTests {
 
     await model.delete("keys")
     #expect(model.rows.last?.headline == "Not here")
-    try await stage.manager.settle()
+    try await stage.manager.reconcile()
     #expect(try await stage.kit.book().live == 0)
     #expect(!FileManager.default.fileExists(atPath: stage.scene.downloads.appendingPathComponent("keys").path))
   }

@@ -69,7 +69,7 @@ pub(crate) async fn answer(
         return Some(answered.unwrap_or_else(refused));
     }
     // A change may have shut or opened the door: answer when it is so.
-    Some(match (answered, settle(orders).await) {
+    Some(match (answered, apply(orders).await) {
         (Ok(response), Ok(())) => response,
         (Ok(_), Err(why)) => refused((500, why)),
         (Err(error), _) => refused(error),
@@ -133,11 +133,11 @@ fn decoded(path: &str) -> String {
     percent_encoding::percent_decode_str(path).decode_utf8_lossy().into_owned()
 }
 
-async fn settle(orders: &UnboundedSender<Order>) -> Result<(), String> {
-    let (done, settled) = oneshot::channel();
-    let told = orders.send(Order::Settle(Box::new(move |result| {
+async fn apply(orders: &UnboundedSender<Order>) -> Result<(), String> {
+    let (done, applied) = oneshot::channel();
+    let told = orders.send(Order::Apply(Box::new(move |result| {
         let _ = done.send(result);
     })));
     told.map_err(|_| "the servers are ending".to_owned())?;
-    settled.await.map_err(|_| "the servers are ending".to_owned())?.map_err(|e| e.to_string())
+    applied.await.map_err(|_| "the servers are ending".to_owned())?.map_err(|e| e.to_string())
 }

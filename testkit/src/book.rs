@@ -34,9 +34,9 @@ pub struct IssuedLicense {
     /// Whether the client may store it. Only such a license must be released.
     pub persistent: bool,
     /// How long it may be stored, in seconds; `None`: for ever.
-    pub duration_s: Option<i64>,
+    pub duration_seconds: Option<i64>,
     /// How long it may be played, in seconds; `None`: as long as it is stored.
-    pub playback_s: Option<i64>,
+    pub playback_seconds: Option<i64>,
     /// The license that it renews, if the renewal made a new one.
     pub renews: Option<String>,
     /// Milliseconds since 1970, by the servers' clock.

@@ -42,8 +42,8 @@ impl ManualClock {
     }
 
     /// As [`ManualClock::advance_ms`], in seconds.
-    pub fn advance_s(&self, by_s: i64) {
-        self.advance_ms(by_s * 1000);
+    pub fn advance_seconds(&self, by_seconds: i64) {
+        self.advance_ms(by_seconds * 1000);
     }
 
     /// The user sets the wall clock, back or forth; time since boot does not notice.

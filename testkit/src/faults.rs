@@ -77,7 +77,7 @@ impl Rule {
     }
 }
 
-/// What happens to a struck request. In JSON: `{"kind": "status", "status": 503, "retry_after_s": 1}`.
+/// What happens to a struck request. In JSON: `{"kind": "status", "status": 503, "retry_after_seconds": 1}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Action {
@@ -87,7 +87,7 @@ pub enum Action {
         status: u16,
         /// `Retry-After`, in seconds.
         #[serde(default)]
-        retry_after_s: Option<u64>,
+        retry_after_seconds: Option<u64>,
     },
     /// The answer comes later.
     Delay {
@@ -306,9 +306,9 @@ impl Plan {
             self.instead.get_or_insert((what, rule.after_handling));
         };
         match &rule.action {
-            Action::Status { status, retry_after_s } => {
+            Action::Status { status, retry_after_seconds } => {
                 let response = Response::text(*status, "a fault of the testkit");
-                instead(Instead::Response(match retry_after_s {
+                instead(Instead::Response(match retry_after_seconds {
                     Some(seconds) => response.with("Retry-After", seconds.to_string()),
                     None => response,
                 }));

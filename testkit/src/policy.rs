@@ -12,16 +12,16 @@ use crate::http::Request;
 
 /// What the license servers grant. In JSON every member may be left out: it keeps its value.
 ///
-/// A request may say some of it for itself, in its license URL: `duration_s` (a number, or `never`), `playback_s` (the
+/// A request may say some of it for itself, in its license URL: `duration_seconds` (a number, or `never`), `playback_seconds` (the
 /// same), `persist`, `renewable` and `renew_in_place` (`true`, `false`). So every title of a test can have its own terms.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Policy {
     /// How long a license may be stored, in seconds; `None`: for ever. 30 days is the default. Zero, negative and absurd
     /// values are said as they are.
-    pub duration_s: Option<i64>,
+    pub duration_seconds: Option<i64>,
     /// How long it may be played after the first start, in seconds; `None`: as long as it is stored. The default is two days.
-    pub playback_s: Option<i64>,
+    pub playback_seconds: Option<i64>,
     /// Whether licenses may be stored at all.
     pub persist: bool,
     /// Whether licenses may be renewed.
@@ -42,8 +42,8 @@ pub struct Policy {
 impl Default for Policy {
     fn default() -> Self {
         Self {
-            duration_s: Some(30 * 24 * 3600),
-            playback_s: Some(2 * 24 * 3600),
+            duration_seconds: Some(30 * 24 * 3600),
+            playback_seconds: Some(2 * 24 * 3600),
             persist: true,
             renewable: true,
             renew_in_place: true,
@@ -68,7 +68,7 @@ impl Policy {
     /// This policy with what the license URL says.
     pub(crate) fn for_request(&self, request: &Request) -> Result<Self, String> {
         let mut said = Map::new();
-        for name in ["duration_s", "playback_s", "persist", "renewable", "renew_in_place"] {
+        for name in ["duration_seconds", "playback_seconds", "persist", "renewable", "renew_in_place"] {
             let Some(text) = request.query_value(name) else { continue };
             let value = if text == "never" {
                 Value::Null

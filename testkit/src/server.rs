@@ -92,7 +92,7 @@ impl Testkit {
 
     fn order(&self, stopped: bool) -> io::Result<()> {
         self.house.backend.set_stopped(stopped);
-        self.settle()
+        self.apply()
     }
 
     /// The files that are served.
@@ -133,19 +133,19 @@ impl Testkit {
     /// Adds a fault; returns its id when it is in force.
     pub fn add_fault(&self, rule: Rule) -> io::Result<u64> {
         let id = self.house.backend.faults.add(rule);
-        self.settle().map(|()| id)
+        self.apply().map(|()| id)
     }
 
     /// Takes a fault away; `false` if there was none of that id.
     pub fn remove_fault(&self, id: u64) -> io::Result<bool> {
         let was_there = self.house.backend.faults.remove(id);
-        self.settle().map(|()| was_there)
+        self.apply().map(|()| was_there)
     }
 
     /// Takes all faults away.
     pub fn clear_faults(&self) -> io::Result<()> {
         self.house.backend.faults.clear();
-        self.settle()
+        self.apply()
     }
 
     /// The faults in force, and how often each has struck.
@@ -166,14 +166,14 @@ impl Testkit {
     /// Book, counts, faults, policy and keys as after the start. The files that are served stay.
     pub fn reset(&self) -> io::Result<()> {
         self.house.backend.reset();
-        self.settle()
+        self.apply()
     }
 
     /// Waits until the public door is as it should be. By a std channel, because a blocking receive of tokio's panics
     /// when the caller is an async test.
-    fn settle(&self) -> io::Result<()> {
+    fn apply(&self) -> io::Result<()> {
         let (done, wait) = mpsc::channel();
-        let told = self.house.orders.send(Order::Settle(Box::new(move |result| {
+        let told = self.house.orders.send(Order::Apply(Box::new(move |result| {
             let _ = done.send(result);
         })));
         let gone = || io::Error::other("the servers have ended");
@@ -206,7 +206,7 @@ pub(crate) struct House {
 /// What the server thread is told.
 pub(crate) enum Order {
     /// Make the public door as it should be, then say so.
-    Settle(Box<dyn FnOnce(io::Result<()>) + Send>),
+    Apply(Box<dyn FnOnce(io::Result<()>) + Send>),
     End,
 }
 
@@ -228,7 +228,7 @@ async fn run(
     let started = match admin.listen(64) {
         Ok(listener) => {
             task::spawn(accept(listener, Door::Admin, Arc::clone(&door.house), Arc::default()));
-            door.settle().await
+            door.apply().await
         }
         Err(error) => Err(error),
     };
@@ -239,7 +239,7 @@ async fn run(
     }
     while let Some(order) = inbox.recv().await {
         match order {
-            Order::Settle(done) => done(door.settle().await),
+            Order::Apply(done) => done(door.apply().await),
             Order::End => break,
         }
     }
@@ -263,13 +263,13 @@ enum DoorState {
 }
 
 impl PublicDoor {
-    async fn settle(&mut self) -> io::Result<()> {
+    async fn apply(&mut self) -> io::Result<()> {
         let (open, look_again) = self.house.backend.should_listen();
         if let Some(at) = look_again {
             let orders = self.house.orders.clone();
             task::spawn(async move {
                 tokio::time::sleep_until(at.into()).await;
-                let _ = orders.send(Order::Settle(Box::new(|_| ())));
+                let _ = orders.send(Order::Apply(Box::new(|_| ())));
             });
         }
         self.state = match (std::mem::replace(&mut self.state, DoorState::Lost), open) {

@@ -38,8 +38,8 @@ pub use larder_core::assets::{SourceUrlMode, SourceUrlOrder};
 pub use larder_core::compat::PlayKitStatus;
 pub use larder_core::model::license::ReleaseOutcome;
 pub use larder_core::model::{
-    Coverage, DrmScheme, InitDataTrack, LicenseState, LicenseWire, MediaFormat, MediaPresence, RenewalPolicy,
-    SecurityLevel, TrackKind, Warning as AssetWarning, Why,
+    DrmScheme, InitDataTrack, KeyCoverage, LicenseState, LicenseWire, MediaFormat, MediaPresence, PlayabilityReason,
+    RenewalPolicy, SecurityLevel, TrackKind, Warning as AssetWarning,
 };
 pub use larder_core::ports::{ExchangeKind, NetworkState};
 
@@ -54,11 +54,11 @@ pub use functions::{find_init_data, library_version, play_kit_status, set_log_si
 pub use logging::{FfiLogSink, LogLevel};
 pub use manager::FfiManager;
 pub use records::{
-    AssetInfo, AssetStatus, DeviceConditions, DrmParams, ExchangeAnswer, ExchangeMessage, Expiry, GrantedHandle,
-    HttpAnswer, HttpHeader, HttpRequest, Imported, ImportedAsset, ImportedLicense, InitData, KeyRequest, LarderConfig,
-    LicenseGrant, LicenseRequest, LicenseResponse, LicenseStatus, LicenseTimes, LocalLicense, LocalMediaSource,
-    MediaEntry, MediaSource, OpenReport, Registration, Remaining, Renewal, Settlement, StorageRoot, StoredLicense,
-    Unregistered,
+    AssetImport, AssetInfo, AssetRegistration, AssetStatus, DeviceConditions, DrmParams, ExchangeAnswer,
+    ExchangeMessage, Expiry, GrantedHandle, HttpHeader, HttpRequest, HttpResponse, ImportResult, InitData, KeyRequest,
+    LarderConfig, LicenseDuration, LicenseGrant, LicenseImport, LicenseRequest, LicenseResponse, LicenseStatus,
+    LicenseTimes, LocalLicense, LocalMediaSource, MediaEntry, MediaSource, OpenReport, ReconcileReport, RenewalResult,
+    StorageRoot, StoredLicense, UnregisterResult,
 };
 
 uniffi::include_scaffolding!("larder");

@@ -19,9 +19,9 @@ use crate::logging;
 use crate::lookup::Lookup;
 use crate::opening::{Opening, closed};
 use crate::records::{
-    AssetInfo, AssetStatus, DeviceConditions, ExchangeAnswer, ExchangeMessage, Imported, ImportedAsset, LarderConfig,
-    LicenseTimes, LocalMediaSource, MediaSource, OpenReport, Registration, Renewal, Settlement, StorageRoot,
-    Unregistered,
+    AssetImport, AssetInfo, AssetRegistration, AssetStatus, DeviceConditions, ExchangeAnswer, ExchangeMessage,
+    ImportResult, LarderConfig, LicenseTimes, LocalMediaSource, MediaSource, OpenReport, ReconcileReport,
+    RenewalResult, StorageRoot, UnregisterResult,
 };
 use crate::runtime;
 
@@ -57,7 +57,7 @@ impl FfiManager {
     /// Registers media.
     pub async fn register_asset(
         &self,
-        registration: Registration,
+        registration: AssetRegistration,
         cancellation: Arc<FfiCancellation>,
     ) -> Result<AssetStatus, FfiError> {
         let registration = registration.try_into()?;
@@ -78,7 +78,7 @@ impl FfiManager {
     }
 
     /// Removes a registration.
-    pub async fn unregister_asset(&self, asset_id: String) -> Result<Unregistered, FfiError> {
+    pub async fn unregister_asset(&self, asset_id: String) -> Result<UnregisterResult, FfiError> {
         let asset_id = AssetId::new(asset_id)?;
         self.job(Cancellation::new(), move |core, _| Ok(core.unregister(&asset_id)?.into())).await
     }
@@ -108,17 +108,17 @@ impl FfiManager {
     ) -> Result<AssetStatus, FfiError> {
         let asset_id = AssetId::new(asset_id)?;
         let verify = Verify { media: check_media, licenses: check_licenses };
-        self.job(Cancellation::new(), move |core, _| Ok(core.verify(&asset_id, verify)?.into())).await
+        self.job(Cancellation::new(), move |core, _| Ok(core.verify_asset(&asset_id, verify)?.into())).await
     }
 
     /// Renews what ends soon.
     pub async fn renew_all(
         &self,
-        expiring_within_s: u64,
+        expiring_within_seconds: u64,
         cancellation: Arc<FfiCancellation>,
-    ) -> Result<Vec<Renewal>, FfiError> {
+    ) -> Result<Vec<RenewalResult>, FfiError> {
         let renew = move |core: &LocalAssetsManager, cancel: &Cancellation| {
-            Ok(core.renew_all(expiring_within_s, cancel)?.into_iter().map(Renewal::from).collect())
+            Ok(core.renew_all(expiring_within_seconds, cancel)?.into_iter().map(RenewalResult::from).collect())
         };
         self.job(cancellation.flag(), renew).await
     }
@@ -126,12 +126,12 @@ impl FfiManager {
     /// Takes over titles whose licenses another library has stored.
     pub async fn import_assets(
         &self,
-        assets: Vec<ImportedAsset>,
+        assets: Vec<AssetImport>,
         cancellation: Arc<FfiCancellation>,
-    ) -> Result<Vec<Imported>, FfiError> {
+    ) -> Result<Vec<ImportResult>, FfiError> {
         // One that is malformed does not stop the others, so it is told apart here and keeps its place.
         let mut wanted = Vec::with_capacity(assets.len());
-        let mut take = |asset: ImportedAsset| {
+        let mut take = |asset: AssetImport| {
             let name = asset.registration.asset_id.clone();
             (name, asset.try_into().map(|asset| wanted.push(asset)))
         };
@@ -143,7 +143,7 @@ impl FfiManager {
                     Ok(()) => imports.next().and_then(|import| import.error),
                     Err(error) => Some(error),
                 };
-                Imported::new(name, error.as_ref())
+                ImportResult::new(name, error.as_ref())
             };
             Ok(named.into_iter().map(&mut imported).collect())
         };
@@ -164,8 +164,8 @@ impl FfiManager {
     }
 
     /// Sends queued releases and reconciles the ledger with the CDM.
-    pub async fn settle(&self) -> Result<Settlement, FfiError> {
-        self.job(Cancellation::new(), |core, _| Ok(core.settle()?.into())).await
+    pub async fn reconcile(&self) -> Result<ReconcileReport, FfiError> {
+        self.job(Cancellation::new(), |core, _| Ok(core.reconcile()?.into())).await
     }
 
     /// Every registered asset.
@@ -195,7 +195,7 @@ impl FfiManager {
 
     /// What a player plays.
     pub fn local_media_source(&self, asset_id: String, path: Option<String>) -> Result<LocalMediaSource, FfiError> {
-        self.call(|core| Ok(core.local_source(&AssetId::new(asset_id)?, path.as_deref().map(Path::new))?.into()))
+        self.call(|core| Ok(core.local_media_source(&AssetId::new(asset_id)?, path.as_deref().map(Path::new))?.into()))
     }
 
     /// The CDM's handle of a license.
@@ -212,7 +212,7 @@ impl FfiManager {
     ) -> Result<String, FfiError> {
         let handle = Handle::new(handle);
         self.call(|core| {
-            let now = core.handle_changed(&parse_license_id(&license_id)?, &handle, times.into())?;
+            let now = core.license_handle_changed(&parse_license_id(&license_id)?, &handle, times.into())?;
             Ok(now.as_str().to_owned())
         })
     }

@@ -3,7 +3,7 @@
 //!
 //! Operations and foreign calls have pools of their own because the first wait for the second: an operation waits
 //! bounded in time for a storage or an engine, and a foreign call that hangs for ever keeps its thread for ever. In one
-//! pool, enough of them would leave no thread for an operation, and a call that never starts never settles.
+//! pool, enough of them would leave no thread for an operation, and a call that never starts never completes.
 
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;

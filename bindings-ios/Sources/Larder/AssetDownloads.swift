@@ -22,7 +22,7 @@ import LarderBindings
 /// that is broken off stays, is reported as incomplete, and is taken up again by the next ``start(_:title:entryId:configure:)``.
 ///
 /// **Facts of the system.** It chooses the place and the app may not move a package; it may delete one when space runs low,
-/// and the user may in Settings: ``LocalAssetsManager/verify(_:media:licenses:)`` notices. A user who throws the app away in
+/// and the user may in Settings: ``LocalAssetsManager/verifyAsset(_:media:licenses:)`` notices. A user who throws the app away in
 /// the app switcher ends its downloads. Playing a title while it downloads stalls the download. The simulator downloads
 /// nothing.
 ///
@@ -93,7 +93,7 @@ public final class AssetDownloads: @unchecked Sendable {
   ///   - onEvent: told of what happens.
   public convenience init(
     manager: LocalAssetsManager, configuration: URLSessionConfiguration,
-    mediaSource: @escaping @Sendable (_ assetId: String) -> MediaSource?, contentId: FairPlayContentId = .usual,
+    mediaSource: @escaping @Sendable (_ assetId: String) -> MediaSource?, contentId: FairPlayContentId = .standard,
     playbackWindow: @escaping @Sendable (_ assetId: String) -> TimeInterval? = { _ in nil },
     onEvent: @escaping @Sendable (Event) -> Void = { _ in }
   ) {
@@ -107,7 +107,7 @@ public final class AssetDownloads: @unchecked Sendable {
 
   package init(
     manager: LocalAssetsManager, configuration: URLSessionConfiguration,
-    mediaSource: @escaping @Sendable (String) -> MediaSource?, contentId: FairPlayContentId = .usual,
+    mediaSource: @escaping @Sendable (String) -> MediaSource?, contentId: FairPlayContentId = .standard,
     playbackWindow: @escaping @Sendable (String) -> TimeInterval? = { _ in nil },
     onEvent: @escaping @Sendable (Event) -> Void,
     home: URL, keySession: @escaping @Sendable () -> AVContentKeySession, makeSession: MakeSession

@@ -27,14 +27,14 @@ extension LocalAssetsManager {
         outcome.resume(continuation)
         Task.detached(priority: Task.currentPriority) {
           do {
-            outcome.settle(.success(try await call(core)))
+            outcome.complete(.success(try await call(core)))
           } catch {
-            outcome.settle(.failure(LarderError(error)))
+            outcome.complete(.failure(LarderError(error)))
           }
         }
       }
     } onCancel: {
-      outcome.settle(.failure(CancellationError()))
+      outcome.complete(.failure(CancellationError()))
     }
   }
 
@@ -72,13 +72,13 @@ private final class FirstOutcome<T: Sendable>: @unchecked Sendable {
   private enum State {
     case empty
     case waiting(CheckedContinuation<T, any Error>)
-    case settled(Result<T, any Error>)
+    case completed(Result<T, any Error>)
     case done
   }
 
   func resume(_ continuation: CheckedContinuation<T, any Error>) {
     let outcome: Result<T, any Error>? = lock.withLock {
-      if case .settled(let outcome) = state {
+      if case .completed(let outcome) = state {
         state = .done
         return outcome
       }
@@ -88,16 +88,16 @@ private final class FirstOutcome<T: Sendable>: @unchecked Sendable {
     if let outcome { continuation.resume(with: outcome) }
   }
 
-  func settle(_ outcome: Result<T, any Error>) {
+  func complete(_ outcome: Result<T, any Error>) {
     let continuation: CheckedContinuation<T, any Error>? = lock.withLock {
       switch state {
       case .empty:
-        state = .settled(outcome)
+        state = .completed(outcome)
         return nil
       case .waiting(let continuation):
         state = .done
         return continuation
-      case .settled, .done:
+      case .completed, .done:
         return nil
       }
     }

@@ -16,7 +16,7 @@ final class DownloadContentKeyDelegate: NSObject, AVContentKeySessionDelegate, @
   private let source: MediaSource
   private let assetId: String
   private let contentId: FairPlayContentId
-  private let playbackWindowS: Int64?
+  private let playbackWindowSeconds: Int64?
   private let patience: TimeInterval
   private let onFailure: (@Sendable (LarderError) -> Void)?
 
@@ -28,7 +28,7 @@ final class DownloadContentKeyDelegate: NSObject, AVContentKeySessionDelegate, @
     self.source = source
     self.assetId = assetId
     self.contentId = contentId
-    playbackWindowS = playbackWindow.map { Int64($0.rounded()) }
+    playbackWindowSeconds = playbackWindow.map { Int64($0.rounded()) }
     self.patience = patience
     self.onFailure = onFailure
   }
@@ -61,7 +61,7 @@ final class DownloadContentKeyDelegate: NSObject, AVContentKeySessionDelegate, @
         PreparedKeys.Key(
           sourceId: source.id, uri: uri, handle: persistableContentKey,
           expiresAtMs: playedUntilMs() ?? old?.expiresAtMs,
-          playbackWindowS: playbackWindowS))
+          playbackWindowSeconds: playbackWindowSeconds))
     } catch {
       onFailure?(described(error))
     }
@@ -109,26 +109,26 @@ final class DownloadContentKeyDelegate: NSObject, AVContentKeySessionDelegate, @
     }
     let answer = try manager.exchange(assetId, source, ExchangeMessage(kind: .license, body: spc))
     let handle = try asked.request.persistableContentKey(fromKeyVendorResponse: answer.body, options: nil)
-    let expiresAtMs = answer.persistenceDurationS.map { Int64(Date().timeIntervalSince1970 * 1000) + $0 * 1000 }
+    let expiresAtMs = answer.persistenceDurationSeconds.map { Int64(Date().timeIntervalSince1970 * 1000) + $0 * 1000 }
     // Durable before AVFoundation may download what it opens.
     try manager.preparedKeys.keep(
       PreparedKeys.Key(
-        sourceId: source.id, uri: uri, handle: handle, expiresAtMs: expiresAtMs, playbackWindowS: playbackWindowS))
+        sourceId: source.id, uri: uri, handle: handle, expiresAtMs: expiresAtMs, playbackWindowSeconds: playbackWindowSeconds))
     respond(asked, handle)
   }
 
   /// From the first playback on, the playback duration is the key's whole life.
   private func playedUntilMs() -> Int64? {
-    playbackWindowS.map { Int64(Date().timeIntervalSince1970 * 1000) + $0 * 1000 }
+    playbackWindowSeconds.map { Int64(Date().timeIntervalSince1970 * 1000) + $0 * 1000 }
   }
 
   private func respond(_ asked: Asked, _ handle: Data) {
-    guard asked.settle() else { return }
+    guard asked.complete() else { return }
     asked.request.processContentKeyResponse(AVContentKeyResponse(fairPlayStreamingKeyResponseData: handle))
   }
 
   private func refuse(_ asked: Asked, _ error: LarderError) {
-    guard asked.settle() else { return }
+    guard asked.complete() else { return }
     asked.request.processContentKeyResponseError(error)
     onFailure?(error)
   }
@@ -153,7 +153,7 @@ final class DownloadContentKeyDelegate: NSObject, AVContentKeySessionDelegate, @
     let session: AVContentKeySession
     // Protects what follows.
     private let lock = NSLock()
-    private var isSettled = false
+    private var isCompleted = false
     private var hasSpc = false
 
     init(_ request: AVPersistableContentKeyRequest, _ session: AVContentKeySession) {
@@ -167,15 +167,15 @@ final class DownloadContentKeyDelegate: NSObject, AVContentKeySessionDelegate, @
     func gotSpc() -> Bool {
       lock.withLock {
         hasSpc = true
-        return !isSettled
+        return !isCompleted
       }
     }
 
     /// True for whoever may answer it: the first.
-    func settle() -> Bool {
+    func complete() -> Bool {
       lock.withLock {
-        defer { isSettled = true }
-        return !isSettled
+        defer { isCompleted = true }
+        return !isCompleted
       }
     }
   }

@@ -8,7 +8,7 @@ import LarderBindings
 /// tokens, retries and the packing of bodies are Larder's work.
 ///
 /// Called on a background thread that may block; several calls at once are possible. A call is bounded by
-/// `LarderConfig.engineTimeoutS`; what it grants after that is released later. Throw a ``LarderError`` with a license or
+/// `LarderConfig.engineTimeoutSeconds`; what it grants after that is released later. Throw a ``LarderError`` with a license or
 /// CDM code where one fits, pass on what `send` threw, and leave the rest to
 /// ``LarderError/Code/cdmFailed``, which anything else becomes.
 public protocol DrmEngine: Sendable {

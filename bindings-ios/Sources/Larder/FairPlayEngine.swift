@@ -128,7 +128,7 @@ public final class FairPlayEngine: DrmEngine {
   }
 
   private func times(of request: KeyRequest) -> LicenseTimes {
-    let window = options.playbackWindow(request).map { Remaining.seconds(seconds: Int64($0.rounded())) }
+    let window = options.playbackWindow(request).map { LicenseDuration.seconds(seconds: Int64($0.rounded())) }
     return LicenseTimes(license: .unknown, playback: window ?? .unknown)
   }
 }
@@ -137,7 +137,7 @@ extension FairPlayEngine {
   /// How an engine differs from the usual one.
   public struct Options: Sendable {
     /// The content identifier for the server, made of the key's `skd://` URI. See ``FairPlayContentId``.
-    public var contentId = FairPlayContentId.usual
+    public var contentId = FairPlayContentId.standard
 
     /// What a release does. On the device alone, unless the server takes releases.
     public var release = FairPlayRelease.onDevice
@@ -152,18 +152,18 @@ extension FairPlayEngine {
     public var operationsAtOnce = 4
 
     /// How long an operation waits for its turn, in seconds; then it fails with ``LarderError/Code/cdmBusy``, and nothing
-    /// was asked. Less than `LarderConfig.engineTimeoutS`.
+    /// was asked. Less than `LarderConfig.engineTimeoutSeconds`.
     public var queueTimeout: TimeInterval = 30
 
     /// How long an operation waits for one callback of AVFoundation, in seconds. More than
-    /// `LarderConfig.engineTimeoutS`: that ends the call for the caller, with an unknown outcome; a key that comes after it
+    /// `LarderConfig.engineTimeoutSeconds`: that ends the call for the caller, with an unknown outcome; a key that comes after it
     /// is given back. This ends it for the engine.
     public var patience: TimeInterval = 120
 
     /// Makes a session: a fresh one each time.
     public var sessions: @Sendable () -> AVContentKeySession = { AVContentKeySession(keySystem: .fairPlayStreaming) }
 
-    /// The usual.
+    /// The standard options.
     public init() {}
   }
 }

@@ -40,7 +40,7 @@ public struct FairPlayContentId: Sendable {
   }
 
   /// The `assetId` of the URI's query, else all that follows `skd://`; in UTF-8.
-  public static let usual = FairPlayContentId { uri in
+  public static let standard = FairPlayContentId { uri in
     guard let rest = afterScheme(uri) else { return nil }
     let named = URLComponents(string: uri)?.queryItems?.first {
       $0.name.lowercased() == "assetid" && $0.value?.isEmpty == false

@@ -14,7 +14,7 @@ public protocol HttpClient: Sendable {
   ///
   /// `request.timeoutMs` counts from the start of the connection to the last byte; an answer with more than
   /// `request.maxBodyBytes` is an error.
-  func send(_ request: HttpRequest) throws -> HttpAnswer
+  func send(_ request: HttpRequest) throws -> HttpResponse
 }
 
 /// A client of the app as the native library sees it. Nothing that the app throws gets past it.
@@ -25,7 +25,7 @@ final class HttpClientAdapter: FfiHttpClient {
     self.client = client
   }
 
-  func send(request: HttpRequest) throws -> HttpAnswer {
+  func send(request: HttpRequest) throws -> HttpResponse {
     try guardingDelegate("the HTTP client", failsWith: .network) { try client.send(request) }
   }
 }

@@ -9,7 +9,7 @@ extension LocalAssetsManager {
   /// licenses that are good; other media under the same id is ``LarderError/Code/assetExists``. On failure nothing is
   /// left behind.
   @discardableResult
-  public func registerAsset(_ registration: Registration) async throws -> AssetStatus {
+  public func registerAsset(_ registration: AssetRegistration) async throws -> AssetStatus {
     if let status = try await registerPrepared(registration) { return status }
     return try await cancellable { try await $0.registerAsset(registration: registration, cancellation: $1) }
   }
@@ -35,7 +35,7 @@ extension LocalAssetsManager {
   ///
   /// An unknown id is not an error; the answer says so.
   @discardableResult
-  public func unregisterAsset(_ assetId: String) async throws -> Unregistered {
+  public func unregisterAsset(_ assetId: String) async throws -> UnregisterResult {
     try await finishing { try await $0.unregisterAsset(assetId: assetId) }
   }
 
@@ -46,11 +46,11 @@ extension LocalAssetsManager {
   }
 
   /// Renews the licenses that end within so many seconds, one asset after the other; a failure does not stop the rest.
-  public func renewAll(expiringWithin seconds: TimeInterval) async throws -> [Renewal] {
+  public func renewAll(expiringWithin seconds: TimeInterval) async throws -> [RenewalResult] {
     guard let seconds = UInt64(exactly: seconds.rounded()) else {
       throw LarderError(.invalidArgument, "the time to look ahead is not a number of seconds", remedy: .fixInput)
     }
-    return try await cancellable { try await $0.renewAll(expiringWithinS: seconds, cancellation: $1) }
+    return try await cancellable { try await $0.renewAll(expiringWithinSeconds: seconds, cancellation: $1) }
   }
 
   /// Takes over titles whose licenses another library of the app has stored, one after the other. No network is used and
@@ -60,7 +60,7 @@ extension LocalAssetsManager {
   /// the other's. For PlayKit's own records see `importFromPlayKit` in `LarderCompat`.
   ///
   /// - Returns: one answer per title, in order; a failure does not stop the rest.
-  public func importAssets(_ assets: [ImportedAsset]) async throws -> [Imported] {
+  public func importAssets(_ assets: [AssetImport]) async throws -> [ImportResult] {
     try await cancellable { try await $0.importAssets(assets: assets, cancellation: $1) }
   }
 
@@ -68,8 +68,8 @@ extension LocalAssetsManager {
   ///
   /// Also runs by itself after opening and whenever the app reports a network. A cancelled task stops waiting for it.
   @discardableResult
-  public func settle() async throws -> Settlement {
-    try await abandonable { try await $0.settle() }
+  public func reconcile() async throws -> ReconcileReport {
+    try await abandonable { try await $0.reconcile() }
   }
 
   /// Every registered asset, sorted by id.
@@ -99,7 +99,7 @@ extension LocalAssetsManager {
   }
 }
 
-extension Registration {
+extension AssetRegistration {
   /// What an app registers, by the URL of its media.
   ///
   /// - Parameters:

@@ -43,7 +43,7 @@ extension LocalAssetsManager {
 
   /// Registers media that lies on this device, with its licenses if it is protected.
   public func registerAsset(
-    _ registration: Registration, completion: @escaping @MainActor (Result<AssetStatus, Error>) -> Void
+    _ registration: AssetRegistration, completion: @escaping @MainActor (Result<AssetStatus, Error>) -> Void
   ) {
     run({ try await $0.registerAsset(registration) }, completion)
   }
@@ -58,7 +58,7 @@ extension LocalAssetsManager {
 
   /// Removes a registration.
   public func unregisterAsset(
-    _ assetId: String, completion: @escaping @MainActor (Result<Unregistered, Error>) -> Void
+    _ assetId: String, completion: @escaping @MainActor (Result<UnregisterResult, Error>) -> Void
   ) {
     run({ try await $0.unregisterAsset(assetId) }, completion)
   }
@@ -70,21 +70,21 @@ extension LocalAssetsManager {
 
   /// Renews the licenses that end within so many seconds.
   public func renewAll(
-    expiringWithin seconds: TimeInterval, completion: @escaping @MainActor (Result<[Renewal], Error>) -> Void
+    expiringWithin seconds: TimeInterval, completion: @escaping @MainActor (Result<[RenewalResult], Error>) -> Void
   ) {
     run({ try await $0.renewAll(expiringWithin: seconds) }, completion)
   }
 
   /// Takes over titles whose licenses another library of the app has stored.
   public func importAssets(
-    _ assets: [ImportedAsset], completion: @escaping @MainActor (Result<[Imported], Error>) -> Void
+    _ assets: [AssetImport], completion: @escaping @MainActor (Result<[ImportResult], Error>) -> Void
   ) {
     run({ try await $0.importAssets(assets) }, completion)
   }
 
   /// Sends queued releases and reconciles the ledger with the CDM.
-  public func settle(completion: @escaping @MainActor (Result<Settlement, Error>) -> Void) {
-    run({ try await $0.settle() }, completion)
+  public func reconcile(completion: @escaping @MainActor (Result<ReconcileReport, Error>) -> Void) {
+    run({ try await $0.reconcile() }, completion)
   }
 
   /// Everything an app needs to show or decide about an asset.
@@ -103,11 +103,11 @@ extension LocalAssetsManager {
   }
 
   /// The status after asking the disk and the CDM.
-  public func verify(
+  public func verifyAsset(
     _ assetId: String, media: Bool = true, licenses: Bool = true,
     completion: @escaping @MainActor (Result<AssetStatus, Error>) -> Void
   ) {
-    run({ try await $0.verify(assetId, media: media, licenses: licenses) }, completion)
+    run({ try await $0.verifyAsset(assetId, media: media, licenses: licenses) }, completion)
   }
 
   private func run<T: Sendable>(

@@ -29,7 +29,7 @@ extension LocalAssetsManager {
   ///   - session: a fresh content key session without a delegate, if it is to be another than the usual.
   ///   - onFailure: told of each key that could not be had. The task goes on and ends with what it could get.
   public func prepareForDownload(
-    asset: AVURLAsset, mediaSource: MediaSource, assetId: String? = nil, contentId: FairPlayContentId = .usual,
+    asset: AVURLAsset, mediaSource: MediaSource, assetId: String? = nil, contentId: FairPlayContentId = .standard,
     playbackWindow: TimeInterval? = nil, session: AVContentKeySession? = nil,
     onFailure: (@Sendable (LarderError) -> Void)? = nil
   ) {
@@ -40,7 +40,7 @@ extension LocalAssetsManager {
 
   /// - Parameter patience: how long AVFoundation may take for one step, in seconds.
   package func prepareForDownload(
-    asset: AVURLAsset, mediaSource: MediaSource, assetId: String? = nil, contentId: FairPlayContentId = .usual,
+    asset: AVURLAsset, mediaSource: MediaSource, assetId: String? = nil, contentId: FairPlayContentId = .standard,
     playbackWindow: TimeInterval? = nil, session: AVContentKeySession?, patience: TimeInterval,
     onFailure: (@Sendable (LarderError) -> Void)?
   ) {
@@ -81,29 +81,29 @@ extension LocalAssetsManager {
   }
 
   /// Registers with the keys that came during the download, if they are all there; `nil` if not.
-  func registerPrepared(_ registration: Registration) async throws -> AssetStatus? {
+  func registerPrepared(_ registration: AssetRegistration) async throws -> AssetStatus? {
     guard registration.source.drm.contains(where: { $0.scheme == .fairPlay }) else { return nil }
     let licenses = await onQueue { self.preparedLicenses(registration) }
     guard !licenses.isEmpty else { return nil }
     try await open()
     guard try asset(registration.assetId) == nil else { return nil }
-    let imported = try await importAssets([ImportedAsset(registration: registration, licenses: licenses)])
+    let imported = try await importAssets([AssetImport(registration: registration, licenses: licenses)])
     // Whatever stands in the way, an ordinary registration says better.
     guard imported.first?.isImported == true else { return nil }
     await onQueue { try? self.preparedKeys.forget(registration.source.id) }
     return try await status(of: registration.assetId)
   }
 
-  private func preparedLicenses(_ registration: Registration) -> [ImportedLicense] {
+  private func preparedLicenses(_ registration: AssetRegistration) -> [LicenseImport] {
     guard let keys = try? preparedKeys.keys(of: registration.source.id), !keys.isEmpty,
       let needs = try? LarderLibrary.findInitData(at: URL(fileURLWithPath: registration.path))
     else { return [] }
     let uris = Set(needs.filter { $0.scheme == .fairPlay }.compactMap(\.uri))
     let licenses = uris.sorted().compactMap { uri in
       keys.first { $0.uri == uri }.map { key in
-        ImportedLicense(
+        LicenseImport(
           scheme: .fairPlay, handle: key.handle, initData: Data(uri.utf8),
-          expires: key.expiresAtMs.map { .at(atMs: $0) } ?? .unknown, playbackWindowS: key.playbackWindowS)
+          expires: key.expiresAtMs.map { .at(atMs: $0) } ?? .unknown, playbackWindowSeconds: key.playbackWindowSeconds)
       }
     }
     return licenses.count == uris.count ? licenses : []
@@ -126,7 +126,7 @@ extension AssetStatus {
     return AssetStatus(
       assetId: assetId, isRegistered: isRegistered, isPlayable: false, why: .mediaMissing,
       message: "the package is incomplete: AVFoundation says that it cannot be played offline", remedy: .repair,
-      expires: expires, remainingS: remainingS, playbackExpires: playbackExpires, playbackWindowS: playbackWindowS,
+      expires: expires, remainingSeconds: remainingSeconds, playbackExpires: playbackExpires, playbackWindowSeconds: playbackWindowSeconds,
       licenses: licenses, media: .missing, warnings: warnings, format: format, root: root,
       pendingReleases: pendingReleases, checkedAtMs: checkedAtMs)
   }

@@ -29,7 +29,7 @@ extension LocalAssetsManager {
       id = try await registeredId(at: location) ?? derivedId(of: location)
     }
     return try await registerAsset(
-      Registration(
+      AssetRegistration(
         assetId: id, location: location, mediaSource: mediaSource, entryId: entryId, metadata: metadata))
   }
 
@@ -47,9 +47,9 @@ extension LocalAssetsManager {
   ///
   /// A location without a registration is not an error; the answer says so.
   @discardableResult
-  public func unregisterDownloadedAsset(location: URL) async throws -> Unregistered {
+  public func unregisterDownloadedAsset(location: URL) async throws -> UnregisterResult {
     guard let id = try await registeredId(at: location) else {
-      return Unregistered(wasRegistered: false, pendingReleases: 0)
+      return UnregisterResult(wasRegistered: false, pendingReleases: 0)
     }
     return try await unregisterAsset(id)
   }

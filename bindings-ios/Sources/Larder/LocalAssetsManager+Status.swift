@@ -4,7 +4,7 @@ import LarderBindings
 extension LocalAssetsManager {
   /// Everything an app needs to show or decide about an asset, from the ledger: no CDM session, no network.
   ///
-  /// An unknown id is a status too: `Why.notRegistered`.
+  /// An unknown id is a status too: `PlayabilityReason.notRegistered`.
   public func status(of assetId: String) async throws -> AssetStatus {
     try await abandonable { try await $0.assetStatus(assetId: assetId) }
   }
@@ -27,7 +27,7 @@ extension LocalAssetsManager {
   ///   - media: ask the disk whether the media is there, and AVFoundation whether a package of its own (`.movpkg`) is
   ///     complete (`AVAssetCache.isPlayableOffline`).
   ///   - licenses: ask storage and CDM whether the licenses are there and what is left of them.
-  public func verify(_ assetId: String, media: Bool = true, licenses: Bool = true) async throws -> AssetStatus {
+  public func verifyAsset(_ assetId: String, media: Bool = true, licenses: Bool = true) async throws -> AssetStatus {
     let status = try await abandonable {
       try await $0.verifyAsset(assetId: assetId, checkMedia: media, checkLicenses: licenses)
     }

@@ -135,7 +135,7 @@ public final class LocalAssetsManager: Sendable {
 
   /// The folders below which media lies now: a volume has come or gone.
   ///
-  /// Names are those given at opening. Assets below a root that is not among them are `Why.volumeMissing` until it is again.
+  /// Names are those given at opening. Assets below a root that is not among them are `PlayabilityReason.volumeMissing` until it is again.
   ///
   /// - Throws: ``LarderError/Code/invalidArgument`` or ``LarderError/Code/relativePath``; then nothing has changed.
   public func setRoots(_ roots: [StorageRoot]) throws {

@@ -4,7 +4,7 @@ import LarderBindings
 /// The app's secret storage: small values (handles of licenses) under short keys of Larder's.
 ///
 /// Called on a background thread, several calls at once, never under a lock, and bounded by
-/// `LarderConfig.delegateTimeoutS`. An implementation may block and may call the manager back. What it throws
+/// `LarderConfig.delegateTimeoutSeconds`. An implementation may block and may call the manager back. What it throws
 /// becomes an error with ``LarderError/Code/storageFailed``, unless it is a ``LarderError`` already.
 ///
 /// Ready ones: ``KeychainDrmStorage``, ``FileDrmStorage`` and ``MemoryDrmStorage``.

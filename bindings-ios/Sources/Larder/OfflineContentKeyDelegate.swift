@@ -44,7 +44,7 @@ public final class OfflineContentKeyDelegate: NSObject, AVContentKeySessionDeleg
   private var answered: [String: String] = [:]
   private var retries: [String: Int] = [:]
   /// How long it plays after the first start, as the ledger has it.
-  private var windowS: Int64?
+  private var windowSeconds: Int64?
 
   private struct Held {
     var licenseId: String
@@ -164,7 +164,7 @@ public final class OfflineContentKeyDelegate: NSObject, AVContentKeySessionDeleg
   private func checkPlayable(keyRequest: Kept) async throws {
     let status = try await manager.status(of: assetId)
     if let error = status.refusal { throw error }
-    lock.withLock { windowS = status.playbackWindowS }
+    lock.withLock { windowSeconds = status.playbackWindowSeconds }
     // A refresh since then has brought other licenses.
     take(try manager.getLocalMediaSource(assetId: assetId))
     if held(for: keyRequest.request.identifier) == nil { throw noLicense() }
@@ -189,7 +189,7 @@ public final class OfflineContentKeyDelegate: NSObject, AVContentKeySessionDeleg
     guard let held = lock.withLock({ licenses[uri] }), let key = held.unstored else { return }
     do {
       // From the first playback on, the playback duration is the key's whole life.
-      let left = lock.withLock({ windowS }).map { Remaining.seconds(seconds: $0) } ?? .unknown
+      let left = lock.withLock({ windowSeconds }).map { LicenseDuration.seconds(seconds: $0) } ?? .unknown
       let id = try manager.licenseHandleChanged(
         held.licenseId, to: key, times: LicenseTimes(license: left, playback: left))
       lock.withLock {

@@ -16,7 +16,7 @@ struct PreparedKeys: Sendable {
     /// Milliseconds since 1970, `nil` if nobody said.
     let expiresAtMs: Int64?
     /// Seconds from the first playback on, `nil` if nobody said.
-    let playbackWindowS: Int64?
+    let playbackWindowSeconds: Int64?
 
     func isValid(at date: Date) -> Bool {
       expiresAtMs.map { Double($0) > date.timeIntervalSince1970 * 1000 } ?? true

@@ -13,7 +13,7 @@ extension DrmParams: CustomReflectable {
   }
 }
 
-extension Registration: CustomReflectable {
+extension AssetRegistration: CustomReflectable {
   /// Shown without the metadata.
   public var customMirror: Mirror { mirror(self, ["assetId": assetId, "path": path, "source": source]) }
 }
@@ -45,7 +45,7 @@ extension ExchangeMessage: CustomReflectable {
 extension ExchangeAnswer: CustomReflectable {
   /// Shown without the body.
   public var customMirror: Mirror {
-    mirror(self, ["bodyBytes": body.count, "persistenceDurationS": persistenceDurationS as Any])
+    mirror(self, ["bodyBytes": body.count, "persistenceDurationSeconds": persistenceDurationSeconds as Any])
   }
 }
 
@@ -92,12 +92,12 @@ extension HttpRequest: CustomReflectable {
   }
 }
 
-extension HttpAnswer: CustomReflectable {
+extension HttpResponse: CustomReflectable {
   /// Shown without the body.
   public var customMirror: Mirror { mirror(self, ["status": status, "headers": headers, "bodyBytes": body.count]) }
 }
 
-extension ImportedLicense: CustomReflectable {
+extension LicenseImport: CustomReflectable {
   /// Shown without handle and init data.
   public var customMirror: Mirror { mirror(self, ["scheme": scheme, "expires": expires]) }
 }

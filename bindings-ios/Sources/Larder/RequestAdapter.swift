@@ -3,7 +3,7 @@ import LarderBindings
 
 /// The app's hand on every request to its license servers, those of registrations and releases too.
 ///
-/// Called on a background thread, bounded by `LarderConfig.delegateTimeoutS`; it may block. What it throws becomes an
+/// Called on a background thread, bounded by `LarderConfig.delegateTimeoutSeconds`; it may block. What it throws becomes an
 /// error with ``LarderError/Code/delegateFailed``, unless it is a ``LarderError`` already.
 ///
 /// ```swift

@@ -6,7 +6,7 @@ import LarderBindings
 /// Give yours to a manager and ask the manager (``LocalAssetsManager/sourceURL(for:current:)``): it asks the registry
 /// and your provider in the order of ``LocalAssetsManager/setSourceURLMode(_:order:)``.
 ///
-/// Called on a background thread while the asking one waits, bounded by `LarderConfig.delegateTimeoutS`; it may call the
+/// Called on a background thread while the asking one waits, bounded by `LarderConfig.delegateTimeoutSeconds`; it may call the
 /// manager back. One that throws or does not answer in time counts as `nil`, and the log says so: a provider that is out
 /// of order must not keep a player from playing.
 public protocol SourceURLProvider: Sendable {

@@ -2,7 +2,7 @@ import LarderBindings
 
 /// Gives tokens for license servers at the time of use. They are never stored.
 ///
-/// Called on a background thread, bounded by `LarderConfig.delegateTimeoutS`; it may block, to fetch a fresh token for
+/// Called on a background thread, bounded by `LarderConfig.delegateTimeoutSeconds`; it may block, to fetch a fresh token for
 /// instance. What it throws becomes an error with ``LarderError/Code/delegateFailed``, unless it is a ``LarderError``
 /// already.
 public protocol TokenProvider: Sendable {

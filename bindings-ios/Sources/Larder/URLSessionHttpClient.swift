@@ -54,7 +54,7 @@ public final class URLSessionHttpClient: HttpClient {
   }
 
   /// Sends one request and waits for the whole answer.
-  public func send(_ request: HttpRequest) throws -> HttpAnswer {
+  public func send(_ request: HttpRequest) throws -> HttpResponse {
     let timeout = Double(max(request.timeoutMs, 1)) / 1000
     let exchange = Exchange(maxBodyBytes: request.maxBodyBytes)
     let task = session.dataTask(with: try urlRequest(request, timeout: timeout))
@@ -96,13 +96,13 @@ private final class Exchange: @unchecked Sendable {
 
   func wait(_ seconds: TimeInterval) -> Bool { ended.wait(timeout: .now() + seconds) == .success }
 
-  func answer() throws -> HttpAnswer {
+  func answer() throws -> HttpResponse {
     if let error { throw error }
     guard let response else { throw LarderError(.network, "the answer is not HTTP", isRetryable: true) }
     let headers = response.allHeaderFields.compactMap { name, value in
       (name as? String).map { HttpHeader(name: $0.lowercased(), value: "\(value)") }
     }
-    return HttpAnswer(status: Int32(response.statusCode), headers: headers.sorted { $0.name < $1.name }, body: body)
+    return HttpResponse(status: Int32(response.statusCode), headers: headers.sorted { $0.name < $1.name }, body: body)
   }
 
   /// False to break the request off.

@@ -15,15 +15,15 @@ extension LocalAssetsManager {
   ///   where its media is gone, `LICENSE_MISSING` where PlayKit has no key for it, `LICENSE_UNREADABLE` where the key's file
   ///   is damaged or locked. Register such a title while online.
   public func importFromPlayKit(
-    _ titles: [Registration], from store: PlayKitKeyStore = PlayKitKeyStore()
-  ) async throws -> [Imported] {
+    _ titles: [AssetRegistration], from store: PlayKitKeyStore = PlayKitKeyStore()
+  ) async throws -> [ImportResult] {
     let found = await reading { titles.map { Found($0, store) } }
     let answers = try await importAssets(found.map(\.asset))
     return zip(found, answers).map { title, answer in
       // The library knows only that there was no key to import.
       let isMissing = answer.errorCode == LarderError.Code.licenseMissing.rawValue
       guard let damage = title.damage, isMissing else { return answer }
-      return Imported(
+      return ImportResult(
         assetId: answer.assetId, isImported: false, errorCode: damage.code.rawValue, errorMessage: damage.message)
     }
   }
@@ -37,7 +37,7 @@ extension LocalAssetsManager {
   /// - Returns: the asset ids whose originals are still needed, because their import is not verified.
   @discardableResult
   public func removePlayKitOriginals(
-    of titles: [Registration], in store: PlayKitKeyStore = PlayKitKeyStore()
+    of titles: [AssetRegistration], in store: PlayKitKeyStore = PlayKitKeyStore()
   ) async throws -> [String] {
     try await open()
     return await reading {
@@ -74,27 +74,27 @@ extension LocalAssetsManager {
 
 /// What PlayKit has for a title.
 private struct Found {
-  let asset: ImportedAsset
+  let asset: AssetImport
   /// Why a key that is there is none.
   let damage: LarderError?
 
-  init(_ title: Registration, _ store: PlayKitKeyStore) {
+  init(_ title: AssetRegistration, _ store: PlayKitKeyStore) {
     do {
       // Media that cannot be read is the library's to report.
       let uris = (try? title.keyURIs()) ?? []
       let licenses = try uris.compactMap { uri in
         try store.key(for: uri).map { key in
-          ImportedLicense(scheme: .fairPlay, handle: key.handle, initData: Data(uri.utf8), expires: key.expires)
+          LicenseImport(scheme: .fairPlay, handle: key.handle, initData: Data(uri.utf8), expires: key.expires)
         }
       }
-      (asset, damage) = (ImportedAsset(registration: title, licenses: licenses), nil)
+      (asset, damage) = (AssetImport(registration: title, licenses: licenses), nil)
     } catch {
-      (asset, damage) = (ImportedAsset(registration: title), error as? LarderError)
+      (asset, damage) = (AssetImport(registration: title), error as? LarderError)
     }
   }
 }
 
-extension Registration {
+extension AssetRegistration {
   /// The `skd://` URIs by which the media asks for its FairPlay keys, once each.
   fileprivate func keyURIs() throws -> [String] {
     var seen: Set<String> = []

@@ -28,7 +28,7 @@ extension AVAsynchronousKeyValueLoading {
     let value: Any =
       switch property.name {
       case "isPlayable": true
-      case "duration": CMTime(seconds: media.durationS, preferredTimescale: 600)
+      case "duration": CMTime(seconds: media.durationSeconds, preferredTimescale: 600)
       case "availableMediaCharacteristicsWithMediaSelectionOptions": Array(media.groups.keys)
       default: throw StubMedia.unknown
       }

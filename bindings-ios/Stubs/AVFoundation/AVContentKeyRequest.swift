@@ -50,20 +50,20 @@ public class AVContentKeyRequest: NSObject, @unchecked Sendable {
   let device: StubFairPlay
   let name: String
   let canPersist: Bool
-  private let settled: (@Sendable (Result<Void, any Error>) -> Void)?
+  private let completed: (@Sendable (Result<Void, any Error>) -> Void)?
   /// Shared with the persistable request that takes this one's place.
   let record: StubFairPlay.Record
 
   init(
     _ session: AVContentKeySession, _ name: String, renews: Bool = false, canPersist: Bool = true,
-    record: StubFairPlay.Record? = nil, settled: (@Sendable (Result<Void, any Error>) -> Void)? = nil
+    record: StubFairPlay.Record? = nil, completed: (@Sendable (Result<Void, any Error>) -> Void)? = nil
   ) {
     self.session = session
     self.device = session.device
     self.name = name
     self.canPersist = canPersist
     self.renewsExpiringResponseData = renews
-    self.settled = settled
+    self.completed = completed
     self.record = record ?? session.device.newRecord(name)
     super.init()
   }
@@ -117,7 +117,7 @@ public class AVContentKeyRequest: NSObject, @unchecked Sendable {
       throw StubFairPlay.Failure(number: -11835, what: "no persistable key for this request").error
     }
     let persistable = AVPersistableContentKeyRequest(
-      session, name, renews: renewsExpiringResponseData, record: record, settled: settled)
+      session, name, renews: renewsExpiringResponseData, record: record, completed: completed)
     device.step(.persistableRequest) { failure in
       if let failure { return persistable.fail(failure) }
       session.tell { $0.contentKeySession($1, didProvide: persistable) }
@@ -131,7 +131,7 @@ public class AVContentKeyRequest: NSObject, @unchecked Sendable {
     device.step(.response) { [self, device] failure in
       if let failure { return fail(failure) }
       do {
-        let updated = try device.open(keyResponse.data, for: name, plays: settled != nil)
+        let updated = try device.open(keyResponse.data, for: name, plays: completed != nil)
         lock.withLock { storedStatus = .receivedResponse }
         if let updated {
           // Dual expiry (".../contentkeysession(_:didupdatepersistablecontentkey:forcontentkeyidentifier:)").
@@ -140,7 +140,7 @@ public class AVContentKeyRequest: NSObject, @unchecked Sendable {
           }
         }
         session.tell { $0.contentKeySession($1, contentKeyRequestDidSucceed: self) }
-        settled?(.success(()))
+        completed?(.success(()))
       } catch {
         fail(error)
       }
@@ -161,7 +161,7 @@ public class AVContentKeyRequest: NSObject, @unchecked Sendable {
     session.tell { [self] delegate, session in
       guard delegate.contentKeySession(session, shouldRetry: self, reason: reason) else { return fail(failure.error) }
       lock.withLock { storedStatus = .retried }
-      session.provide(AVContentKeyRequest(session, name, canPersist: canPersist, record: record, settled: settled))
+      session.provide(AVContentKeyRequest(session, name, canPersist: canPersist, record: record, completed: completed))
     }
   }
 
@@ -169,7 +169,7 @@ public class AVContentKeyRequest: NSObject, @unchecked Sendable {
   func fail(_ error: any Error) {
     lock.withLock { (storedStatus, storedError) = (.failed, error) }
     session?.tell { $0.contentKeySession($1, contentKeyRequest: self, didFailWithError: error) }
-    settled?(.failure(error))
+    completed?(.failure(error))
   }
 
   private func answer(_ answer: StubFairPlay.Answer) -> Bool {

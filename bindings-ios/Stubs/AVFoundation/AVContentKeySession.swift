@@ -234,9 +234,9 @@ extension AVContentKeySession {
   var isLive: Bool { lock.withLock { !isExpired } }
 
   /// A player needs a key: as `processContentKeyRequest`, but every time.
-  func ask(_ name: String, canPersist: Bool, _ settled: @escaping @Sendable (Result<Void, any Error>) -> Void) {
+  func ask(_ name: String, canPersist: Bool, _ completed: @escaping @Sendable (Result<Void, any Error>) -> Void) {
     lock.withLock { _ = known.insert(name) }
-    provide(AVContentKeyRequest(self, name, canPersist: canPersist, settled: settled))
+    provide(AVContentKeyRequest(self, name, canPersist: canPersist, completed: completed))
   }
 
   func provide(_ request: AVContentKeyRequest) {

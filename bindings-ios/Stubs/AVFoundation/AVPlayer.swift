@@ -51,7 +51,7 @@ public final class AVPlayerItem: NSObject {
     lock.withLock { selected[mediaSelectionGroup] = .some(mediaSelectionOption) }
   }
 
-  nonisolated func settle(_ outcome: Result<Void, any Error>) {
+  nonisolated func complete(_ outcome: Result<Void, any Error>) {
     lock.withLock {
       switch outcome {
       case .success: storedStatus = .readyToPlay
@@ -150,9 +150,9 @@ public final class AVPlayer: NSObject {
     do {
       let media = StubMedia.at(asset.url)
       for identifier in media.keys { try await media.key(identifier, for: asset) }
-      item.settle(.success(()))
+      item.complete(.success(()))
     } catch {
-      item.settle(.failure(error))
+      item.complete(.failure(error))
     }
     guard currentItem === item, rate != 0, item.status == .readyToPlay else { return }
     timeControlStatus = .playing

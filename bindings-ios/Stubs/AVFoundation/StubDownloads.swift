@@ -42,11 +42,11 @@ import FoundationNetworking
     task.progress.completedUnitCount = error == nil ? 100 : 50
     tell { $0.urlSession($1, assetDownloadTask: task, didFinishDownloadingTo: location) }
     end(task, error)
-    await settled()
+    await idle()
   }
 
   /// Waits until the delegate has been told everything.
-  public func settled() async {
+  public func idle() async {
     await withCheckedContinuation { continuation in queue.async { continuation.resume() } }
   }
 

@@ -28,7 +28,7 @@ import Foundation
   /// What happens at a step.
   public enum Behaviour: Sendable {
     /// What AVFoundation usually does.
-    case usual
+    case succeeds
     /// It fails, with a number in AVFoundation's error domain.
     case fails(Int)
     /// The handler gets neither data nor error.
@@ -98,14 +98,14 @@ import Foundation
   }
 
   /// How far this device's clock is ahead, in seconds.
-  public var clockAheadS: Int64 {
+  public var clockAheadSeconds: Int64 {
     get { lock.withLock { ahead } }
     set { lock.withLock { ahead = newValue } }
   }
 
   // Protects what follows; never held while something of the app's is called.
   private let lock = NSLock()
-  private var storedScript: @Sendable (Step) -> Behaviour = { _ in .usual }
+  private var storedScript: @Sendable (Step) -> Behaviour = { _ in .succeeds }
   private var ahead: Int64 = 0
   private var identity = UUID().uuidString
   private var count = 0
@@ -175,7 +175,7 @@ extension StubFairPlay {
   /// Goes on as the script says, on a queue of the system's.
   func step(_ step: Step, then: @escaping @Sendable (Failure?) -> Void) {
     switch script(step) {
-    case .usual: queue.async { then(nil) }
+    case .succeeds: queue.async { then(nil) }
     case .fails(let number): queue.async { then(Failure(number: number)) }
     case .givesNothing: queue.async { then(Failure(number: -11800, isSilent: true)) }
     case .never: break
@@ -203,8 +203,8 @@ extension StubFairPlay {
     guard context.persist else { throw Failure(number: -11835, what: "the key must not be stored").error }
     return PersistableKey(
       identity: lock.withLock { identity }, number: nextNumber(), licenseId: context.licenseId,
-      contentId: context.contentId, certificateSha256: certificate.map(sha256), storedAtS: nowS,
-      storageS: context.storageS, playbackS: context.playbackS, firstPlayedAtS: nil
+      contentId: context.contentId, certificateSha256: certificate.map(sha256), storedAtSeconds: nowSeconds,
+      storageSeconds: context.storageSeconds, playbackSeconds: context.playbackSeconds, firstPlayedAtSeconds: nil
     ).data()
   }
 
@@ -212,10 +212,10 @@ extension StubFairPlay {
   func open(_ data: Data, for identifier: String, plays: Bool) throws -> Data? {
     guard (try? ContentKeyContext(data)) == nil else { return nil }
     var key = try blob(data)
-    if key.isOver(at: nowS) { throw Failure(number: -11836, what: "the key has expired").error }
-    guard plays, key.firstPlayedAtS == nil, key.playbackS != nil else { return nil }
+    if key.isOver(at: nowSeconds) { throw Failure(number: -11836, what: "the key has expired").error }
+    guard plays, key.firstPlayedAtSeconds == nil, key.playbackSeconds != nil else { return nil }
     lock.withLock { _ = void.insert(key.number) }
-    key.firstPlayedAtS = nowS
+    key.firstPlayedAtSeconds = nowSeconds
     key.number = nextNumber()
     return key.data()
   }
@@ -236,7 +236,7 @@ extension StubFairPlay {
     return key
   }
 
-  private var nowS: Int64 { Int64(Date().timeIntervalSince1970) + clockAheadS }
+  private var nowSeconds: Int64 { Int64(Date().timeIntervalSince1970) + clockAheadSeconds }
 
   private func nextNumber() -> Int {
     lock.withLock {

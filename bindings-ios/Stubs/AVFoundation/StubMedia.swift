@@ -19,7 +19,7 @@ import Foundation
   public let keys: [String]
   /// What is stored of it, `nil` for what AVFoundation did not download.
   public let stored: Stored?
-  let durationS: Double
+  let durationSeconds: Double
   /// Whether its keys are asked for on AirPlay's behalf, which cannot persist.
   public let isOnAirPlay: Bool
   // Protects `failures`.
@@ -29,12 +29,12 @@ import Foundation
   /// - Parameter failures: what the first attempts to load something fail with.
   public init(
     groups: [AVMediaCharacteristic: AVMediaSelectionGroup] = [:], keys: [String] = [], stored: Stored? = nil,
-    durationS: Double = 60, isOnAirPlay: Bool = false, failures: [NSError] = []
+    durationSeconds: Double = 60, isOnAirPlay: Bool = false, failures: [NSError] = []
   ) {
     self.groups = groups
     self.keys = keys
     self.stored = stored
-    self.durationS = durationS
+    self.durationSeconds = durationSeconds
     self.isOnAirPlay = isOnAirPlay
     self.failures = failures
   }

@@ -27,15 +27,15 @@ struct ServerPlaybackContext: Codable {
 struct ContentKeyContext: Codable {
   let licenseId: String
   let contentId: String
-  let storageS: Int64?
-  let playbackS: Int64?
+  let storageSeconds: Int64?
+  let playbackSeconds: Int64?
   let persist: Bool
 
   enum CodingKeys: String, CodingKey {
     case licenseId = "license_id"
     case contentId = "content_id"
-    case storageS = "storage_s"
-    case playbackS = "playback_s"
+    case storageSeconds = "storage_s"
+    case playbackSeconds = "playback_s"
     case persist
   }
 
@@ -53,10 +53,10 @@ struct PersistableKey: Codable {
   let licenseId: String
   let contentId: String
   let certificateSha256: String?
-  let storedAtS: Int64
-  let storageS: Int64?
-  let playbackS: Int64?
-  var firstPlayedAtS: Int64?
+  let storedAtSeconds: Int64
+  let storageSeconds: Int64?
+  let playbackSeconds: Int64?
+  var firstPlayedAtSeconds: Int64?
 
   private static let magic = Data("FPK\u{00}".utf8)
 
@@ -65,9 +65,9 @@ struct PersistableKey: Codable {
   }
 
   /// From the first playback on, the playback duration is the key's whole life.
-  func isOver(at nowS: Int64) -> Bool {
-    if let firstPlayedAtS { return playbackS.map { nowS >= firstPlayedAtS + $0 } ?? false }
-    return storageS.map { nowS >= storedAtS + $0 } ?? false
+  func isOver(at nowSeconds: Int64) -> Bool {
+    if let firstPlayedAtSeconds { return playbackSeconds.map { nowSeconds >= firstPlayedAtSeconds + $0 } ?? false }
+    return storageSeconds.map { nowSeconds >= storedAtSeconds + $0 } ?? false
   }
 }
 

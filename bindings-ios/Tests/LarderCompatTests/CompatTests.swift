@@ -31,9 +31,9 @@ struct CompatTests {
     let location = try scene.download(.cencDash)
     try await manager.registerDownloadedAsset(location: location, mediaSource: kit.source(.cencDash))
     #expect(store.count == 1)
-    #expect(try await manager.verify(manager.assets().map(\.assetId).joined()).isPlayable)
+    #expect(try await manager.verifyAsset(manager.assets().map(\.assetId).joined()).isPlayable)
     try await manager.unregisterDownloadedAsset(location: location)
-    try await manager.settle()
+    try await manager.reconcile()
     #expect(store.count == 0)
     #expect(try await kit.book().live == 0)
   }
@@ -53,7 +53,7 @@ struct CompatTests {
     let params = try #require(source.drm.first)
     #expect(params.scheme == .fairPlay && params.licenseUrl == "https://drm.example/fps")
     #expect(params.certificate == Data([1, 2, 3]))
-    #expect(params.wire == .usual)
+    #expect(params.wire == .standard)
   }
 
   // What blocks must not block a thread of Swift's own pool.

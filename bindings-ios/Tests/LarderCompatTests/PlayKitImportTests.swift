@@ -56,8 +56,8 @@ struct PlayKitImportTests {
     #expect(try await device.manager.removePlayKitOriginals(of: titles, in: device.store).isEmpty)
     #expect(!device.has("shared"))
     try await device.manager.unregisterAsset("one")
-    try await device.manager.settle()
-    #expect(try await device.manager.verify("two").isPlayable)
+    try await device.manager.reconcile()
+    #expect(try await device.manager.verifyAsset("two").isPlayable)
     #expect(device.engine.released.value.isEmpty)
   }
 
@@ -91,9 +91,9 @@ struct PlayKitImportTests {
     try device.store("good", json(key: "key", expiryDate: 900_000_000))
     try device.store("damaged", #"{"data":"AQ"#)
     let source = MediaSource(id: "s", url: "https://cdn.example/m.m3u8")
-    let clear = Registration(
+    let clear = AssetRegistration(
       assetId: "clear", path: try device.scene.download(.clearHls, as: "clear").path, source: source)
-    let gone = Registration(assetId: "gone", path: device.scene.downloads.path + "/gone.m3u8", source: source)
+    let gone = AssetRegistration(assetId: "gone", path: device.scene.downloads.path + "/gone.m3u8", source: source)
     let titles = [gone, try device.title("damaged"), clear, try device.title("keyless"), try device.title("good")]
     let imported = try await device.manager.importFromPlayKit(titles, from: device.store)
     #expect(imported.map(\.assetId) == titles.map(\.assetId))
@@ -144,7 +144,7 @@ private final class Device {
   func has(_ id: String) -> Bool { library.has("pkLocalDataStore/\(id).fpskey") }
 
   /// A title as PlayKit's downloader left it: a local master playlist with its session key, and what it names.
-  func title(_ name: String, key: String? = nil) throws -> Registration {
+  func title(_ name: String, key: String? = nil) throws -> AssetRegistration {
     let folder = scene.downloads.appendingPathComponent(name)
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     let line =
@@ -155,7 +155,7 @@ private final class Device {
       "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-KEY:\(line)\n#EXTINF:4,\nv.ts\n#EXT-X-ENDLIST\n".utf8
     ).write(to: folder.appendingPathComponent("v.m3u8"))
     try Data(repeating: 0x47, count: 188).write(to: folder.appendingPathComponent("v.ts"))
-    return Registration(
+    return AssetRegistration(
       assetId: name, path: master.path,
       source: MediaSource(
         id: name, url: "https://cdn.example/\(name).m3u8",

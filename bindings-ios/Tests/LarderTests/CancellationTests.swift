@@ -110,8 +110,8 @@ struct CancellationTests {
     }
     begun.open()
     await #expect(throws: CancellationError.self) { try await task.value?.value }
-    #expect(try await manager.verify("film").isPlayable)
-    try await manager.settle()
+    #expect(try await manager.verifyAsset("film").isPlayable)
+    try await manager.reconcile()
     #expect(try await kit.book().live == 1)
   }
 
@@ -129,7 +129,7 @@ struct CancellationTests {
     let seen = try await kit.requests().count
     try await kit.resume()
 
-    let task = Task { try await manager.settle() }
+    let task = Task { try await manager.reconcile() }
     while try await kit.requests().count == seen { try await Task.sleep(nanoseconds: 5_000_000) }
     task.cancel()
     // Had it waited, it would end with what became of the release.
@@ -145,8 +145,8 @@ struct CancellationTests {
       { _ = try await manager.open() },
       { _ = try await manager.status(of: "a") },
       { _ = try await manager.allStatuses() },
-      { _ = try await manager.verify("a") },
-      { _ = try await manager.settle() },
+      { _ = try await manager.verifyAsset("a") },
+      { _ = try await manager.reconcile() },
       { _ = try await manager.refreshAsset("a") },
       { _ = try await manager.unregisterAsset("a") },
       { _ = try await manager.removeAll() },
@@ -167,8 +167,8 @@ struct CancellationTests {
   ) async throws {
     #expect(try manager.assets().isEmpty)
     #expect(try await manager.status(of: "film").why == .notRegistered)
-    let settled = try await manager.settle()
-    #expect(settled.pending == 0)
+    let reconciled = try await manager.reconcile()
+    #expect(reconciled.pending == 0)
     #expect(try await kit.book().live == 0)
     #expect(engine.licenses.isEmpty)
     #expect(storage.keys.isEmpty)

@@ -16,7 +16,7 @@ struct DrmEngineTests {
     let source = try manager.getLocalMediaSource(assetId: "film")
     #expect(try manager.licenseHandle(try #require(source.licenses.first).licenseId) == handle)
     try await manager.unregisterAsset("film")
-    try await manager.settle()
+    try await manager.reconcile()
     #expect(engine.licenses.isEmpty)
     #expect(try await kit.book().live == 0)
   }
@@ -106,7 +106,7 @@ struct DrmEngineTests {
         free.wait()
       }
       let manager = try LocalAssetsManager(
-        config: scene.config(engineTimeoutS: seconds), storage: MemoryDrmStorage(), engines: [engine])
+        config: scene.config(engineTimeoutSeconds: seconds), storage: MemoryDrmStorage(), engines: [engine])
       let error = try await thrown { try await register(manager, kit, scene) }
       #expect(error.code == .timeout && error.isRetryable)
       guard isReached.value else { return false }
@@ -114,7 +114,7 @@ struct DrmEngineTests {
       free.open()
       // The engine ends in its own time; only then is there something to release.
       try await eventually("the late license was not given back") {
-        try await manager.settle()
+        try await manager.reconcile()
         return try await kit.book().live == 0 && engine.licenses.isEmpty
       }
       return true
@@ -143,7 +143,7 @@ struct DrmEngineTests {
     let times = LicenseTimes(license: .seconds(seconds: 3600), playback: .unlimited)
     let new = try manager.licenseHandleChanged(old, to: Data("another".utf8), times: times)
     #expect(try manager.licenseHandle(new) == Data("another".utf8))
-    try await manager.settle()
+    try await manager.reconcile()
     #expect(storage.keys.count == 1)
     let status = try await manager.status(of: "film")
     #expect(status.licenses.filter { $0.state == .active }.map(\.licenseId) == [new])

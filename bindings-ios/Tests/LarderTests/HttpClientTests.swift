@@ -21,7 +21,7 @@ struct HttpClientTests {
     #expect(status.isPlayable)
     #expect(try await manager.refreshAsset("film").isPlayable)
     #expect(try await manager.unregisterAsset("film").wasRegistered)
-    #expect(try await manager.settle().pending == 0)
+    #expect(try await manager.reconcile().pending == 0)
     let book = try await kit.book()
     #expect(book.licenses.count == 2 && book.live == 0)
     // the two clients leave the same requests behind
@@ -83,13 +83,13 @@ struct HttpClientTests {
   func trouble(sender: Sender, trouble: Trouble) async throws {
     let (kit, scene) = (try Testkit(), try Scene())
     try await kit.addFault(#"{"path": "/clearkey", "action": \#(trouble.action)}"#)
-    let manager = try manager(scene, sender, networkTimeoutS: trouble.code == .timeout ? 1 : 15)
+    let manager = try manager(scene, sender, networkTimeoutSeconds: trouble.code == .timeout ? 1 : 15)
     let error = try await thrown { try await register(manager, kit, scene) }
     #expect(error.code == trouble.code, "\(error)")
     #expect(!error.message.contains("127.0.0.1"))
     #expect(try manager.assets().isEmpty)
     try await kit.clearFaults()
-    try await manager.settle()
+    try await manager.reconcile()
     #expect(try await kit.book().live == 0)
   }
 
@@ -130,16 +130,16 @@ struct HttpClientTests {
     let manager = try manager(
       scene,
       client: Scripted { request in
-        HttpAnswer(status: 200, headers: [], body: Data(count: Int(request.maxBodyBytes) + 1))
+        HttpResponse(status: 200, headers: [], body: Data(count: Int(request.maxBodyBytes) + 1))
       })
     #expect(try await thrown { try await register(manager, kit, scene) }.code == .responseTooLarge)
   }
 
   private func manager(
-    _ scene: Scene, _ sender: Sender, tokens: (any TokenProvider)? = nil, networkTimeoutS: Int32 = 15
+    _ scene: Scene, _ sender: Sender, tokens: (any TokenProvider)? = nil, networkTimeoutSeconds: Int32 = 15
   ) throws -> LocalAssetsManager {
     try LocalAssetsManager(
-      config: scene.config(networkTimeoutS: networkTimeoutS), storage: MemoryDrmStorage(), engines: [SwiftClearKey()],
+      config: scene.config(networkTimeoutSeconds: networkTimeoutSeconds), storage: MemoryDrmStorage(), engines: [SwiftClearKey()],
       tokenProvider: tokens, httpClient: sender.client)
   }
 
@@ -162,11 +162,11 @@ private struct FreshWhenRejected: TokenProvider {
 }
 
 private struct Scripted: HttpClient {
-  let answer: @Sendable (HttpRequest) throws -> HttpAnswer
+  let answer: @Sendable (HttpRequest) throws -> HttpResponse
 
-  init(_ answer: @escaping @Sendable (HttpRequest) throws -> HttpAnswer) {
+  init(_ answer: @escaping @Sendable (HttpRequest) throws -> HttpResponse) {
     self.answer = answer
   }
 
-  func send(_ request: HttpRequest) throws -> HttpAnswer { try answer(request) }
+  func send(_ request: HttpRequest) throws -> HttpResponse { try answer(request) }
 }

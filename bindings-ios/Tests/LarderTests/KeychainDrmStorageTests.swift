@@ -209,14 +209,14 @@ struct KeychainDrmStorageTests {
     try await manager.registerDownloadedAsset(
       location: location, mediaSource: kit.source(.cencDash), assetId: "film")
     #expect(StubKeychain.shared.accounts(of: service).count == 1)
-    #expect(try await manager.verify("film").isPlayable)
+    #expect(try await manager.verifyAsset("film").isPlayable)
 
     StubKeychain.shared.set(.beforeFirstUnlock, for: service)
     let license = try #require(try manager.getLocalMediaSource(assetId: "film").licenses.first)
     #expect(try await thrown { try manager.licenseHandle(license.licenseId) }.code == .storageFailed)
     StubKeychain.shared.set(.unlocked, for: service)
     try await manager.unregisterAsset("film")
-    try await manager.settle()
+    try await manager.reconcile()
     #expect(StubKeychain.shared.accounts(of: service).isEmpty)
     #expect(try await kit.book().live == 0)
   }

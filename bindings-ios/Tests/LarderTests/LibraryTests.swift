@@ -28,7 +28,7 @@ struct LibraryTests {
     try await kit.resume()
     try await manager.refreshAsset("film")
     try await manager.unregisterAsset("film")
-    try await manager.settle()
+    try await manager.reconcile()
 
     let log = lines.value
     #expect(!log.isEmpty)

@@ -5,7 +5,7 @@ import Testing
 
 @Suite("The manager")
 struct ManagerTests {
-  @Test("calls from many tasks at once all settle")
+  @Test("calls from many tasks at once all complete")
   func manyTasks() async throws {
     let (kit, scene) = (try Testkit(), try Scene())
     let manager = try LocalAssetsManager(
@@ -26,7 +26,7 @@ struct ManagerTests {
       try await group.waitForAll()
     }
     #expect(try manager.assets().map(\.assetId) == (0..<20).filter { $0 % 2 == 1 }.map { "film-\($0)" }.sorted())
-    try await manager.settle()
+    try await manager.reconcile()
     #expect(try await kit.book().licenses.count == 20)
     #expect(try await kit.book().live == 10)
   }
@@ -62,10 +62,10 @@ struct ManagerTests {
       { _ = try await manager.unregisterDownloadedAsset(location: location) },
       { _ = try await manager.removeAll() },
       { _ = try await manager.renewAll(expiringWithin: 60) },
-      { _ = try await manager.settle() },
+      { _ = try await manager.reconcile() },
       { _ = try await manager.status(of: "film") },
       { _ = try await manager.allStatuses() },
-      { _ = try await manager.verify("film") },
+      { _ = try await manager.verifyAsset("film") },
       { _ = try manager.assets() },
       { _ = try manager.asset("film") },
       { _ = try manager.asset(at: location) },

@@ -39,7 +39,7 @@ struct RedactionTests {
         Record(value: drm, visible: "fairPlay"),
         Record(value: source, visible: "source-1"),
         Record(value: MediaEntry(id: "entry-1", sources: [source]), visible: "source-1"),
-        Record(value: Registration(assetId: "film", path: "/a", source: source, metadata: secret), visible: "film"),
+        Record(value: AssetRegistration(assetId: "film", path: "/a", source: source, metadata: secret), visible: "film"),
         Record(value: header, visible: "Authorization"),
         Record(
           value: LicenseRequest(
@@ -51,7 +51,7 @@ struct RedactionTests {
         Record(
           value: ExchangeMessage(kind: .license, body: secret, url: "https://drm.example/?t=hunter2"),
           visible: "license"),
-        Record(value: ExchangeAnswer(body: secret, persistenceDurationS: 7), visible: "7"),
+        Record(value: ExchangeAnswer(body: secret, persistenceDurationSeconds: 7), visible: "7"),
         Record(value: request, visible: "video/mp4"),
         Record(
           value: StoredLicense(licenseId: "license-1", scheme: .fairPlay, handle: secret, request: request),
@@ -68,8 +68,8 @@ struct RedactionTests {
             method: "POST", url: "https://drm.example/?t=hunter2", headers: [header], body: secret, timeoutMs: 7,
             maxBodyBytes: 7),
           visible: "POST"),
-        Record(value: HttpAnswer(status: 200, headers: [header], body: secret), visible: "200"),
-        Record(value: ImportedLicense(scheme: .fairPlay, handle: secret, expires: .never), visible: "never"),
+        Record(value: HttpResponse(status: 200, headers: [header], body: secret), visible: "200"),
+        Record(value: LicenseImport(scheme: .fairPlay, handle: secret, expires: .never), visible: "never"),
       ]
     }()
   }

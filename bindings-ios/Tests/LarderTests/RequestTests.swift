@@ -22,7 +22,7 @@ struct RequestTests {
     let manager = try manager(scene, requestAdapter: adapter)
     try await register(manager, kit, scene)
     try await manager.unregisterAsset("film")
-    try await manager.settle()
+    try await manager.reconcile()
 
     #expect(seen.value == ["license film", "200", "release film", "200"])
     let requests = try await kit.requests()
@@ -40,7 +40,7 @@ struct RequestTests {
       adapting: { $0 },
       parsing: { response in
         parsed.change { $0 += 1 }
-        return ExchangeAnswer(body: response.body, persistenceDurationS: nil)
+        return ExchangeAnswer(body: response.body, persistenceDurationSeconds: nil)
       })
     let manager = try manager(scene, requestAdapter: adapter)
     #expect(try await register(manager, kit, scene).isPlayable)

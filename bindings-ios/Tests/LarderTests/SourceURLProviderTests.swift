@@ -85,7 +85,7 @@ struct SourceURLProviderTests {
   func hanging() throws {
     let (scene, free) = (try Scene(), Gate())
     let manager = try LocalAssetsManager(
-      config: scene.config(delegateTimeoutS: 1), storage: MemoryDrmStorage(),
+      config: scene.config(delegateTimeoutSeconds: 1), storage: MemoryDrmStorage(),
       sourceURLProvider: Provider { _, _ in
         free.wait()
         return URL(string: "https://too.late/")

@@ -43,7 +43,7 @@ struct StorageTests {
   func hanging() async throws {
     let free = Gate()
     let storage = SteppedStorage { if $0 == .save { free.wait() } }
-    let (kit, scene, manager, engine) = try stage(storage, delegateTimeoutS: 1)
+    let (kit, scene, manager, engine) = try stage(storage, delegateTimeoutSeconds: 1)
     let error = try await thrown { try await register(manager, kit, scene) }
     #expect(error.code == .storageTimeout && error.isRetryable)
     free.open()
@@ -72,7 +72,7 @@ struct StorageTests {
     try await register(manager, kit, scene)
     for key in storage.keys { try storage.remove(key: key) }
 
-    let status = try await manager.verify("film")
+    let status = try await manager.verifyAsset("film")
     #expect(!status.isPlayable && status.why == .licenseUnreadable && status.remedy == .reregister)
     let license = try #require(status.licenses.first).licenseId
     let error = try await thrown { try manager.licenseHandle(license) }
@@ -82,10 +82,10 @@ struct StorageTests {
   // MARK: -
 
   private func stage(
-    _ storage: any LocalDrmStorage, delegateTimeoutS: Int32 = 10
+    _ storage: any LocalDrmStorage, delegateTimeoutSeconds: Int32 = 10
   ) throws -> (Testkit, Scene, LocalAssetsManager, SwiftClearKey) {
     let (kit, scene, engine) = (try Testkit(), try Scene(), SwiftClearKey())
-    let config = scene.config(delegateTimeoutS: delegateTimeoutS)
+    let config = scene.config(delegateTimeoutSeconds: delegateTimeoutSeconds)
     return (kit, scene, try LocalAssetsManager(config: config, storage: storage, engines: [engine]), engine)
   }
 
@@ -98,7 +98,7 @@ struct StorageTests {
   // The license that was granted before the storage failed is given back.
   private func nothingIsLeft(_ manager: LocalAssetsManager, _ kit: Testkit, _ engine: SwiftClearKey) async throws {
     #expect(try manager.assets().isEmpty)
-    try await manager.settle()
+    try await manager.reconcile()
     let book = try await kit.book()
     #expect(book.licenses.count == 1 && book.live == 0)
     #expect(engine.licenses.isEmpty)

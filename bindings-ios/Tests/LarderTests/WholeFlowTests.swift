@@ -30,19 +30,19 @@ struct WholeFlowTests {
     #expect(try manager.metadata(of: "film-1") == Data("a poster".utf8))
     let offline = try await manager.status(of: "film-1")
     #expect(offline.isPlayable && offline.format == .dash && offline.root == "downloads")
-    #expect(try #require(offline.remainingS) > 29 * 24 * 3600)
+    #expect(try #require(offline.remainingSeconds) > 29 * 24 * 3600)
     #expect(try #require(offline.expires.date) > Date())
 
     let failed = try await thrown { try await manager.refreshAsset("film-1") }
     #expect(failed.code == .offline && failed.remedy == .goOnline && failed.isRetryable)
-    #expect(try await manager.verify("film-1").isPlayable)
+    #expect(try await manager.verifyAsset("film-1").isPlayable)
 
     try await kit.resume()
     let old = try #require(offline.licenses.first).licenseId
     let refreshed = try await manager.refreshAsset("film-1")
     #expect(refreshed.isPlayable)
     #expect(refreshed.licenses.filter { $0.state == .active }.map(\.licenseId) != [old])
-    try await manager.settle()
+    try await manager.reconcile()
     let book = try await kit.book()
     #expect(book.licenses.count == 2 && book.live == 1)
 
@@ -53,8 +53,8 @@ struct WholeFlowTests {
     #expect(try await manager.status(of: "film-1").why == .notRegistered)
 
     try await kit.resume()
-    let settled = try await manager.settle()
-    #expect(settled.pending == 0)
+    let reconciled = try await manager.reconcile()
+    #expect(reconciled.pending == 0)
     #expect(try await kit.book().live == 0)
   }
 
@@ -67,7 +67,7 @@ struct WholeFlowTests {
     let source = MediaSource(id: "s", url: "https://cdn.example/master.m3u8")
 
     let status = try await manager.registerAsset(
-      try Registration(assetId: "clear", location: location, mediaSource: source))
+      try AssetRegistration(assetId: "clear", location: location, mediaSource: source))
     #expect(status.isPlayable && status.expires == .never && status.licenses.isEmpty)
     #expect(try await manager.getLicenseExpirationInfo(location: location) == nil)
     #expect(try await manager.refreshAsset("clear", metadata: Data([1, 2, 3])).isPlayable)
@@ -125,7 +125,7 @@ struct WholeFlowTests {
     #expect(try await kit.book().live == 2)
 
     #expect(try await ada.removeAll() == 1)
-    try await ada.settle()
+    try await ada.reconcile()
     #expect(try ada.assets().isEmpty)
     #expect(try await bob.status(of: "film").isPlayable)
     #expect(try await kit.book().live == 1)
@@ -143,7 +143,7 @@ struct WholeFlowTests {
     }
     let manager = try LocalAssetsManager(config: scene.config(softwareClearKey: true))
     #expect(try await manager.open().assets == 1)
-    #expect(try await manager.verify("film").isPlayable)
+    #expect(try await manager.verifyAsset("film").isPlayable)
   }
 }
 

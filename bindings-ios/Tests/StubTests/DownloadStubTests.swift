@@ -35,7 +35,7 @@ struct DownloadStubTests {
     await #expect(throws: URLError.self) { try await system.run(task, to: location) }
     task.cancel()
     task.cancel()
-    await system.settled()
+    await system.idle()
     #expect(delegate.calls == ["a ended with -999"])
   }
 

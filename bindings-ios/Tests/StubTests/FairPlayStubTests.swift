@@ -65,8 +65,8 @@ struct FairPlayStubTests {
   func answers(turn: Int) async throws {
     let (session, delegate) = try await persistable("skd://a")
     let request = try #require(delegate.persistable)
-    let key = try request.persistableContentKey(fromKeyVendorResponse: ckc(storageS: 60))
-    if turn == 1 { device.clockAheadS = 61 }
+    let key = try request.persistableContentKey(fromKeyVendorResponse: ckc(storageSeconds: 60))
+    if turn == 1 { device.clockAheadSeconds = 61 }
     if turn == 2 { _ = try await invalidate(session, key) }
     request.processContentKeyResponse(AVContentKeyResponse(fairPlayStreamingKeyResponseData: key))
     #expect(try await delegate.next() == (turn == 0 ? "succeeded" : "failed"))
@@ -77,7 +77,7 @@ struct FairPlayStubTests {
   func dualExpiry() async throws {
     let (made, maker) = try await persistable("skd://a")
     let key = try #require(maker.persistable).persistableContentKey(
-      fromKeyVendorResponse: ckc(storageS: 60, playbackS: 600))
+      fromKeyVendorResponse: ckc(storageSeconds: 60, playbackSeconds: 600))
     let delegate = Recorder(queue: queue, answer: key)
     let url = URL(fileURLWithPath: "/stub/\(UUID().uuidString)")
     StubMedia.put(StubMedia(keys: ["skd://a"]), at: url)
@@ -89,10 +89,10 @@ struct FairPlayStubTests {
     let updated = try #require(delegate.updated)
     #expect(updated != key && device.opens(updated) && !device.opens(key))
     // From now on the playback duration is the key's life.
-    device.clockAheadS = 300
+    device.clockAheadSeconds = 300
     delegate.answer = updated
     try await StubMedia(keys: ["skd://a"]).key("skd://a", for: asset)
-    device.clockAheadS = 601
+    device.clockAheadSeconds = 601
     await #expect(throws: NSError.self) { try await StubMedia(keys: ["skd://a"]).key("skd://a", for: asset) }
     _ = made
   }
@@ -110,7 +110,7 @@ struct FairPlayStubTests {
   @Test("a script delays, drops, fails and empties callbacks, and asks to retry")
   func script() async throws {
     let held = Held()
-    device.script = { $0 == .request ? .waits { held.keep($0) } : .usual }
+    device.script = { $0 == .request ? .waits { held.keep($0) } : .succeeds }
     let delegate = Recorder(queue: queue)
     let session = session(delegate)
     session.processContentKeyRequest(withIdentifier: "skd://a", initializationData: nil, options: nil)
@@ -118,16 +118,16 @@ struct FairPlayStubTests {
     held.letGo()
     #expect(try await delegate.next() == "provided skd://a")
 
-    device.script = { $0 == .request ? .fails(-11800) : .usual }
+    device.script = { $0 == .request ? .fails(-11800) : .succeeds }
     session.processContentKeyRequest(withIdentifier: "skd://b", initializationData: nil, options: nil)
     #expect(try await delegate.next() == "failed")
 
-    device.script = { $0 == .requestData ? .givesNothing : .usual }
+    device.script = { $0 == .requestData ? .givesNothing : .succeeds }
     let nothing = try? await spc(try #require(delegate.provided), certificate: "c")
     #expect(nothing == nil)
 
     let retries = Held()
-    device.script = { $0 == .request && retries.first() ? .asksToRetry(.timedOut) : .usual }
+    device.script = { $0 == .request && retries.first() ? .asksToRetry(.timedOut) : .succeeds }
     session.processContentKeyRequest(withIdentifier: "skd://c", initializationData: nil, options: nil)
     #expect(try await delegate.next() == "asked to retry")
     #expect(try await delegate.next() == "provided skd://c")
@@ -187,10 +187,10 @@ struct FairPlayStubTests {
     }
   }
 
-  private func ckc(persist: Bool = true, storageS: Int = 60, playbackS: Int? = nil) -> Data {
-    let playback = playbackS.map { #","playback_s":\#($0)"# } ?? ""
+  private func ckc(persist: Bool = true, storageSeconds: Int = 60, playbackSeconds: Int? = nil) -> Data {
+    let playback = playbackSeconds.map { #","playback_s":\#($0)"# } ?? ""
     return Data("CKC\u{01}".utf8)
-      + Data(#"{"license_id":"l","content_id":"a","storage_s":\#(storageS)\#(playback),"persist":\#(persist)}"#.utf8)
+      + Data(#"{"license_id":"l","content_id":"a","storage_s":\#(storageSeconds)\#(playback),"persist":\#(persist)}"#.utf8)
   }
 }
 

@@ -84,8 +84,8 @@ package final class SwiftClearKey: DrmEngine, @unchecked Sendable {
       let license = try JSONDecoder().decode(ClearKeyLicense.self, from: answer)
       handle = answer
       times = LicenseTimes(
-        license: license.durationS.map { .seconds(seconds: $0) } ?? .unlimited,
-        playback: license.playbackDurationS.map { .seconds(seconds: $0) } ?? .unlimited)
+        license: license.durationSeconds.map { .seconds(seconds: $0) } ?? .unlimited,
+        playback: license.playbackDurationSeconds.map { .seconds(seconds: $0) } ?? .unlimited)
     }
   }
 
@@ -139,14 +139,14 @@ private struct ClearKeyLicense: Decodable {
 
   let keys: [Key]
   let licenseId: String
-  let durationS: Int64?
-  let playbackDurationS: Int64?
+  let durationSeconds: Int64?
+  let playbackDurationSeconds: Int64?
 
   enum CodingKeys: String, CodingKey {
     case keys
     case licenseId = "license_id"
-    case durationS = "duration_s"
-    case playbackDurationS = "playback_duration_s"
+    case durationSeconds = "duration_s"
+    case playbackDurationSeconds = "playback_duration_s"
   }
 }
 

@@ -18,16 +18,16 @@ package final class Scene: Sendable {
 
   /// A configuration that stays inside this device.
   package func config(
-    dataDir: String = "data", profile: String = "", softwareClearKey: Bool = false, networkTimeoutS: Int32 = 15,
-    engineTimeoutS: Int32 = 60, delegateTimeoutS: Int32 = 10
+    dataDir: String = "data", profile: String = "", softwareClearKey: Bool = false, networkTimeoutSeconds: Int32 = 15,
+    engineTimeoutSeconds: Int32 = 60, delegateTimeoutSeconds: Int32 = 10
   ) -> LarderConfig {
     LarderConfig(
       dataDir: folder.appendingPathComponent(dataDir).path,
       roots: [StorageRoot(name: "downloads", path: downloads.path)],
       profile: profile,
-      networkTimeoutS: networkTimeoutS,
-      engineTimeoutS: engineTimeoutS,
-      delegateTimeoutS: delegateTimeoutS,
+      networkTimeoutSeconds: networkTimeoutSeconds,
+      engineTimeoutSeconds: engineTimeoutSeconds,
+      delegateTimeoutSeconds: delegateTimeoutSeconds,
       softwareClearKey: softwareClearKey)
   }
 

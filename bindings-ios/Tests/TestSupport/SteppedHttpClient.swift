@@ -9,7 +9,7 @@ package struct SteppedHttpClient: HttpClient {
     self.onAnswer = onAnswer
   }
 
-  package func send(_ request: HttpRequest) throws -> HttpAnswer {
+  package func send(_ request: HttpRequest) throws -> HttpResponse {
     let answer = try usual.send(request)
     try onAnswer(request)
     return answer

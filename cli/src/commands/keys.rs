@@ -28,7 +28,7 @@ const MAX_FILES: usize = 10_000;
 
 pub(super) fn keys_check(args: &Asset, host: &Host, output: &Output) -> Result<Answer> {
     let id = AssetId::new(args.id.as_str())?;
-    let source = host.manager().local_source(&id, None)?;
+    let source = host.manager().local_media_source(&id, None)?;
     let mut keys = Keys::new();
     for license in source.licenses.iter().filter(|license| license.scheme == DrmScheme::ClearKey) {
         let handle = host.manager().license_handle(&license.license_id)?;

@@ -5,7 +5,7 @@
 //! | [`register`] | `register` |
 //! | [`status`] | `status`, `list`, `url`, `metadata`, `played` |
 //! | [`refresh`] | `refresh`, `renew-all` |
-//! | [`unregister`] | `unregister`, `settle` |
+//! | [`unregister`] | `unregister`, `reconcile` |
 //! | [`media`] | `init-data` |
 //! | [`keys`] | `keys-check` |
 //! | [`testkit`] | `testkit …` |
@@ -38,7 +38,7 @@ pub(crate) fn run(line: &CommandLine, output: &Output) -> Result<Answer> {
         Command::Refresh(args) => refresh::refresh(args, &to_change()?, output),
         Command::RenewAll(args) => refresh::renew_all(args, &to_change()?, output),
         Command::Unregister(args) => unregister::unregister(args, &to_change()?, output),
-        Command::Settle => unregister::settle(&to_change()?, output),
+        Command::Reconcile => unregister::reconcile(&to_change()?, output),
         Command::Played(args) => status::played(args, &to_ask()?, output),
         Command::Metadata(args) => status::metadata(args, &to_ask()?, output),
         Command::InitData(args) => media::init_data(args, output),

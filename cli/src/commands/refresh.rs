@@ -1,7 +1,7 @@
 //! `refresh` and `renew-all`: licenses and metadata anew.
 
 use larder_core::Result;
-use larder_core::assets::{Refresh as Change, Renewal};
+use larder_core::assets::{Refresh as Change, RenewalResult};
 use larder_core::model::AssetId;
 use serde_json::json;
 
@@ -38,7 +38,7 @@ pub(super) fn renew_all(args: &RenewAll, host: &Host, output: &Output) -> Result
     let busy = output.busy("renewing");
     let renewals = host.change(|manager| manager.renew_all(args.within, host.interrupted()))?;
     drop(busy);
-    for Renewal { asset_id, error } in &renewals {
+    for RenewalResult { asset_id, error } in &renewals {
         match error {
             None => output.note(&format!("renewed {asset_id}")),
             Some(error) => output.note(&format!("not renewed: {asset_id}: {error}")),
@@ -49,7 +49,7 @@ pub(super) fn renew_all(args: &RenewAll, host: &Host, output: &Output) -> Result
     }
     let shapes: Vec<_> = renewals
         .iter()
-        .map(|Renewal { asset_id, error }| {
+        .map(|RenewalResult { asset_id, error }| {
             json!({ "asset_id": asset_id.as_str(), "error": error.as_ref().map(error_object) })
         })
         .collect();

@@ -1,7 +1,7 @@
 //! `register`: media that lies here becomes playable without a network.
 
 use larder_core::Result;
-use larder_core::model::{AssetId, MediaSource, Registration};
+use larder_core::model::{AssetId, AssetRegistration, MediaSource};
 
 use crate::Answer;
 use crate::args::Register;
@@ -13,7 +13,7 @@ use crate::shapes::StatusShape;
 use crate::source;
 
 pub(super) fn register(args: &Register, host: &Host, output: &Output) -> Result<Answer> {
-    let registration = Registration {
+    let registration = AssetRegistration {
         asset_id: AssetId::new(args.id.as_str())?,
         entry_id: args.entry.clone(),
         path: absolute(&args.path)?,

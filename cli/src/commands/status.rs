@@ -17,7 +17,7 @@ use crate::shapes::{AssetShape, MetadataShape, StatusShape, UrlShape};
 pub(super) fn status(args: &Status, host: &Host, output: &Output) -> Result<Answer> {
     let verify = Verify { media: true, licenses: true };
     let ask = |id: &AssetId| {
-        if args.verify { host.manager().verify(id, verify) } else { host.manager().status(id) }
+        if args.verify { host.manager().verify_asset(id, verify) } else { host.manager().status(id) }
     };
     if let Some(id) = &args.id {
         let status = ask(&AssetId::new(id.as_str())?)?;
@@ -57,8 +57,8 @@ fn describe(status: &AssetStatus, lines: &mut String) {
             license.state.as_str()
         );
     }
-    if let Some(window_s) = status.playback_window_s {
-        let _ = writeln!(lines, "  plays for {} after the first start", names::span(window_s));
+    if let Some(window_seconds) = status.playback_window_seconds {
+        let _ = writeln!(lines, "  plays for {} after the first start", names::span(window_seconds));
     }
     for warning in &status.warnings {
         let _ = writeln!(lines, "  warning: {}", names::warning_sentence(*warning));

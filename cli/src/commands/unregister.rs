@@ -1,4 +1,4 @@
-//! `unregister` and `settle`: licenses go back.
+//! `unregister` and `reconcile`: licenses go back.
 
 use std::fmt::Write as _;
 
@@ -11,7 +11,7 @@ use crate::Answer;
 use crate::args::Unregister;
 use crate::host::Host;
 use crate::output::Output;
-use crate::shapes::{SettlementShape, UnregisteredShape};
+use crate::shapes::{ReconcileReportShape, UnregisteredShape};
 
 pub(super) fn unregister(args: &Unregister, host: &Host, output: &Output) -> Result<Answer> {
     let busy = output.busy("unregistering");
@@ -31,7 +31,7 @@ pub(super) fn unregister(args: &Unregister, host: &Host, output: &Output) -> Res
         (true, 0) => output.note(&format!("unregistered {id}")),
         (true, waiting) => {
             output.note(&format!(
-                "unregistered {id}; releases that wait for a server: {waiting} (`larder settle` sends them)"
+                "unregistered {id}; releases that wait for a server: {waiting} (`larder reconcile` sends them)"
             ));
         }
     }
@@ -39,11 +39,11 @@ pub(super) fn unregister(args: &Unregister, host: &Host, output: &Output) -> Res
     Ok(Answer::yes_if(done.was_registered))
 }
 
-pub(super) fn settle(host: &Host, output: &Output) -> Result<Answer> {
-    let busy = output.busy("settling");
-    let done = host.manager().settle()?;
+pub(super) fn reconcile(host: &Host, output: &Output) -> Result<Answer> {
+    let busy = output.busy("reconciling");
+    let done = host.manager().reconcile()?;
     drop(busy);
-    output.data(&SettlementShape::new(done), |lines| {
+    output.data(&ReconcileReportShape::new(done), |lines| {
         let _ =
             writeln!(lines, "released {}, forgotten {}, still waiting {}", done.released, done.forgotten, done.pending);
         if done.foreign > 0 {

@@ -147,7 +147,7 @@ fn a_license_server_that_misbehaves_is_a_typed_error_in_time_and_leaves_no_trace
     let (home, kit) = (Home::new(), servers());
     let film = media("dash-cenc").to_str().unwrap().to_owned();
     let source = home.clearkey_source(&kit.url("/clearkey/license"));
-    let status = |status| Action::Status { status, retry_after_s: None };
+    let status = |status| Action::Status { status, retry_after_seconds: None };
     for (action, code) in [
         (Action::Empty, "LICENSE_EMPTY"),
         (Action::Html, "LICENSE_NOT_A_LICENSE"),
@@ -175,14 +175,14 @@ fn terms_that_make_no_sense_are_refused_and_given_back() {
     let film = media("dash-cenc").to_str().unwrap().to_owned();
     for (terms, code) in [
         ("persist=false", "LICENSE_PERSISTENCE_DENIED"),
-        ("duration_s=0", "LICENSE_DURATION_INVALID"),
-        ("duration_s=99999999999999", "LICENSE_DURATION_INVALID"),
+        ("duration_seconds=0", "LICENSE_DURATION_INVALID"),
+        ("duration_seconds=99999999999999", "LICENSE_DURATION_INVALID"),
     ] {
         let source = home.clearkey_source(&kit.url(&format!("/clearkey/license?{terms}")));
         home.fails(["register", &film, "--id", "film", "--source", source.to_str().unwrap()], code).ends_with(2);
         nothing_is_registered(&home);
     }
-    home.run(["settle"]).ends_with(0);
+    home.run(["reconcile"]).ends_with(0);
     assert_eq!(kit.book().live, 0, "what was granted and refused went back");
 }
 
@@ -218,7 +218,7 @@ fn a_store_of_a_newer_larder_is_read_and_not_changed() {
     let mut bytes = std::fs::read(&database).unwrap();
     bytes[60..64].copy_from_slice(&99_u32.to_be_bytes());
     std::fs::write(&database, &bytes).unwrap();
-    for line in [&["list"][..], &["status", "film"], &["url", "film"], &["settle"]] {
+    for line in [&["list"][..], &["status", "film"], &["url", "film"], &["reconcile"]] {
         let ran = home.run(line).ends_with(0);
         assert!(ran.stderr.contains("larder: STORE_READ_ONLY: "), "{ran:?}");
     }

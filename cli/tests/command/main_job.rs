@@ -1,4 +1,4 @@
-//! The main job on the command line: register online, look up offline, refresh, unregister, settle.
+//! The main job on the command line: register online, look up offline, refresh, unregister, reconcile.
 
 use serde_json::{Value, json};
 
@@ -29,7 +29,7 @@ fn clear_media_is_registered_and_found_without_any_network() {
 #[test]
 fn a_protected_title_gets_its_license_in_one_round_trip_and_gives_it_back() {
     let (home, kit) = (Home::new(), servers());
-    let source = home.clearkey_source(&kit.url("/clearkey/license?duration_s=604800"));
+    let source = home.clearkey_source(&kit.url("/clearkey/license?duration_seconds=604800"));
     let register = ["register", &path("dash-cenc"), "--id", "film", "--source", source.to_str().unwrap()];
     let (status, registered) = home.json(register);
     assert_eq!((status, &registered["is_playable"]), (0, &json!(true)), "{registered}");
@@ -38,8 +38,8 @@ fn a_protected_title_gets_its_license_in_one_round_trip_and_gives_it_back() {
     let mut keys: Vec<_> = license["key_ids"].as_array().unwrap().iter().map(|id| id.as_str().unwrap()).collect();
     keys.sort_unstable();
     assert_eq!(keys, [AUDIO_KEY_ID, VIDEO_KEY_ID]);
-    let left_s = registered["expires"]["remaining_s"].as_u64().unwrap();
-    assert!((604_000..=604_800).contains(&left_s), "{left_s}");
+    let left_seconds = registered["expires"]["remaining_seconds"].as_u64().unwrap();
+    assert!((604_000..=604_800).contains(&left_seconds), "{left_seconds}");
     assert_eq!(kit.counts().requests, 1, "one license is one round trip");
 
     let before = license["license_id"].clone();
@@ -75,13 +75,13 @@ fn offline_the_old_license_still_works_and_what_must_go_back_waits() {
     let (status, after) = home.json(["status", "film"]);
     assert_eq!((status, &after["why"], &after["pending_releases"]), (1, &json!("not-registered"), &json!(1)));
     assert_eq!(home.json(["url", "film"]).0, 1);
-    assert_eq!(home.json(["settle"]).0, 1, "a release still waits");
+    assert_eq!(home.json(["reconcile"]).0, 1, "a release still waits");
 
     kit.resume().unwrap();
-    let (status, settled) = home.json(["settle"]);
-    assert_eq!((status, &settled["released"], &settled["pending"]), (0, &json!(1), &json!(0)), "{settled}");
+    let (status, reconciled) = home.json(["reconcile"]);
+    assert_eq!((status, &reconciled["released"], &reconciled["pending"]), (0, &json!(1), &json!(0)), "{reconciled}");
     assert_eq!(kit.book().live, 0);
-    assert_eq!(home.json(["settle"]).1["released"], 0, "nothing is released twice");
+    assert_eq!(home.json(["reconcile"]).1["released"], 0, "nothing is released twice");
 }
 
 #[test]
@@ -95,12 +95,12 @@ fn with_offline_not_one_call_is_made() {
         home.run(["--offline"].iter().chain(question)).ends_with(0);
     }
     home.run(["--offline", "unregister", "film"]).ends_with(0);
-    home.run(["--offline", "settle"]).ends_with(1);
+    home.run(["--offline", "reconcile"]).ends_with(1);
     // A question sends nothing by the way, though a release waits.
     home.run(["status", "film"]).ends_with(1);
     home.run(["list"]).ends_with(0);
     assert_eq!((kit.counts().requests, kit.counts().connections), (before.requests, before.connections));
-    home.run(["settle"]).ends_with(0);
+    home.run(["reconcile"]).ends_with(0);
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn the_same_id_for_other_media_is_refused() {
 #[test]
 fn renew_all_renews_what_ends_soon() {
     let (home, kit) = (Home::new(), servers());
-    for (id, duration) in [("short", "duration_s=7200"), ("long", "duration_s=2592000")] {
+    for (id, duration) in [("short", "duration_seconds=7200"), ("long", "duration_seconds=2592000")] {
         let source = home.clearkey_source(&kit.url(&format!("/clearkey/license?{duration}")));
         home.run(["register", &path("dash-cenc"), "--id", id, "--source", source.to_str().unwrap()]).ends_with(0);
     }
@@ -197,13 +197,16 @@ fn unregister_all_signs_a_profile_out_and_leaves_others_alone() {
 #[test]
 fn a_playback_starts_the_window() {
     let (home, kit) = (Home::new(), servers());
-    let source = home.clearkey_source(&kit.url("/clearkey/license?playback_s=7200"));
+    let source = home.clearkey_source(&kit.url("/clearkey/license?playback_seconds=7200"));
     home.run(["register", &path("dash-cenc"), "--id", "film", "--source", source.to_str().unwrap()]).ends_with(0);
     let (_, before) = home.json(["status", "film"]);
-    assert_eq!((&before["playback_window_s"], &before["playback_expires"]["kind"]), (&json!(7200), &json!("unknown")));
+    assert_eq!(
+        (&before["playback_window_seconds"], &before["playback_expires"]["kind"]),
+        (&json!(7200), &json!("unknown"))
+    );
     let (_, after) = home.json(["played", "film"]);
-    let left_s = after["playback_expires"]["remaining_s"].as_u64().unwrap();
-    assert!((7000..=7200).contains(&left_s), "{after}");
+    let left_seconds = after["playback_expires"]["remaining_seconds"].as_u64().unwrap();
+    assert!((7000..=7200).contains(&left_seconds), "{after}");
     home.fails(["played", "nobody"], "ASSET_NOT_FOUND").ends_with(1);
 }
 

@@ -58,7 +58,7 @@ impl Scene {
     /// Licenses, handles and the server's book tell the same: these assets and nothing else.
     #[track_caller]
     fn nothing_is_left_but(&self, ids: &[&str]) {
-        let ran = self.home.run(["settle"]);
+        let ran = self.home.run(["reconcile"]);
         assert_eq!(ran.status, 0, "{ran:?}");
         let assets = self.home.json(["status"]).1;
         let assets = assets.as_array().unwrap();
@@ -155,7 +155,7 @@ fn a_release_whose_command_was_killed_is_sent_by_the_next_at_once() {
     child.kill().unwrap();
     child.wait().unwrap();
     assert_eq!(scene.home.json(["status", "film"]).1["pending_releases"], 1);
-    let (status, done) = scene.home.json(["settle"]);
+    let (status, done) = scene.home.json(["reconcile"]);
     assert_eq!((status, &done["released"], &done["pending"]), (0, &json!(1), &json!(0)), "{done:#}");
     scene.nothing_is_left_but(&[]);
 }
@@ -168,7 +168,7 @@ fn a_server_that_hangs_with_a_release_does_not_keep_the_command() {
     }
     scene.kit.add_fault(Rule::on("/clearkey", Action::Hang).kind(RequestKind::Release)).unwrap();
     let begun = Instant::now();
-    ends_well(start(&scene.home, &["--settle-timeout", "1", "unregister", "--all"]));
+    ends_well(start(&scene.home, &["--reconcile-timeout", "1", "unregister", "--all"]));
     assert!(begun.elapsed() < Duration::from_secs(12), "{:?}", begun.elapsed());
     assert_eq!(scene.home.json(["list"]).1, json!([]));
     scene.kit.clear_faults().unwrap();
@@ -204,7 +204,7 @@ fn commands_that_are_killed_at_any_moment_leave_assets_whole_or_absent() {
             assert!(matches!(why, "playable" | "registering" | "license-missing"), "{asset:#}");
         }
     }
-    assert_eq!(scene.home.run(["settle"]).status, 0);
+    assert_eq!(scene.home.run(["reconcile"]).status, 0);
     let of_assets = licenses(&scene.home.json(["status"]).1);
     assert!(of_assets.iter().all(|(_, state)| state == "active"), "{of_assets:?}");
     let mut secrets: Vec<_> = std::fs::read_dir(scene.home.store().join("secrets"))

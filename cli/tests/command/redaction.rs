@@ -10,7 +10,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use larder_core::assets::{Config, LocalAssetsManager, Ports, Refresh, Timeouts, Verify};
 use larder_core::license::clearkey::ClearKeyEngine;
 use larder_core::model::{
-    AssetId, DrmParams, DrmScheme, KeyRequest, MediaSource, Profile, Registration, SecurityLevel,
+    AssetId, AssetRegistration, DrmParams, DrmScheme, KeyRequest, MediaSource, Profile, SecurityLevel,
 };
 use larder_core::net::{ClientSettings, ReqwestClient};
 use larder_core::ports::{
@@ -83,14 +83,14 @@ impl Secrets {
 }
 
 fn license_url(kit: &Testkit) -> String {
-    kit.url(&format!("/clearkey/license?duration_s=604800&sig={QUERY}"))
+    kit.url(&format!("/clearkey/license?duration_seconds=604800&sig={QUERY}"))
 }
 
 /// What a server may do to make a client talk.
 fn provocations(kit: &Testkit) -> Vec<Action> {
     vec![
-        Action::Status { status: 403, retry_after_s: None },
-        Action::Status { status: 500, retry_after_s: None },
+        Action::Status { status: 403, retry_after_seconds: None },
+        Action::Status { status: 500, retry_after_seconds: None },
         Action::Empty,
         Action::Html,
         Action::Body { text: format!("{{\"keys\": \"{SERVER_TEXT}\"}}"), content_type: "application/json".into() },
@@ -171,9 +171,9 @@ fn no_secret_is_in_anything_that_the_command_prints() {
     kit.stop().unwrap();
     assert_eq!(run(&["refresh", "film"]), 2);
     assert_eq!(run(&["unregister", "film"]), 0);
-    assert_eq!(run(&["settle", "--json"]), 1);
+    assert_eq!(run(&["reconcile", "--json"]), 1);
     kit.resume().unwrap();
-    assert_eq!(run(&["settle", "--json"]), 0);
+    assert_eq!(run(&["reconcile", "--json"]), 0);
     assert_eq!(run(&["diagnostics", "--json"]), 0);
 
     secrets.add_challenges(&kit);
@@ -279,7 +279,7 @@ fn no_secret_is_in_the_log_or_the_debug_form_of_anything() {
         format: None,
         drm: vec![DrmParams::new(DrmScheme::ClearKey, license_url(&kit))],
     };
-    let registration = Registration {
+    let registration = AssetRegistration {
         asset_id: film.clone(),
         entry_id: None,
         path: media("dash-cenc"),
@@ -298,11 +298,11 @@ fn no_secret_is_in_the_log_or_the_debug_form_of_anything() {
         kit.remove_fault(rule).unwrap();
     }
     shown.push(format!("{:?}", manager.register(registration, &go).unwrap()));
-    let local = manager.local_source(&film, None).unwrap();
+    let local = manager.local_media_source(&film, None).unwrap();
     let handle = manager.license_handle(&local.licenses[0].license_id).unwrap();
     shown.push(format!("{local:?} {handle:?} {:?}", handle.digest()));
     shown.push(format!("{:?} {:?}", manager.assets().unwrap(), manager.report()));
-    shown.push(format!("{:?}", manager.verify(&film, Verify { media: true, licenses: true }).unwrap()));
+    shown.push(format!("{:?}", manager.verify_asset(&film, Verify { media: true, licenses: true }).unwrap()));
     let mut secrets = Secrets::planted();
     let remember = |secrets: &mut Secrets| storage.values().iter().for_each(|value| secrets.add(value, "handle"));
     remember(&mut secrets);
@@ -310,7 +310,7 @@ fn no_secret_is_in_the_log_or_the_debug_form_of_anything() {
     remember(&mut secrets);
     shown.push(format!("{:?} {:?}", manager.renew_all(1_000_000_000, &go).unwrap(), manager.diagnostics().unwrap()));
     remember(&mut secrets);
-    shown.push(format!("{:?} {:?}", manager.unregister(&film).unwrap(), manager.settle().unwrap()));
+    shown.push(format!("{:?} {:?}", manager.unregister(&film).unwrap(), manager.reconcile().unwrap()));
     manager.close();
     secrets.add_challenges(&kit);
 
@@ -330,7 +330,8 @@ fn no_secret_is_in_the_log_or_the_debug_form_of_anything() {
         "{:?}",
         ExchangeMessage { kind: ExchangeKind::License, url: Some(license_url(&kit)), body: body.clone() }
     ));
-    shown.push(format!("{:?}", ExchangeAnswer { body: handle.as_bytes().to_vec(), persistence_duration_s: None }));
+    shown
+        .push(format!("{:?}", ExchangeAnswer { body: handle.as_bytes().to_vec(), persistence_duration_seconds: None }));
     let key_request = KeyRequest {
         scheme: DrmScheme::ClearKey,
         init_data: body,

@@ -58,7 +58,7 @@ fn the_examples_of_the_guide_have_the_fields_that_are_printed() {
     assert_documented("keys-check", &home.json(["keys-check", "sintel"]).1);
     assert_documented("metadata", &home.json(["metadata", "sintel"]).1);
     assert_documented("unregister", &home.json(["unregister", "sintel"]).1);
-    assert_documented("settle", &home.json(["settle"]).1);
+    assert_documented("reconcile", &home.json(["reconcile"]).1);
     assert_documented("error", &home.json(["refresh", "sintel"]).1);
 }
 

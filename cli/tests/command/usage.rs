@@ -13,7 +13,7 @@ const COMMANDS: [&[&str]; 21] = [
     &["refresh"],
     &["renew-all"],
     &["unregister"],
-    &["settle"],
+    &["reconcile"],
     &["played"],
     &["metadata"],
     &["init-data"],

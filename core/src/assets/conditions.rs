@@ -19,7 +19,7 @@ impl Registry {
         if state == NetworkState::Online {
             // A pause that a lost network has caused is over; one that a server has caused is not shortened by an app
             // that says every minute that it is online.
-            self.settle_soon(before != NetworkState::Online);
+            self.reconcile_soon(before != NetworkState::Online);
         }
     }
 

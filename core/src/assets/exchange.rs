@@ -29,7 +29,7 @@ impl Registry {
             // The source may have it; only what is not there is fetched.
             ExchangeKind::Certificate => {
                 let body = exchange.certificate()?;
-                Ok(ExchangeAnswer { body, persistence_duration_s: None })
+                Ok(ExchangeAnswer { body, persistence_duration_seconds: None })
             }
             _ => exchange.send(message),
         }

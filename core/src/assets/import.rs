@@ -10,12 +10,12 @@ use std::sync::Arc;
 
 use super::register::check_registration;
 use super::registry::Registry;
-use super::types::{Import, ImportedAsset, ImportedLicense};
+use super::types::{AssetImport, ImportResult, LicenseImport};
 use crate::cancel::Cancellation;
 use crate::error::{Code, Error, Result};
 use crate::license::{EngineError, Plan, plan};
 use crate::manifest::{self, Protection};
-use crate::model::license::{Handle, LicenseTimes, Remaining};
+use crate::model::license::{Handle, LicenseDuration, LicenseTimes};
 use crate::model::{DrmParams, DrmScheme, Expiry, KeyId, KeyRequest, LicenseId, LicenseState};
 use crate::store::{AssetRow, LicenseRow};
 
@@ -24,7 +24,11 @@ const MAX_LICENSES: usize = 64;
 
 impl Registry {
     /// Takes titles over, one after the other; a failure does not stop the rest.
-    pub(crate) fn import(self: &Arc<Self>, assets: Vec<ImportedAsset>, cancel: &Cancellation) -> Result<Vec<Import>> {
+    pub(crate) fn import(
+        self: &Arc<Self>,
+        assets: Vec<AssetImport>,
+        cancel: &Cancellation,
+    ) -> Result<Vec<ImportResult>> {
         let mut imports = Vec::with_capacity(assets.len());
         for asset in assets {
             cancel.check()?;
@@ -33,13 +37,13 @@ impl Registry {
             if let Some(error) = &error {
                 tracing::warn!(asset = %asset_id, code = %error.code(), "not imported");
             }
-            imports.push(Import { asset_id, error });
+            imports.push(ImportResult { asset_id, error });
         }
         Ok(imports)
     }
 
-    fn import_one(self: &Arc<Self>, import: ImportedAsset, cancel: &Cancellation) -> Result<()> {
-        let ImportedAsset { registration, licenses } = import;
+    fn import_one(self: &Arc<Self>, import: AssetImport, cancel: &Cancellation) -> Result<()> {
+        let AssetImport { registration, licenses } = import;
         check_registration(&registration)?;
         if licenses.len() > MAX_LICENSES || licenses.iter().any(|license| license.handle.is_empty()) {
             let message = format!("a license has an empty handle, or there are more than {MAX_LICENSES} of them");
@@ -90,7 +94,7 @@ impl Registry {
         &self,
         asset: &AssetRow,
         protection: &Protection,
-        licenses: Vec<ImportedLicense>,
+        licenses: Vec<LicenseImport>,
     ) -> Result<Vec<LicenseRow>> {
         if licenses.is_empty() {
             let message = "the media is protected and comes without a license; register it while online";
@@ -105,7 +109,7 @@ impl Registry {
                 handle_digest: Some(license.handle.digest()),
                 granted_at_ms: self.clock.now_ms(),
                 expires: license.expires,
-                playback_window_s: license.playback_window_s.filter(|window_s| *window_s > 0),
+                playback_window_seconds: license.playback_window_seconds.filter(|window_seconds| *window_seconds > 0),
                 ..LicenseRow::intended(id, asset.profile.clone(), asset.asset_id.clone(), request, params)
             };
             if rows.iter().any(|other| other.license_id == row.license_id) {
@@ -128,12 +132,12 @@ impl Registry {
         match answer.map_err(EngineError::into_error) {
             Ok(LicenseTimes { license, playback }) => {
                 row.expires = match license {
-                    Remaining::Unknown => Expiry::Unknown,
-                    Remaining::Unlimited => Expiry::Never,
-                    Remaining::Seconds(left_s) => Expiry::after(row.granted_at_ms, left_s),
+                    LicenseDuration::Unknown => Expiry::Unknown,
+                    LicenseDuration::Unlimited => Expiry::Never,
+                    LicenseDuration::Seconds(left_seconds) => Expiry::after(row.granted_at_ms, left_seconds),
                 };
-                if let Remaining::Seconds(window_s) = playback {
-                    row.playback_window_s = Some(window_s);
+                if let LicenseDuration::Seconds(window_seconds) = playback {
+                    row.playback_window_seconds = Some(window_seconds);
                 }
                 Ok(())
             }
@@ -156,7 +160,7 @@ impl Registry {
 fn wanted(
     asset: &AssetRow,
     protection: &Protection,
-    license: &ImportedLicense,
+    license: &LicenseImport,
     earlier: &[LicenseRow],
 ) -> Result<(DrmParams, KeyRequest)> {
     let offered = asset.source.drm.iter().find(|params| params.scheme == license.scheme).cloned();

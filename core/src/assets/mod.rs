@@ -7,7 +7,7 @@
 //! | `snapshot` | the registry in memory, from which look-ups are answered |
 //! | `register`, `refresh`, `unregister` | the flows that change something |
 //! | `status`, `clock_guard` | why an asset plays or does not |
-//! | `local_source`, `source_urls` | what a player is told to play |
+//! | `local_media_source`, `source_urls` | what a player is told to play |
 //! | `paths` | where media lies, relative to named roots |
 //! | `diagnostics` | facts for support, redacted |
 
@@ -16,7 +16,7 @@ mod conditions;
 mod diagnostics;
 mod exchange;
 mod import;
-mod local_source;
+mod local_media_source;
 mod paths;
 mod refresh;
 mod register;
@@ -38,14 +38,14 @@ use self::registry::Registry;
 use crate::cancel::Cancellation;
 use crate::error::{Code, Error, Result};
 use crate::model::license::{Handle, LicenseTimes};
-use crate::model::{AssetId, AssetStatus, DrmScheme, LicenseId, MediaSource, Registration};
+use crate::model::{AssetId, AssetRegistration, AssetStatus, DrmScheme, LicenseId, MediaSource};
 use crate::ports::{DeviceConditions, ExchangeAnswer, ExchangeMessage, NetworkState};
 use crate::store::{AssetState, Notice};
 
 /// The registry of what lies on this device: registration, status, licenses and local URLs.
 ///
 /// Calls block where they touch disk, network or CDM; make them on threads that may. [`asset`](Self::asset),
-/// [`local_source`](Self::local_source) and [`source_url`](Self::source_url) answer from memory. Managers over one
+/// [`local_media_source`](Self::local_media_source) and [`source_url`](Self::source_url) answer from memory. Managers over one
 /// folder share one store. Every call fails with `Closed` after [`close`](Self::close), and with `StoreUnavailable` or
 /// `DiskFull` if the database cannot be used; what else can go wrong is said at each.
 pub struct LocalAssetsManager {
@@ -53,12 +53,12 @@ pub struct LocalAssetsManager {
 }
 
 impl LocalAssetsManager {
-    /// Opens the store and reads the profile. What an earlier run left unfinished is settled in the background.
+    /// Opens the store and reads the profile. What an earlier run left unfinished is reconciled in the background.
     ///
     /// Fails with `InvalidArgument` or `RelativePath` for a bad configuration.
     pub fn open(config: Config, ports: Ports) -> Result<Self> {
         let registry = Registry::open(config, ports)?;
-        registry.settle_soon(false);
+        registry.reconcile_soon(false);
         Ok(Self { registry })
     }
 
@@ -75,7 +75,7 @@ impl LocalAssetsManager {
     /// that are good; other media under the same id is `AssetExists`. On failure nothing is left behind: what was
     /// granted is released, or waits for it. Fails with the codes of the media, the DRM set-up, the network, the
     /// licenses, the CDM and the storage, see [`Code`].
-    pub fn register(&self, registration: Registration, cancel: &Cancellation) -> Result<AssetStatus> {
+    pub fn register(&self, registration: AssetRegistration, cancel: &Cancellation) -> Result<AssetStatus> {
         self.open_registry()?.register(registration, cancel)
     }
 
@@ -88,7 +88,7 @@ impl LocalAssetsManager {
     }
 
     /// Removes a registration. Never needs the media or a network: releases that cannot be sent now are queued.
-    pub fn unregister(&self, asset_id: &AssetId) -> Result<Unregistered> {
+    pub fn unregister(&self, asset_id: &AssetId) -> Result<UnregisterResult> {
         self.open_registry()?.unregister(asset_id)
     }
 
@@ -108,24 +108,24 @@ impl LocalAssetsManager {
     }
 
     /// The status after asking the disk, the storage and the CDM.
-    pub fn verify(&self, asset_id: &AssetId, verify: Verify) -> Result<AssetStatus> {
+    pub fn verify_asset(&self, asset_id: &AssetId, verify: Verify) -> Result<AssetStatus> {
         self.open_registry()?.verify(asset_id, verify)
     }
 
     /// Refreshes every asset whose licenses end within so many seconds, one after the other; a failure does not stop
     /// the rest. `Cancelled` if the caller stops it; what was renewed until then stays renewed.
-    pub fn renew_all(&self, expiring_within_s: u64, cancel: &Cancellation) -> Result<Vec<Renewal>> {
-        self.open_registry()?.renew_all(expiring_within_s, cancel)
+    pub fn renew_all(&self, expiring_within_seconds: u64, cancel: &Cancellation) -> Result<Vec<RenewalResult>> {
+        self.open_registry()?.renew_all(expiring_within_seconds, cancel)
     }
 
     /// Puts right what a crash left, sends queued releases, and reconciles the ledger with the CDMs.
-    pub fn settle(&self) -> Result<Settlement> {
-        self.open_registry()?.settle_and_report()
+    pub fn reconcile(&self) -> Result<ReconcileReport> {
+        self.open_registry()?.reconcile_and_report()
     }
 
     /// Takes over titles whose licenses another library of the app has stored: no network, nothing is released, and
     /// importing twice is importing once. Two titles may have the same license: neither's removal releases the other's.
-    pub fn import(&self, assets: Vec<ImportedAsset>, cancel: &Cancellation) -> Result<Vec<Import>> {
+    pub fn import(&self, assets: Vec<AssetImport>, cancel: &Cancellation) -> Result<Vec<ImportResult>> {
         self.open_registry()?.import(assets, cancel)
     }
 
@@ -173,8 +173,8 @@ impl LocalAssetsManager {
 
     /// What a player plays. `AssetNotFound` for an asset that is unknown, unfinished or at another path,
     /// `VolumeMissing` if its root is not there now.
-    pub fn local_source(&self, asset_id: &AssetId, path: Option<&Path>) -> Result<LocalMediaSource> {
-        self.open_registry()?.local_source(asset_id, path)
+    pub fn local_media_source(&self, asset_id: &AssetId, path: Option<&Path>) -> Result<LocalMediaSource> {
+        self.open_registry()?.local_media_source(asset_id, path)
     }
 
     /// The CDM's handle of an active license, for the player. `LicenseMissing` or `LicenseUnreadable`.
@@ -184,8 +184,13 @@ impl LocalAssetsManager {
 
     /// Stores a handle that the CDM changed by itself (FairPlay's dual expiry); durable when it returns. The license
     /// goes on under the id that is returned.
-    pub fn handle_changed(&self, license_id: &LicenseId, handle: &Handle, times: LicenseTimes) -> Result<LicenseId> {
-        self.open_registry()?.handle_changed(license_id, handle, times)
+    pub fn license_handle_changed(
+        &self,
+        license_id: &LicenseId,
+        handle: &Handle,
+        times: LicenseTimes,
+    ) -> Result<LicenseId> {
+        self.open_registry()?.license_handle_changed(license_id, handle, times)
     }
 
     /// Notes that a playback has started; the first one starts the playback window.
@@ -213,7 +218,7 @@ impl LocalAssetsManager {
 
     /// The folders below which media lies now, when a volume has come or gone. Assets below a root that is not among them
     /// are `VolumeMissing` until it is again.
-    pub fn set_roots(&self, roots: &[Root]) -> Result<()> {
+    pub fn set_roots(&self, roots: &[StorageRoot]) -> Result<()> {
         self.open_registry()?.set_roots(roots)
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use super::types::Root;
+use super::types::StorageRoot;
 use crate::error::{Code, Error, Quoted, Result};
 use crate::store::StoredPath;
 
@@ -33,7 +33,7 @@ pub(crate) fn check(path: &Path) -> Result<&str> {
 }
 
 /// Checks the roots: short names, each once, absolute paths.
-pub(crate) fn check_roots(roots: &[Root]) -> Result<()> {
+pub(crate) fn check_roots(roots: &[StorageRoot]) -> Result<()> {
     for (index, root) in roots.iter().enumerate() {
         check(&root.path)?;
         if root.name.is_empty() || root.name.len() > 64 {
@@ -47,7 +47,7 @@ pub(crate) fn check_roots(roots: &[Root]) -> Result<()> {
 }
 
 /// A path as it is stored: below the root with the longest matching path, else absolute.
-pub(crate) fn to_stored(path: &Path, manifest: Option<&Path>, roots: &[Root]) -> Result<StoredPath> {
+pub(crate) fn to_stored(path: &Path, manifest: Option<&Path>, roots: &[StorageRoot]) -> Result<StoredPath> {
     check(path)?;
     // One spelling of each path: `/films/a/` and `/films//a` are `/films/a`.
     let path: PathBuf = path.components().collect();
@@ -77,7 +77,7 @@ fn utf8(path: &Path) -> Result<String> {
 }
 
 /// Where a stored path lies in this run; `None` if its root was not given.
-pub(crate) fn registered_path(stored: &StoredPath, roots: &[Root]) -> Option<PathBuf> {
+pub(crate) fn registered_path(stored: &StoredPath, roots: &[StorageRoot]) -> Option<PathBuf> {
     match &stored.root {
         None => Some(PathBuf::from(&stored.path)),
         // An empty relative path is the root itself; joining it would add a slash.
@@ -89,7 +89,7 @@ pub(crate) fn registered_path(stored: &StoredPath, roots: &[Root]) -> Option<Pat
 }
 
 /// What a player opens: the manifest or media file.
-pub(crate) fn playable_path(stored: &StoredPath, roots: &[Root]) -> Option<PathBuf> {
+pub(crate) fn playable_path(stored: &StoredPath, roots: &[StorageRoot]) -> Option<PathBuf> {
     registered_path(stored, roots).map(|path| with_manifest(path, stored))
 }
 
@@ -112,8 +112,8 @@ pub(crate) fn file_url(path: &Path) -> Result<String> {
 mod tests {
     use super::*;
 
-    fn root(name: &str, path: &str) -> Root {
-        Root { name: name.into(), path: path.into() }
+    fn root(name: &str, path: &str) -> StorageRoot {
+        StorageRoot { name: name.into(), path: path.into() }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::paths;
 use super::register::{check_metadata, check_source};
 use super::registry::Registry;
 use super::status::not_found;
-use super::types::{Refresh, Renewal};
+use super::types::{Refresh, RenewalResult};
 use crate::cancel::Cancellation;
 use crate::error::{Code, Error, Result};
 use crate::license::{Ask, Obtained, Plan, Predecessor, activate, drop_intent, plan};
@@ -43,7 +43,11 @@ impl Registry {
     }
 
     /// Refreshes every asset whose licenses end within so many seconds.
-    pub(crate) fn renew_all(self: &Arc<Self>, expiring_within_s: u64, cancel: &Cancellation) -> Result<Vec<Renewal>> {
+    pub(crate) fn renew_all(
+        self: &Arc<Self>,
+        expiring_within_seconds: u64,
+        cancel: &Cancellation,
+    ) -> Result<Vec<RenewalResult>> {
         let now_ms = self.clock.now_ms();
         let due: Vec<AssetId> = self
             .fresh_view()?
@@ -51,7 +55,10 @@ impl Registry {
             .into_iter()
             .filter(|entry| entry.summary.is_protected)
             .filter(|entry| match entry.active().next() {
-                Some(_) => entry.expires().remaining_s(now_ms).is_some_and(|rest_s| rest_s <= expiring_within_s),
+                Some(_) => entry
+                    .expires()
+                    .remaining_seconds(now_ms)
+                    .is_some_and(|rest_seconds| rest_seconds <= expiring_within_seconds),
                 // Without a license it needs one more than any other.
                 None => true,
             })
@@ -61,7 +68,7 @@ impl Registry {
         for asset_id in due {
             cancel.check()?;
             let error = self.refresh(&asset_id, Refresh::default(), cancel).err();
-            renewals.push(Renewal { asset_id, error });
+            renewals.push(RenewalResult { asset_id, error });
         }
         Ok(renewals)
     }
@@ -167,7 +174,7 @@ impl Registry {
             self.take_back(&intents)?;
         }
         self.changed(asset_id)?;
-        self.settle_soon(false);
+        self.reconcile_soon(false);
         outcome
     }
 
@@ -222,7 +229,7 @@ impl Registry {
             self.take_back(&intents)?;
         }
         self.changed(&asset.asset_id)?;
-        self.settle_soon(false);
+        self.reconcile_soon(false);
         outcome
     }
 

@@ -12,7 +12,7 @@ use crate::error::{Code, Error, Result};
 use crate::license::exchange::check_params;
 use crate::license::{Ask, Obtained, Plan, Predecessor, activate, drop_intent, plan};
 use crate::manifest::{self, LocalMedia, Protection};
-use crate::model::{AssetId, AssetStatus, DrmParams, KeyId, KeyRequest, LicenseState, MediaSource, Registration};
+use crate::model::{AssetId, AssetRegistration, AssetStatus, DrmParams, KeyId, KeyRequest, LicenseState, MediaSource};
 use crate::ports::NetworkState;
 use crate::store::{AssetRow, AssetState, LicenseRow, StoredPath};
 
@@ -22,7 +22,11 @@ const MAX_URL_BYTES: usize = 16 * 1024;
 
 impl Registry {
     /// Registers media, or brings an existing registration of the same media up to date.
-    pub(crate) fn register(self: &Arc<Self>, registration: Registration, cancel: &Cancellation) -> Result<AssetStatus> {
+    pub(crate) fn register(
+        self: &Arc<Self>,
+        registration: AssetRegistration,
+        cancel: &Cancellation,
+    ) -> Result<AssetStatus> {
         check_registration(&registration)?;
         let asset_id = registration.asset_id.clone();
         let turn = self.turn(&asset_id, cancel)?;
@@ -34,7 +38,7 @@ impl Registry {
             Some(existing) if existing.state == AssetState::Registered => {
                 self.register_again(existing, registration, path, &media, &protection, cancel)?;
             }
-            // What a dead process left was settled with the turn, so a living one is at it; only a file system without
+            // What a dead process left was reconciled with the turn, so a living one is at it; only a file system without
             // locks lets that happen.
             Some(_) => return Err(Error::new(Code::AssetBusy, "another process is registering this")),
             None => self.register_new(registration, path, &media, &protection, cancel)?,
@@ -45,7 +49,7 @@ impl Registry {
 
     fn register_new(
         self: &Arc<Self>,
-        registration: Registration,
+        registration: AssetRegistration,
         path: StoredPath,
         media: &LocalMedia,
         protection: &Protection,
@@ -74,7 +78,7 @@ impl Registry {
         });
         if let Err(error) = outcome {
             self.abandon(&asset.asset_id, &intents)?;
-            self.settle_soon(false);
+            self.reconcile_soon(false);
             return Err(error);
         }
         tracing::info!(asset = %asset.asset_id, licenses = intents.len(), "registered");
@@ -131,7 +135,7 @@ impl Registry {
     fn register_again(
         self: &Arc<Self>,
         old: AssetRow,
-        registration: Registration,
+        registration: AssetRegistration,
         path: StoredPath,
         media: &LocalMedia,
         protection: &Protection,
@@ -191,7 +195,7 @@ impl Registry {
 
     pub(crate) fn asset_row(
         &self,
-        registration: Registration,
+        registration: AssetRegistration,
         path: StoredPath,
         media: &LocalMedia,
         protection: &Protection,
@@ -239,7 +243,7 @@ fn has_keys(licenses: &[LicenseRow], request: &KeyRequest) -> bool {
 }
 
 /// Checks everything that the app said, before anything is read or asked.
-pub(crate) fn check_registration(registration: &Registration) -> Result<()> {
+pub(crate) fn check_registration(registration: &AssetRegistration) -> Result<()> {
     paths::check(&registration.path)?;
     if let Some(entry_id) = &registration.entry_id {
         check_text("entry id", entry_id, MAX_ENTRY_ID_BYTES)?;

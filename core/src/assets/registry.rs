@@ -11,7 +11,7 @@ use super::paths;
 use super::shared::{Shared, Turn};
 use super::snapshot::Snapshot;
 use super::source_urls::SourceUrls;
-use super::types::{Config, Ports, Root, Settlement};
+use super::types::{Config, Ports, ReconcileReport, StorageRoot};
 use crate::cancel::Cancellation;
 use crate::error::{Code, Error, Result};
 use crate::license::certificates::Certificates;
@@ -32,14 +32,14 @@ pub(crate) struct Registry {
     pub(crate) source_urls: SourceUrls,
     pub(super) conditions: Conditions,
     // Protects which roots are there; held to copy the pointer or to replace it.
-    roots: RwLock<Arc<[Root]>>,
+    roots: RwLock<Arc<[StorageRoot]>>,
     // Protects the snapshot; held for a look-up, or while one asset or the whole is read again from the store. No
     // foreign code runs under it.
     snapshot: RwLock<Snapshot>,
     /// Which of the store's generations the snapshot has. Written under the snapshot's lock, and only upwards.
     seen_generation: AtomicU64,
-    // What was settled and not yet told. Protects two counts; held to add to them or take them.
-    unreported: Mutex<Settlement>,
+    // What was reconciled and not yet told. Protects two counts; held to add to them or take them.
+    unreported: Mutex<ReconcileReport>,
     is_closed: AtomicBool,
 }
 
@@ -47,7 +47,7 @@ impl Registry {
     /// Opens the store and reads the profile. Recovery is not done yet.
     pub(crate) fn open(config: Config, ports: Ports) -> Result<Arc<Self>> {
         config.check()?;
-        let roots: Arc<[Root]> = config.roots.as_slice().into();
+        let roots: Arc<[StorageRoot]> = config.roots.as_slice().into();
         let (shared, snapshot) = Shared::open(&config.data_dir, |tx| Snapshot::load(tx, &config.profile, &roots))?;
         let clock_guard = ClockGuard::new(Arc::clone(&ports.clock));
         let store = Arc::clone(&shared.store);
@@ -103,7 +103,7 @@ impl Registry {
         &self.shared.store
     }
 
-    pub(crate) fn unreported(&self) -> MutexGuard<'_, Settlement> {
+    pub(crate) fn unreported(&self) -> MutexGuard<'_, ReconcileReport> {
         self.unreported.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -112,12 +112,12 @@ impl Registry {
     }
 
     /// The roots that are there now.
-    pub(crate) fn roots(&self) -> Arc<[Root]> {
+    pub(crate) fn roots(&self) -> Arc<[StorageRoot]> {
         Arc::clone(&self.roots.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Takes other roots: a volume has come or gone. Every path is found anew at the next look.
-    pub(crate) fn set_roots(&self, roots: &[Root]) -> Result<()> {
+    pub(crate) fn set_roots(&self, roots: &[StorageRoot]) -> Result<()> {
         paths::check_roots(roots)?;
         let mut current = self.roots.write().unwrap_or_else(PoisonError::into_inner);
         if **current == *roots {

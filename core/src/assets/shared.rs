@@ -20,8 +20,8 @@ pub(crate) struct Shared {
     pub(crate) in_flight: Arc<InFlight>,
     /// One change at a time for each asset.
     pub(crate) changing: Busy<(Profile, AssetId)>,
-    /// One settling at a time.
-    pub(crate) settling: Busy<()>,
+    /// One reconciling at a time.
+    pub(crate) reconciling: Busy<()>,
     /// Raised by every change, so that managers over this store know when their snapshot is old.
     generation: AtomicU64,
 }
@@ -48,7 +48,7 @@ impl Shared {
             notice: opened.notice,
             in_flight: Arc::default(),
             changing: Busy::default(),
-            settling: Busy::default(),
+            reconciling: Busy::default(),
             generation: AtomicU64::new(0),
         });
         open.insert(key, Arc::downgrade(&shared));

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use super::paths;
-use super::types::{AssetInfo, Root};
+use super::types::{AssetInfo, StorageRoot};
 use crate::error::Result;
 use crate::model::{AssetId, KeyId, LicenseState, Profile};
 use crate::store::{AssetRow, AssetState, AssetSummary, LicenseRow, LicenseSummary, ReadTx, StoredPath};
@@ -49,7 +49,7 @@ impl Hash for ById {
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) summary: AssetSummary,
-    roots: Arc<[Root]>,
+    roots: Arc<[StorageRoot]>,
     // Both made when they are first asked for, as the path is: opening does not wait for ten thousand of them.
     url: OnceLock<Option<String>>,
     lacks_a_license: OnceLock<bool>,
@@ -57,7 +57,7 @@ pub(crate) struct Entry {
 
 impl Snapshot {
     /// Reads a profile whole.
-    pub(crate) fn load(tx: &ReadTx<'_>, profile: &Profile, roots: &Arc<[Root]>) -> Result<Self> {
+    pub(crate) fn load(tx: &ReadTx<'_>, profile: &Profile, roots: &Arc<[StorageRoot]>) -> Result<Self> {
         let summaries = tx.summaries(profile)?;
         Ok(Self {
             pending_releases: tx.pending_releases(profile)?,
@@ -72,7 +72,7 @@ impl Snapshot {
         tx: &ReadTx<'_>,
         profile: &Profile,
         id: &AssetId,
-        roots: &Arc<[Root]>,
+        roots: &Arc<[StorageRoot]>,
     ) -> Result<()> {
         let licenses = tx.licenses_of(profile, id)?;
         let waits = |row: &&LicenseRow| matches!(row.state, LicenseState::Superseded | LicenseState::Releasing);
@@ -168,7 +168,7 @@ fn insert_by_entry(by_entry: &mut HashMap<String, Vec<Arc<Entry>>>, entry: &Arc<
 }
 
 impl Entry {
-    fn new(summary: AssetSummary, roots: &Arc<[Root]>) -> Self {
+    fn new(summary: AssetSummary, roots: &Arc<[StorageRoot]>) -> Self {
         Self { summary, roots: Arc::clone(roots), url: OnceLock::new(), lacks_a_license: OnceLock::new() }
     }
 
@@ -248,7 +248,7 @@ fn license_summary(row: &LicenseRow) -> LicenseSummary {
         state: row.state,
         expires: row.expires,
         granted_at_ms: row.granted_at_ms,
-        playback_window_s: row.playback_window_s,
+        playback_window_seconds: row.playback_window_seconds,
         coverage: row.coverage,
         requested_key_ids: row.request.key_ids.clone(),
     }

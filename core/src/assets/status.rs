@@ -6,7 +6,8 @@ use crate::error::{Code, Error, Remedy, Result};
 use crate::license::EngineError;
 use crate::manifest;
 use crate::model::{
-    AssetId, AssetStatus, Coverage, Expiry, LicenseState, LicenseStatus, MediaPresence, Remaining, Warning, Why,
+    AssetId, AssetStatus, Expiry, KeyCoverage, LicenseDuration, LicenseState, LicenseStatus, MediaPresence,
+    PlayabilityReason, Warning,
 };
 use crate::store::{LicenseRow, LicenseSummary};
 
@@ -33,7 +34,7 @@ impl Registry {
     pub(crate) fn verify(&self, asset_id: &AssetId, verify: Verify) -> Result<AssetStatus> {
         let found = if verify.licenses { self.verify_licenses(asset_id)? } else { None };
         let mut status = self.status(asset_id)?;
-        if let (Some(why), true) = (found, status.why == Why::Playable) {
+        if let (Some(why), true) = (found, status.why == PlayabilityReason::Playable) {
             set_why(&mut status, why);
         }
         if verify.media && status.is_registered {
@@ -45,24 +46,24 @@ impl Registry {
             let is_there =
                 path.is_some_and(|path| manifest::find(&path).and_then(|media| manifest::inspect(&media)).is_ok());
             status.media = if is_there { MediaPresence::Present } else { MediaPresence::Missing };
-            if !is_there && status.why == Why::Playable {
-                set_why(&mut status, Why::MediaMissing);
+            if !is_there && status.why == PlayabilityReason::Playable {
+                set_why(&mut status, PlayabilityReason::MediaMissing);
             }
         }
         Ok(status)
     }
 
     /// Reads every active license back and asks its CDM; what the CDM says about its life goes into the ledger.
-    pub(crate) fn verify_licenses(&self, asset_id: &AssetId) -> Result<Option<Why>> {
+    pub(crate) fn verify_licenses(&self, asset_id: &AssetId) -> Result<Option<PlayabilityReason>> {
         let rows = self.store().read(|tx| tx.licenses_of(self.profile(), asset_id))?;
         let mut found = None;
         for row in rows.into_iter().filter(|row| row.state == LicenseState::Active) {
             let why = match self.inspect(&row) {
                 Ok(()) => continue,
                 Err(error) => match error.code() {
-                    Code::LicenseUnreadable => Why::LicenseUnreadable,
-                    Code::LicenseVanished | Code::CdmLevelChanged => Why::LicenseVanished,
-                    Code::LicenseExpired => Why::LicenseExpired,
+                    Code::LicenseUnreadable => PlayabilityReason::LicenseUnreadable,
+                    Code::LicenseVanished | Code::CdmLevelChanged => PlayabilityReason::LicenseVanished,
+                    Code::LicenseExpired => PlayabilityReason::LicenseExpired,
                     _ => return Err(error),
                 },
             };
@@ -78,8 +79,8 @@ impl Registry {
             .engines
             .call(row.request.scheme, None, move |engine| engine.inspect(&held), drop)
             .map_err(EngineError::into_error)?;
-        let Remaining::Seconds(left_s) = times.license else { return Ok(()) };
-        let by_cdm = Expiry::after(self.clock.now_ms(), left_s);
+        let LicenseDuration::Seconds(left_seconds) = times.license else { return Ok(()) };
+        let by_cdm = Expiry::after(self.clock.now_ms(), left_seconds);
         // Only a renewal makes a license last longer: a CDM that says more is not believed. Differences of a few
         // seconds are the time that asking took.
         let expires = row.expires.or_earlier(by_cdm);
@@ -120,7 +121,7 @@ fn of(view: &Snapshot, asset_id: &AssetId, clock: ClockView) -> AssetStatus {
         None => {
             let mut status = blank(asset_id.clone(), clock.now_ms);
             status.pending_releases = view.pending_releases(asset_id);
-            set_why(&mut status, Why::NotRegistered);
+            set_why(&mut status, PlayabilityReason::NotRegistered);
             status
         }
     }
@@ -133,12 +134,12 @@ fn of_entry(view: &Snapshot, entry: &Entry, clock: ClockView) -> AssetStatus {
     status.root.clone_from(&summary.path.root);
     status.pending_releases = view.pending_releases(&summary.asset_id);
     status.licenses = summary.licenses.iter().map(license_status).collect();
-    status.playback_window_s = entry.active().filter_map(|license| license.playback_window_s).min();
+    status.playback_window_seconds = entry.active().filter_map(|license| license.playback_window_seconds).min();
     status.playback_expires = entry.playback_expires();
     status.expires = entry.expires();
     status.warnings = warnings(entry, clock);
     let why = entry.why(clock.now_ms);
-    status.is_registered = !matches!(why, Why::Registering);
+    status.is_registered = !matches!(why, PlayabilityReason::Registering);
     set_why(&mut status, why);
     status
 }
@@ -148,12 +149,12 @@ fn blank(asset_id: AssetId, now_ms: i64) -> AssetStatus {
         asset_id,
         is_registered: false,
         is_playable: false,
-        why: Why::NotRegistered,
+        why: PlayabilityReason::NotRegistered,
         message: String::new(),
         remedy: Remedy::Nothing,
         expires: Expiry::Unknown,
         playback_expires: Expiry::Unknown,
-        playback_window_s: None,
+        playback_window_seconds: None,
         licenses: Vec::new(),
         media: MediaPresence::NotChecked,
         warnings: Vec::new(),
@@ -184,36 +185,36 @@ impl Entry {
 
     /// True if nothing in the ledger stands in the way.
     pub(crate) fn is_playable(&self, now_ms: i64) -> bool {
-        self.why(now_ms) == Why::Playable
+        self.why(now_ms) == PlayabilityReason::Playable
     }
 
     /// The first reason that stands in the way.
-    fn why(&self, now_ms: i64) -> Why {
+    fn why(&self, now_ms: i64) -> PlayabilityReason {
         use crate::store::AssetState;
         if self.summary.state == AssetState::Registering {
-            return Why::Registering;
+            return PlayabilityReason::Registering;
         }
         if !self.summary.is_protected {
             return self.why_not_here();
         }
         if self.active().next().is_none() {
-            return Why::LicenseMissing;
+            return PlayabilityReason::LicenseMissing;
         }
         if self.license_expires().is_over(now_ms) {
-            return Why::LicenseExpired;
+            return PlayabilityReason::LicenseExpired;
         }
         if self.playback_expires().is_over(now_ms) {
-            return Why::PlaybackWindowOver;
+            return PlayabilityReason::PlaybackWindowOver;
         }
-        if self.active().any(|license| license.coverage == Coverage::Missing) || self.lacks_a_license() {
-            return Why::KeyMissing;
+        if self.active().any(|license| license.coverage == KeyCoverage::Missing) || self.lacks_a_license() {
+            return PlayabilityReason::KeyMissing;
         }
         self.why_not_here()
     }
 
     /// Media below a root that is not there now comes back with it; the disk is not asked.
-    fn why_not_here(&self) -> Why {
-        if self.has_root() { Why::Playable } else { Why::VolumeMissing }
+    fn why_not_here(&self) -> PlayabilityReason {
+        if self.has_root() { PlayabilityReason::Playable } else { PlayabilityReason::VolumeMissing }
     }
 
     fn license_expires(&self) -> Expiry {
@@ -225,11 +226,11 @@ impl Entry {
 
     /// The end of the playback window.
     fn playback_expires(&self) -> Expiry {
-        let Some(window_s) = self.active().filter_map(|license| license.playback_window_s).min() else {
+        let Some(window_seconds) = self.active().filter_map(|license| license.playback_window_seconds).min() else {
             return Expiry::Never;
         };
         match self.summary.playback_started_at_ms {
-            Some(started_ms) => Expiry::after(started_ms, window_s),
+            Some(started_ms) => Expiry::after(started_ms, window_seconds),
             None => Expiry::Unknown,
         }
     }
@@ -250,12 +251,15 @@ fn warnings(entry: &Entry, clock: ClockView) -> Vec<Warning> {
         Expiry::At(at_ms) => at_ms.saturating_sub(license.granted_at_ms) < SHORT_LICENSE_MS,
         _ => false,
     };
-    let rest_s = expires.remaining_s(clock.now_ms);
+    let rest_seconds = expires.remaining_seconds(clock.now_ms);
     [
         (Warning::ClockRollbackSuspected, clock.rollback_suspected),
         (Warning::PathOutsideRoots, entry.summary.path.root.is_none()),
         (Warning::KeyFileNotLocal, entry.summary.key_files_missing),
-        (Warning::LessThanAMinuteLeft, rest_s.is_some_and(|rest_s| (1..SHORT_REST_S).contains(&rest_s))),
+        (
+            Warning::LessThanAMinuteLeft,
+            rest_seconds.is_some_and(|rest_seconds| (1..SHORT_REST_S).contains(&rest_seconds)),
+        ),
         (Warning::ShortLicense, entry.active().any(is_short)),
         (Warning::ExpiryUnknown, is_protected && entry.active().any(|license| license.expires == Expiry::Unknown)),
     ]
@@ -265,32 +269,34 @@ fn warnings(entry: &Entry, clock: ClockView) -> Vec<Warning> {
 }
 
 /// Sets the reason, and the sentence and remedy that go with it.
-fn set_why(status: &mut AssetStatus, why: Why) {
+fn set_why(status: &mut AssetStatus, why: PlayabilityReason) {
     let (message, remedy) = explain(why);
     status.why = why;
-    status.is_playable = why == Why::Playable;
+    status.is_playable = why == PlayabilityReason::Playable;
     message.clone_into(&mut status.message);
     status.remedy = remedy;
 }
 
-fn explain(why: Why) -> (&'static str, Remedy) {
+fn explain(why: PlayabilityReason) -> (&'static str, Remedy) {
     match why {
-        Why::Playable => ("ready to play without a network", Remedy::Nothing),
-        Why::NotRegistered => ("no asset with this id is registered in this profile", Remedy::Reregister),
-        Why::Registering => ("the registration has not ended yet", Remedy::Retry),
-        Why::LicenseMissing => (
+        PlayabilityReason::Playable => ("ready to play without a network", Remedy::Nothing),
+        PlayabilityReason::NotRegistered => ("no asset with this id is registered in this profile", Remedy::Reregister),
+        PlayabilityReason::Registering => ("the registration has not ended yet", Remedy::Retry),
+        PlayabilityReason::LicenseMissing => (
             "the media is protected and has no license; refresh it or register it again while online",
             Remedy::Reregister,
         ),
-        Why::LicenseUnreadable => ("the secret storage no longer gives the license back", Remedy::Reregister),
-        Why::LicenseVanished => ("the CDM no longer holds the license", Remedy::Reregister),
-        Why::LicenseExpired => ("the license has expired; refresh it while online", Remedy::GoOnline),
-        Why::PlaybackWindowOver => {
+        PlayabilityReason::LicenseUnreadable => {
+            ("the secret storage no longer gives the license back", Remedy::Reregister)
+        }
+        PlayabilityReason::LicenseVanished => ("the CDM no longer holds the license", Remedy::Reregister),
+        PlayabilityReason::LicenseExpired => ("the license has expired; refresh it while online", Remedy::GoOnline),
+        PlayabilityReason::PlaybackWindowOver => {
             ("the time allowed after the first playback is over; refresh the license while online", Remedy::GoOnline)
         }
-        Why::KeyMissing => ("a track's key is in none of the licenses", Remedy::Reregister),
-        Why::VolumeMissing => ("the volume that the media lies on is not there now", Remedy::Retry),
-        Why::MediaMissing => ("the media is not at its path", Remedy::Repair),
+        PlayabilityReason::KeyMissing => ("a track's key is in none of the licenses", Remedy::Reregister),
+        PlayabilityReason::VolumeMissing => ("the volume that the media lies on is not there now", Remedy::Retry),
+        PlayabilityReason::MediaMissing => ("the media is not at its path", Remedy::Repair),
     }
 }
 

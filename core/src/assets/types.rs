@@ -10,7 +10,7 @@ use super::paths;
 use crate::error::{Code, Result};
 use crate::license::MANY_LICENSES;
 use crate::model::{
-    AssetId, DrmScheme, Expiry, KeyId, LicenseId, MediaFormat, MediaSource, Profile, Registration, SecurityLevel,
+    AssetId, AssetRegistration, DrmScheme, Expiry, KeyId, LicenseId, MediaFormat, MediaSource, Profile, SecurityLevel,
     license,
 };
 use crate::ports::{
@@ -23,7 +23,7 @@ pub struct Config {
     /// Absolute path of the folder for the database.
     pub data_dir: PathBuf,
     /// Folders below which media lies.
-    pub roots: Vec<Root>,
+    pub roots: Vec<StorageRoot>,
     /// The user's namespace.
     pub profile: Profile,
     /// How long things may take.
@@ -45,7 +45,7 @@ impl Config {
 
 /// A folder with a name. The name is stored, the path is given anew at each start.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Root {
+pub struct StorageRoot {
     /// A short stable name, for example `downloads`.
     pub name: String,
     /// The absolute path in this run.
@@ -173,7 +173,7 @@ pub struct Refresh {
 
 /// What an unregistration did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Unregistered {
+pub struct UnregisterResult {
     /// False if there was no such asset.
     pub was_registered: bool,
     /// Licenses whose release waits for the server.
@@ -182,7 +182,7 @@ pub struct Unregistered {
 
 /// What a bulk renewal did with one asset.
 #[derive(Debug)]
-pub struct Renewal {
+pub struct RenewalResult {
     /// The asset.
     pub asset_id: AssetId,
     /// Why it was not renewed.
@@ -191,16 +191,16 @@ pub struct Renewal {
 
 /// A title that another library of the app has stored licenses for.
 #[derive(Clone, Debug)]
-pub struct ImportedAsset {
+pub struct AssetImport {
     /// As for a registration. Its source may lack DRM parameters: then a refresh needs a fresh source.
-    pub registration: Registration,
+    pub registration: AssetRegistration,
     /// Its licenses. Empty for clear media.
-    pub licenses: Vec<ImportedLicense>,
+    pub licenses: Vec<LicenseImport>,
 }
 
 /// A license that the CDM has already.
 #[derive(Clone)]
-pub struct ImportedLicense {
+pub struct LicenseImport {
     /// The key system.
     pub scheme: DrmScheme,
     /// The CDM's handle.
@@ -210,12 +210,12 @@ pub struct ImportedLicense {
     /// When it ends. If `Unknown`, the engine is asked.
     pub expires: Expiry,
     /// How long it may be played once playback has begun, in seconds. `None`: as long as it is stored, or nobody knows.
-    pub playback_window_s: Option<u64>,
+    pub playback_window_seconds: Option<u64>,
 }
 
-impl std::fmt::Debug for ImportedLicense {
+impl std::fmt::Debug for LicenseImport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ImportedLicense")
+        f.debug_struct("LicenseImport")
             .field("scheme", &self.scheme)
             .field("expires", &self.expires)
             .finish_non_exhaustive()
@@ -224,16 +224,16 @@ impl std::fmt::Debug for ImportedLicense {
 
 /// What an import did with one asset.
 #[derive(Debug)]
-pub struct Import {
+pub struct ImportResult {
     /// The asset.
     pub asset_id: AssetId,
     /// Why it was not imported.
     pub error: Option<crate::Error>,
 }
 
-/// What settling did since it was last asked for, in the background too.
+/// What reconciling did since it was last asked for, in the background too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Settlement {
+pub struct ReconcileReport {
     /// Licenses that the server has confirmed as released.
     pub released: u32,
     /// Licenses that were removed without the server.
@@ -246,7 +246,7 @@ pub struct Settlement {
     pub held: Option<u32>,
 }
 
-impl Settlement {
+impl ReconcileReport {
     /// True if the CDMs hold so many that a device may soon open none any more (google/ExoPlayer#11202).
     pub fn is_crowded(&self) -> bool {
         self.held.is_some_and(|held| held >= MANY_LICENSES)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::registry::Registry;
-use super::types::{Settlement, Unregistered};
+use super::types::{ReconcileReport, UnregisterResult};
 use crate::cancel::Cancellation;
 use crate::error::Result;
 use crate::license::Drained;
@@ -12,7 +12,7 @@ use crate::store::Notice;
 
 impl Registry {
     /// Drops a registration and queues the release of its licenses.
-    pub(crate) fn unregister(self: &Arc<Self>, asset_id: &AssetId) -> Result<Unregistered> {
+    pub(crate) fn unregister(self: &Arc<Self>, asset_id: &AssetId) -> Result<UnregisterResult> {
         let turn = self.turn(asset_id, &Cancellation::new())?;
         let was_registered = self.store().read(|tx| tx.asset(self.profile(), asset_id))?.is_some();
         if was_registered {
@@ -22,9 +22,9 @@ impl Registry {
         drop(turn);
         let pending_releases = self.view()?.pending_releases(asset_id);
         if pending_releases > 0 {
-            self.settle_soon(false);
+            self.reconcile_soon(false);
         }
-        Ok(Unregistered { was_registered, pending_releases })
+        Ok(UnregisterResult { was_registered, pending_releases })
     }
 
     /// Drops every registration of the profile. Returns how many.
@@ -38,18 +38,18 @@ impl Registry {
         Ok(removed)
     }
 
-    /// Settles, and tells what has been done since it was last told. A license that went back in the background, just
+    /// Reconciles, and tells what has been done since it was last told. A license that went back in the background, just
     /// before the caller asked, went back too.
-    pub(crate) fn settle_and_report(self: &Arc<Self>) -> Result<Settlement> {
-        let Settlement { pending, foreign, held, .. } = self.settle(true)?;
+    pub(crate) fn reconcile_and_report(self: &Arc<Self>) -> Result<ReconcileReport> {
+        let ReconcileReport { pending, foreign, held, .. } = self.reconcile(true)?;
         let done = std::mem::take(&mut *self.unreported());
-        Ok(Settlement { pending, foreign, held, ..done })
+        Ok(ReconcileReport { pending, foreign, held, ..done })
     }
 
     /// Recovers what a crash left, sends queued releases, and counts what the CDMs hold that is not ours.
-    pub(crate) fn settle(self: &Arc<Self>, even_if_not_due: bool) -> Result<Settlement> {
+    pub(crate) fn reconcile(self: &Arc<Self>, even_if_not_due: bool) -> Result<ReconcileReport> {
         // One after the other: a second one would find everything claimed by the first.
-        let _turn = self.shared.settling.claim(&(), self.config.timeouts.engine, &Cancellation::new())?;
+        let _turn = self.shared.reconciling.claim(&(), self.config.timeouts.engine, &Cancellation::new())?;
         let was_damaged = matches!(self.shared.notice, Some(Notice::SetAside { .. }));
         let has_ownerless = was_damaged && self.licensing.release_ownerless()?;
         let recovered = self.licensing.recover()?;
@@ -67,19 +67,19 @@ impl Registry {
         drop(unreported);
         // What went back is not held any more.
         let held = if released + forgotten > 0 { self.licensing.engines.count_held() } else { recovered.held };
-        Ok(Settlement { released, forgotten, pending, foreign: recovered.foreign, held })
+        Ok(ReconcileReport { released, forgotten, pending, foreign: recovered.foreign, held })
     }
 
-    /// Settles on a thread of its own; a failure is tried again at the next occasion.
-    pub(crate) fn settle_soon(self: &Arc<Self>, even_if_not_due: bool) {
+    /// Reconciles on a thread of its own; a failure is tried again at the next occasion.
+    pub(crate) fn reconcile_soon(self: &Arc<Self>, even_if_not_due: bool) {
         if self.store().is_read_only() {
             return;
         }
         let this = Arc::downgrade(self);
         self.licensing.engines.runtime().spawn_blocking(move || {
             let Some(registry) = this.upgrade() else { return };
-            if let Err(error) = registry.settle(even_if_not_due) {
-                tracing::info!(code = %error.code(), "settling waits");
+            if let Err(error) = registry.reconcile(even_if_not_due) {
+                tracing::info!(code = %error.code(), "reconciling waits");
             }
         });
     }

@@ -11,7 +11,7 @@
 //!
 //! Source: the behaviour of `LocalAssetsManager` in PlayKit Android up to 4.x.
 
-use crate::model::{AssetStatus, DrmScheme, Expiry, Why};
+use crate::model::{AssetStatus, DrmScheme, Expiry, PlayabilityReason};
 
 /// PlayKit's "no limit".
 const UNLIMITED: i64 = i64::MAX;
@@ -38,19 +38,28 @@ pub fn play_kit_status(status: &AssetStatus) -> PlayKitStatus {
         return triple(-1, -1, false);
     }
     match status.why {
-        Why::NotRegistered | Why::Registering | Why::LicenseMissing => triple(0, 0, false),
-        Why::LicenseExpired | Why::LicenseUnreadable | Why::LicenseVanished | Why::PlaybackWindowOver => {
-            triple(0, 0, true)
+        PlayabilityReason::NotRegistered | PlayabilityReason::Registering | PlayabilityReason::LicenseMissing => {
+            triple(0, 0, false)
         }
-        Why::Playable | Why::KeyMissing | Why::VolumeMissing | Why::MediaMissing if status.licenses.is_empty() => {
+        PlayabilityReason::LicenseExpired
+        | PlayabilityReason::LicenseUnreadable
+        | PlayabilityReason::LicenseVanished
+        | PlayabilityReason::PlaybackWindowOver => triple(0, 0, true),
+        PlayabilityReason::Playable
+        | PlayabilityReason::KeyMissing
+        | PlayabilityReason::VolumeMissing
+        | PlayabilityReason::MediaMissing
+            if status.licenses.is_empty() =>
+        {
             triple(UNLIMITED, UNLIMITED, true)
         }
-        Why::Playable | Why::KeyMissing | Why::VolumeMissing | Why::MediaMissing => {
-            match seconds_left(status.expires, status.checked_at_ms) {
-                Some(left) => triple(left, playback_left(status, left), true),
-                None => triple(0, 0, true),
-            }
-        }
+        PlayabilityReason::Playable
+        | PlayabilityReason::KeyMissing
+        | PlayabilityReason::VolumeMissing
+        | PlayabilityReason::MediaMissing => match seconds_left(status.expires, status.checked_at_ms) {
+            Some(left) => triple(left, playback_left(status, left), true),
+            None => triple(0, 0, true),
+        },
     }
 }
 
@@ -67,9 +76,9 @@ pub fn legacy_times(status: &AssetStatus) -> (i64, i64) {
 /// What Widevine calls `PlaybackDurationRemaining`: the window that runs, the whole window before the first playback,
 /// or the license's own rest.
 fn playback_left(status: &AssetStatus, license_left: i64) -> i64 {
-    match (seconds_left(status.playback_expires, status.checked_at_ms), status.playback_window_s) {
+    match (seconds_left(status.playback_expires, status.checked_at_ms), status.playback_window_seconds) {
         (Some(left), Some(_)) => left,
-        (_, Some(window_s)) => i64::try_from(window_s).unwrap_or(UNLIMITED),
+        (_, Some(window_seconds)) => i64::try_from(window_seconds).unwrap_or(UNLIMITED),
         _ => license_left,
     }
 }
@@ -77,7 +86,7 @@ fn playback_left(status: &AssetStatus, license_left: i64) -> i64 {
 fn seconds_left(expiry: Expiry, now_ms: i64) -> Option<i64> {
     match expiry {
         Expiry::Never => Some(UNLIMITED),
-        Expiry::At(_) => expiry.remaining_s(now_ms).and_then(|left| i64::try_from(left).ok()),
+        Expiry::At(_) => expiry.remaining_seconds(now_ms).and_then(|left| i64::try_from(left).ok()),
         Expiry::Unknown => None,
     }
 }
@@ -86,21 +95,21 @@ fn seconds_left(expiry: Expiry, now_ms: i64) -> Option<i64> {
 mod tests {
     use super::*;
     use crate::error::Remedy;
-    use crate::model::{AssetId, Coverage, LicenseId, LicenseState, LicenseStatus, MediaPresence};
+    use crate::model::{AssetId, KeyCoverage, LicenseId, LicenseState, LicenseStatus, MediaPresence};
 
     const NOW_MS: i64 = 1_700_000_000_000;
 
-    fn status(why: Why, scheme: Option<DrmScheme>, expires: Expiry) -> AssetStatus {
+    fn status(why: PlayabilityReason, scheme: Option<DrmScheme>, expires: Expiry) -> AssetStatus {
         AssetStatus {
             asset_id: AssetId::new("a").unwrap(),
-            is_registered: !matches!(why, Why::NotRegistered | Why::Registering),
-            is_playable: why == Why::Playable,
+            is_registered: !matches!(why, PlayabilityReason::NotRegistered | PlayabilityReason::Registering),
+            is_playable: why == PlayabilityReason::Playable,
             why,
             message: String::new(),
             remedy: Remedy::Nothing,
             expires,
             playback_expires: Expiry::Never,
-            playback_window_s: None,
+            playback_window_seconds: None,
             licenses: scheme
                 .map(|scheme| LicenseStatus {
                     license_id: LicenseId::random().unwrap(),
@@ -108,7 +117,7 @@ mod tests {
                     state: LicenseState::Active,
                     expires,
                     key_ids: vec![],
-                    coverage: Coverage::Unknown,
+                    coverage: KeyCoverage::Unknown,
                     granted_at_ms: NOW_MS,
                 })
                 .into_iter()
@@ -128,19 +137,19 @@ mod tests {
         let in_an_hour = Expiry::At(NOW_MS + 3_600_000);
         let max = i64::MAX;
         for (what, status, expected) in [
-            ("license present", status(Why::Playable, widevine, in_an_hour), (3600, 3600, true)),
-            ("unlimited license", status(Why::Playable, widevine, Expiry::Never), (max, max, true)),
-            ("clear", status(Why::Playable, None, Expiry::Never), (max, max, true)),
-            ("clear, media gone", status(Why::MediaMissing, None, Expiry::Never), (max, max, true)),
-            ("end not known", status(Why::Playable, widevine, Expiry::Unknown), (0, 0, true)),
-            ("expired", status(Why::LicenseExpired, widevine, Expiry::At(NOW_MS - 1)), (0, 0, true)),
-            ("unreadable", status(Why::LicenseUnreadable, widevine, in_an_hour), (0, 0, true)),
-            ("vanished", status(Why::LicenseVanished, widevine, in_an_hour), (0, 0, true)),
-            ("window over", status(Why::PlaybackWindowOver, widevine, in_an_hour), (0, 0, true)),
-            ("license missing", status(Why::LicenseMissing, None, Expiry::Unknown), (0, 0, false)),
-            ("not registered", status(Why::NotRegistered, None, Expiry::Unknown), (0, 0, false)),
-            ("registering", status(Why::Registering, widevine, Expiry::Unknown), (0, 0, false)),
-            ("PlayReady", status(Why::Playable, Some(DrmScheme::PlayReady), in_an_hour), (-1, -1, false)),
+            ("license present", status(PlayabilityReason::Playable, widevine, in_an_hour), (3600, 3600, true)),
+            ("unlimited license", status(PlayabilityReason::Playable, widevine, Expiry::Never), (max, max, true)),
+            ("clear", status(PlayabilityReason::Playable, None, Expiry::Never), (max, max, true)),
+            ("clear, media gone", status(PlayabilityReason::MediaMissing, None, Expiry::Never), (max, max, true)),
+            ("end not known", status(PlayabilityReason::Playable, widevine, Expiry::Unknown), (0, 0, true)),
+            ("expired", status(PlayabilityReason::LicenseExpired, widevine, Expiry::At(NOW_MS - 1)), (0, 0, true)),
+            ("unreadable", status(PlayabilityReason::LicenseUnreadable, widevine, in_an_hour), (0, 0, true)),
+            ("vanished", status(PlayabilityReason::LicenseVanished, widevine, in_an_hour), (0, 0, true)),
+            ("window over", status(PlayabilityReason::PlaybackWindowOver, widevine, in_an_hour), (0, 0, true)),
+            ("license missing", status(PlayabilityReason::LicenseMissing, None, Expiry::Unknown), (0, 0, false)),
+            ("not registered", status(PlayabilityReason::NotRegistered, None, Expiry::Unknown), (0, 0, false)),
+            ("registering", status(PlayabilityReason::Registering, widevine, Expiry::Unknown), (0, 0, false)),
+            ("PlayReady", status(PlayabilityReason::Playable, Some(DrmScheme::PlayReady), in_an_hour), (-1, -1, false)),
         ] {
             let triple = play_kit_status(&status);
             let triple = (triple.expiry_time_seconds, triple.available_time_seconds, triple.is_registered);
@@ -150,8 +159,8 @@ mod tests {
 
     #[test]
     fn the_playback_time_is_the_window_whole_before_and_running_after_the_first_playback() {
-        let mut status = status(Why::Playable, Some(DrmScheme::Widevine), Expiry::At(NOW_MS + 3_600_000));
-        status.playback_window_s = Some(600);
+        let mut status = status(PlayabilityReason::Playable, Some(DrmScheme::Widevine), Expiry::At(NOW_MS + 3_600_000));
+        status.playback_window_seconds = Some(600);
         status.playback_expires = Expiry::Unknown;
         assert_eq!(play_kit_status(&status).available_time_seconds, 600);
         status.playback_expires = Expiry::At(NOW_MS + 120_000);
@@ -160,9 +169,9 @@ mod tests {
 
     #[test]
     fn the_older_sdks_had_no_flag_and_said_minus_one_for_clear_media() {
-        assert_eq!(legacy_times(&status(Why::Playable, None, Expiry::Never)), (-1, -1));
-        assert_eq!(legacy_times(&status(Why::NotRegistered, None, Expiry::Unknown)), (0, 0));
+        assert_eq!(legacy_times(&status(PlayabilityReason::Playable, None, Expiry::Never)), (-1, -1));
+        assert_eq!(legacy_times(&status(PlayabilityReason::NotRegistered, None, Expiry::Unknown)), (0, 0));
         let widevine = Some(DrmScheme::Widevine);
-        assert_eq!(legacy_times(&status(Why::Playable, widevine, Expiry::At(NOW_MS + 5000))), (5, 5));
+        assert_eq!(legacy_times(&status(PlayabilityReason::Playable, widevine, Expiry::At(NOW_MS + 5000))), (5, 5));
     }
 }

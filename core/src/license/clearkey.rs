@@ -19,7 +19,7 @@ use super::wire::place;
 use crate::error::{Code, Error, Result};
 use crate::license::grant::MAX_DURATION_S;
 use crate::model::license::{GrantedHandle, Handle, LicenseGrant, LicenseTimes, ReleaseOutcome, StoredLicense};
-use crate::model::{DrmScheme, KeyId, KeyRequest, Remaining};
+use crate::model::{DrmScheme, KeyId, KeyRequest, LicenseDuration};
 use crate::ports::{Clock, DrmEngine, ExchangeAnswer, ExchangeKind, ExchangeMessage, LicenseExchange};
 
 mod handle;
@@ -187,7 +187,7 @@ fn granted(license: &License<'_>, request: &Request, now_ms: i64) -> Result<Held
     if license.session_type.as_deref() != Some(PERSISTENT) {
         return Err(Error::new(Code::LicensePersistenceDenied, "the server granted a temporary license"));
     }
-    for seconds in [license.duration_s, license.playback_duration_s].into_iter().flatten() {
+    for seconds in [license.duration_seconds, license.playback_duration_seconds].into_iter().flatten() {
         if seconds == 0 || seconds > MAX_DURATION_S {
             return Err(Error::new(
                 Code::LicenseDurationInvalid,
@@ -222,8 +222,8 @@ fn granted(license: &License<'_>, request: &Request, now_ms: i64) -> Result<Held
         license_id,
         keys,
         granted_at_ms: now_ms,
-        duration_s: license.duration_s,
-        playback_duration_s: license.playback_duration_s,
+        duration_seconds: license.duration_seconds,
+        playback_duration_seconds: license.playback_duration_seconds,
         is_renewable: license.renewable.unwrap_or(true),
     })
 }
@@ -235,19 +235,19 @@ fn malformed(what: &'static str) -> Error {
 impl Held {
     /// What is left at `now_ms`. `LicenseExpired` if nothing is.
     fn times(&self, now_ms: i64) -> Result<LicenseTimes> {
-        let Some(duration_s) = self.duration_s else { return Ok(self.full_times()) };
+        let Some(duration_seconds) = self.duration_seconds else { return Ok(self.full_times()) };
         // A clock that was set back adds no time: at most all of it is left.
         let elapsed_ms = u64::try_from(now_ms.saturating_sub(self.granted_at_ms)).unwrap_or(0);
-        let left_ms = duration_s.saturating_mul(1000).saturating_sub(elapsed_ms);
+        let left_ms = duration_seconds.saturating_mul(1000).saturating_sub(elapsed_ms);
         if left_ms == 0 {
             return Err(Error::new(Code::LicenseExpired, "the license has expired"));
         }
-        Ok(LicenseTimes { license: Remaining::Seconds(left_ms.div_ceil(1000)), ..self.full_times() })
+        Ok(LicenseTimes { license: LicenseDuration::Seconds(left_ms.div_ceil(1000)), ..self.full_times() })
     }
 
     /// What the license gives when it is granted.
     fn full_times(&self) -> LicenseTimes {
-        let span = |seconds: Option<u64>| seconds.map_or(Remaining::Unlimited, Remaining::Seconds);
-        LicenseTimes { license: span(self.duration_s), playback: span(self.playback_duration_s) }
+        let span = |seconds: Option<u64>| seconds.map_or(LicenseDuration::Unlimited, LicenseDuration::Seconds);
+        LicenseTimes { license: span(self.duration_seconds), playback: span(self.playback_duration_seconds) }
     }
 }

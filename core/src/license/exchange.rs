@@ -21,7 +21,7 @@ use crate::net::status::status_error;
 use crate::net::url::is_same_origin;
 use crate::net::{Network, Outbound, Outcome, Watch, check_url};
 use crate::ports::{
-    AdaptedRequest, AdaptedResponse, ExchangeAnswer, ExchangeKind, ExchangeMessage, HttpResponse, LicenseExchange,
+    ExchangeAnswer, ExchangeKind, ExchangeMessage, HttpResponse, LicenseExchange, LicenseRequest, LicenseResponse,
     RequestAdapter, TokenProvider,
 };
 
@@ -63,7 +63,7 @@ struct Log {
     is_answer_lost: bool,
     /// A request for a license succeeded, and the engine has not got what came back.
     is_success_unread: bool,
-    persistence_duration_s: Option<u64>,
+    persistence_duration_seconds: Option<u64>,
 }
 
 /// Checks DRM parameters as a registration gets them, before anything is sent or stored.
@@ -117,7 +117,7 @@ impl Exchange {
 
     /// What the last license's answer said beside the license.
     pub fn facts(&self) -> AnswerFacts {
-        AnswerFacts { format: self.format, persistence_duration_s: self.log().persistence_duration_s }
+        AnswerFacts { format: self.format, persistence_duration_seconds: self.log().persistence_duration_seconds }
     }
 
     /// FairPlay's application certificate in DER: the source's own, else what its URL gives.
@@ -191,7 +191,7 @@ impl LicenseExchange for Exchange {
         }
         if is_grant(message.kind) {
             (log.is_answer_lost, log.is_success_unread) = (false, false);
-            log.persistence_duration_s = answer.persistence_duration_s;
+            log.persistence_duration_seconds = answer.persistence_duration_seconds;
         }
         Ok(answer)
     }
@@ -245,12 +245,12 @@ impl Exchange {
     }
 
     /// The request with token, as the app's adapter wants it.
-    fn adapted(&self, request: &Composed, is_token_rejected: bool) -> Result<AdaptedRequest> {
+    fn adapted(&self, request: &Composed, is_token_rejected: bool) -> Result<LicenseRequest> {
         let mut headers = request.headers.clone();
         if let Some(value) = self.token(request, is_token_rejected)? {
             headers.push(("Authorization".to_owned(), value));
         }
-        let mut adapted = AdaptedRequest {
+        let mut adapted = LicenseRequest {
             kind: request.kind,
             asset_id: self.asset_id.clone(),
             url: request.url.clone(),
@@ -276,7 +276,7 @@ impl Exchange {
         self.delegate("the token provider", move || tokens.authorization(&asset_id, is_rejected))
     }
 
-    fn ask(&self, request: &Composed, adapted: &AdaptedRequest) -> Result<HttpResponse> {
+    fn ask(&self, request: &Composed, adapted: &LicenseRequest) -> Result<HttpResponse> {
         let method = match request.kind {
             ExchangeKind::Certificate if adapted.body.is_empty() => "GET",
             _ => "POST",
@@ -295,7 +295,7 @@ impl Exchange {
     }
 
     /// Maps the status and unpacks the answer.
-    fn read(&self, kind: ExchangeKind, sent: &AdaptedRequest, response: HttpResponse) -> Result<ExchangeAnswer> {
+    fn read(&self, kind: ExchangeKind, sent: &LicenseRequest, response: HttpResponse) -> Result<ExchangeAnswer> {
         let secrets = secrets(sent);
         let secrets: Vec<&str> = secrets.iter().map(String::as_str).collect();
         if let Some(error) = status_error(what(kind), response.status) {
@@ -311,16 +311,15 @@ impl Exchange {
         let reply = Reply { kind, content_type: content_type.as_deref(), body: response.body, sent: &secrets };
         match kind {
             ExchangeKind::Provisioning => wire::unpack_provisioning(reply),
-            ExchangeKind::Certificate => {
-                fairplay::unpack_certificate(reply).map(|body| ExchangeAnswer { body, persistence_duration_s: None })
-            }
+            ExchangeKind::Certificate => fairplay::unpack_certificate(reply)
+                .map(|body| ExchangeAnswer { body, persistence_duration_seconds: None }),
             _ => wire::unpack(self.format, reply),
         }
     }
 
     fn parsed(&self, kind: ExchangeKind, response: &HttpResponse) -> Result<Option<ExchangeAnswer>> {
         let Some(adapter) = self.context.adapter.clone() else { return Ok(None) };
-        let answer = AdaptedResponse {
+        let answer = LicenseResponse {
             kind,
             asset_id: self.asset_id.clone(),
             status: response.status,
@@ -328,8 +327,10 @@ impl Exchange {
             body: response.body.clone(),
         };
         let parsed = self.delegate("the request adapter", move || adapter.parse(answer))?;
-        Ok(parsed
-            .map(|parsed| ExchangeAnswer { body: parsed.body, persistence_duration_s: parsed.persistence_duration_s }))
+        Ok(parsed.map(|parsed| ExchangeAnswer {
+            body: parsed.body,
+            persistence_duration_seconds: parsed.persistence_duration_seconds,
+        }))
     }
 
     /// Calls the app's code. What it says is not shown: it may quote the request. Its code is kept where it tells the
@@ -427,7 +428,7 @@ fn refused(kind: ExchangeKind, error: Error, said: Option<String>) -> Error {
 }
 
 /// What a server's message must not repeat: header values and what stands in the query.
-fn secrets(sent: &AdaptedRequest) -> Vec<String> {
+fn secrets(sent: &LicenseRequest) -> Vec<String> {
     const HARMLESS: [&str; 3] = ["accept", "content-type", "user-agent"];
     let headers = sent.headers.iter().filter(|(name, _)| !HARMLESS.iter().any(|h| name.eq_ignore_ascii_case(h)));
     let mut secrets: Vec<String> = headers.map(|(_, value)| value.clone()).collect();

@@ -6,7 +6,7 @@
 use crate::error::{Code, Error, Result};
 use crate::license::wire::Format;
 use crate::model::license::{GrantedHandle, Handle, LicenseGrant};
-use crate::model::{Coverage, DrmScheme, Expiry, KeyId, KeyRequest, Remaining};
+use crate::model::{DrmScheme, Expiry, KeyCoverage, KeyId, KeyRequest, LicenseDuration};
 
 /// No service rents for longer; a server that says so means something else (milliseconds, a date).
 pub const MAX_DURATION_S: u64 = 10 * 366 * 24 * 60 * 60;
@@ -26,7 +26,7 @@ pub struct AnswerFacts {
     /// What the server speaks.
     pub format: Format,
     /// How long the server says that the license may be stored, in seconds.
-    pub persistence_duration_s: Option<u64>,
+    pub persistence_duration_seconds: Option<u64>,
 }
 
 /// A grant that passed every check.
@@ -37,9 +37,9 @@ pub struct CheckedGrant {
     /// When it ends: the earlier of what CDM and server say.
     pub expires: Expiry,
     /// How long it plays after the first start, in seconds; `None` for no limit of its own.
-    pub playback_window_s: Option<u64>,
+    pub playback_window_seconds: Option<u64>,
     /// `Covered`, or `Unknown` where the CDM does not tell or the media does not ask.
-    pub coverage: Coverage,
+    pub coverage: KeyCoverage,
     /// The content keys in it, as far as the CDM tells.
     pub key_ids: Option<Vec<KeyId>>,
     /// The security level of its session, if the CDM tells.
@@ -60,7 +60,7 @@ pub fn check_grant(
 ) -> Result<CheckedGrant> {
     check_handle(&grant.handle, is_renewal)?;
     let stated = expiry("CDM", grant.times.license, now_ms)?;
-    let declared = match facts.persistence_duration_s {
+    let declared = match facts.persistence_duration_seconds {
         Some(seconds) => Expiry::after(now_ms, plausible("server", seconds)?),
         None => Expiry::Unknown,
     };
@@ -71,14 +71,14 @@ pub fn check_grant(
             "neither the answer's persistence_duration nor the CDM says how long the license may be stored",
         ));
     }
-    let playback_window_s = match grant.times.playback {
-        Remaining::Seconds(seconds) if seconds < UNLIMITED_FROM_S => Some(plausible("CDM", seconds)?),
+    let playback_window_seconds = match grant.times.playback {
+        LicenseDuration::Seconds(seconds) if seconds < UNLIMITED_FROM_S => Some(plausible("CDM", seconds)?),
         _ => None,
     };
     let coverage = coverage(&request.key_ids, grant.key_ids.as_deref())?;
     let LicenseGrant { handle, key_ids, acquired_level, .. } = grant;
     let acquired_level = acquired_level.filter(|level| level.len() <= MAX_LEVEL_BYTES);
-    Ok(CheckedGrant { handle, expires, playback_window_s, coverage, key_ids, acquired_level })
+    Ok(CheckedGrant { handle, expires, playback_window_seconds, coverage, key_ids, acquired_level })
 }
 
 fn check_handle(handle: &GrantedHandle, is_renewal: bool) -> Result<()> {
@@ -105,12 +105,12 @@ fn check_handle(handle: &GrantedHandle, is_renewal: bool) -> Result<()> {
     Ok(())
 }
 
-fn expiry(who: &str, remaining: Remaining, now_ms: i64) -> Result<Expiry> {
+fn expiry(who: &str, remaining: LicenseDuration, now_ms: i64) -> Result<Expiry> {
     match remaining {
-        Remaining::Unknown => Ok(Expiry::Unknown),
-        Remaining::Unlimited => Ok(Expiry::Never),
-        Remaining::Seconds(seconds) if seconds >= UNLIMITED_FROM_S => Ok(Expiry::Never),
-        Remaining::Seconds(seconds) => Ok(Expiry::after(now_ms, plausible(who, seconds)?)),
+        LicenseDuration::Unknown => Ok(Expiry::Unknown),
+        LicenseDuration::Unlimited => Ok(Expiry::Never),
+        LicenseDuration::Seconds(seconds) if seconds >= UNLIMITED_FROM_S => Ok(Expiry::Never),
+        LicenseDuration::Seconds(seconds) => Ok(Expiry::after(now_ms, plausible(who, seconds)?)),
     }
 }
 
@@ -139,8 +139,8 @@ fn plausible(who: &str, seconds: u64) -> Result<u64> {
     }
 }
 
-fn coverage(needed: &[KeyId], granted: Option<&[KeyId]>) -> Result<Coverage> {
-    let Some(granted) = granted.filter(|_| !needed.is_empty()) else { return Ok(Coverage::Unknown) };
+fn coverage(needed: &[KeyId], granted: Option<&[KeyId]>) -> Result<KeyCoverage> {
+    let Some(granted) = granted.filter(|_| !needed.is_empty()) else { return Ok(KeyCoverage::Unknown) };
     let missing = needed.iter().filter(|id| !granted.contains(id)).count();
     if missing > 0 {
         return Err(Error::new(
@@ -148,7 +148,7 @@ fn coverage(needed: &[KeyId], granted: Option<&[KeyId]>) -> Result<Coverage> {
             format!("the license lacks {missing} of the {} keys that the media needs", needed.len()),
         ));
     }
-    Ok(Coverage::Covered)
+    Ok(KeyCoverage::Covered)
 }
 
 #[cfg(test)]
@@ -171,13 +171,13 @@ mod tests {
         }
     }
 
-    fn grant(license: Remaining) -> LicenseGrant {
-        let times = LicenseTimes { license, playback: Remaining::Unknown };
+    fn grant(license: LicenseDuration) -> LicenseGrant {
+        let times = LicenseTimes { license, playback: LicenseDuration::Unknown };
         LicenseGrant { handle: GrantedHandle::New(Handle::new(*b"handle")), times, key_ids: None, acquired_level: None }
     }
 
-    fn facts(persistence_duration_s: Option<u64>) -> AnswerFacts {
-        AnswerFacts { format: Format::Raw, persistence_duration_s }
+    fn facts(persistence_duration_seconds: Option<u64>) -> AnswerFacts {
+        AnswerFacts { format: Format::Raw, persistence_duration_seconds }
     }
 
     fn widevine(grant: LicenseGrant) -> Result<CheckedGrant> {
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn the_earlier_of_the_cdms_and_the_servers_end_counts() {
-        use Remaining::{Seconds, Unknown, Unlimited};
+        use LicenseDuration::{Seconds, Unknown, Unlimited};
         for (cdm, server, expected) in [
             (Unknown, None, Expiry::Unknown),
             (Unlimited, None, Expiry::Never),
@@ -207,40 +207,40 @@ mod tests {
     #[test]
     fn a_life_of_nothing_or_of_decades_is_refused() {
         for (cdm, server) in [
-            (Remaining::Seconds(0), None),
-            (Remaining::Seconds(MAX_DURATION_S + 1), None),
-            (Remaining::Unlimited, Some(0)),
-            (Remaining::Unknown, Some(MAX_DURATION_S + 1)),
-            (Remaining::Seconds(60), Some(u64::MAX)),
-            (Remaining::Seconds(60), Some(604_800_000)),
+            (LicenseDuration::Seconds(0), None),
+            (LicenseDuration::Seconds(MAX_DURATION_S + 1), None),
+            (LicenseDuration::Unlimited, Some(0)),
+            (LicenseDuration::Unknown, Some(MAX_DURATION_S + 1)),
+            (LicenseDuration::Seconds(60), Some(u64::MAX)),
+            (LicenseDuration::Seconds(60), Some(604_800_000)),
         ] {
             let checked = check_grant(&request(DrmScheme::Widevine), false, grant(cdm), facts(server), NOW);
             assert_eq!(checked.unwrap_err().code(), Code::LicenseDurationInvalid, "{cdm:?} {server:?}");
         }
-        let mut no_playback = grant(Remaining::Unlimited);
-        no_playback.times.playback = Remaining::Seconds(0);
+        let mut no_playback = grant(LicenseDuration::Unlimited);
+        no_playback.times.playback = LicenseDuration::Seconds(0);
         assert_eq!(widevine(no_playback).unwrap_err().code(), Code::LicenseDurationInvalid);
     }
 
     #[test]
     fn fairplay_over_udrm_needs_a_duration() {
         let fairplay = |cdm, format, server| {
-            let facts = AnswerFacts { format, persistence_duration_s: server };
+            let facts = AnswerFacts { format, persistence_duration_seconds: server };
             check_grant(&request(DrmScheme::FairPlay), false, grant(cdm), facts, NOW)
         };
-        let silent = fairplay(Remaining::Unknown, Format::Udrm, None);
+        let silent = fairplay(LicenseDuration::Unknown, Format::Udrm, None);
         assert_eq!(silent.unwrap_err().code(), Code::LicenseDurationInvalid);
-        assert!(fairplay(Remaining::Unknown, Format::Udrm, Some(60)).is_ok());
-        assert!(fairplay(Remaining::Seconds(60), Format::Udrm, None).is_ok());
-        assert_eq!(fairplay(Remaining::Unknown, Format::Raw, None).unwrap().expires, Expiry::Unknown);
+        assert!(fairplay(LicenseDuration::Unknown, Format::Udrm, Some(60)).is_ok());
+        assert!(fairplay(LicenseDuration::Seconds(60), Format::Udrm, None).is_ok());
+        assert_eq!(fairplay(LicenseDuration::Unknown, Format::Raw, None).unwrap().expires, Expiry::Unknown);
     }
 
     #[test]
     fn an_empty_handle_is_a_license_for_streaming_only() {
-        let mut empty = grant(Remaining::Unlimited);
+        let mut empty = grant(LicenseDuration::Unlimited);
         empty.handle = GrantedHandle::New(Handle::new(Vec::new()));
         assert_eq!(widevine(empty).unwrap_err().code(), Code::LicensePersistenceDenied);
-        let mut huge = grant(Remaining::Unlimited);
+        let mut huge = grant(LicenseDuration::Unlimited);
         huge.handle = GrantedHandle::New(Handle::new(vec![1; MAX_HANDLE_BYTES + 1]));
         assert_eq!(widevine(huge).unwrap_err().code(), Code::CdmFailed);
     }
@@ -248,12 +248,14 @@ mod tests {
     #[test]
     fn only_a_renewal_keeps_or_changes_a_handle() {
         for handle in [GrantedHandle::Same, GrantedHandle::Changed(Handle::new(*b"other"))] {
-            let grant = LicenseGrant { handle, ..grant(Remaining::Unlimited) };
+            let grant = LicenseGrant { handle, ..grant(LicenseDuration::Unlimited) };
             assert_eq!(widevine(grant.clone()).unwrap_err().code(), Code::CdmFailed);
             assert!(check_grant(&request(DrmScheme::Widevine), true, grant, facts(None), NOW).is_ok());
         }
-        let empty =
-            LicenseGrant { handle: GrantedHandle::Changed(Handle::new(Vec::new())), ..grant(Remaining::Unlimited) };
+        let empty = LicenseGrant {
+            handle: GrantedHandle::Changed(Handle::new(Vec::new())),
+            ..grant(LicenseDuration::Unlimited)
+        };
         let checked = check_grant(&request(DrmScheme::Widevine), true, empty, facts(None), NOW);
         assert_eq!(checked.unwrap_err().code(), Code::LicensePersistenceDenied);
     }
@@ -261,14 +263,14 @@ mod tests {
     #[test]
     fn a_key_that_is_known_to_be_missing_fails_and_an_unknown_one_does_not() {
         for (needed, granted, expected) in [
-            (vec![A, B], None, Ok(Coverage::Unknown)),
-            (vec![], Some(vec![A]), Ok(Coverage::Unknown)),
-            (vec![A], Some(vec![B, A]), Ok(Coverage::Covered)),
+            (vec![A, B], None, Ok(KeyCoverage::Unknown)),
+            (vec![], Some(vec![A]), Ok(KeyCoverage::Unknown)),
+            (vec![A], Some(vec![B, A]), Ok(KeyCoverage::Covered)),
             (vec![A, B], Some(vec![A]), Err(Code::LicenseKeysMissing)),
             (vec![A], Some(vec![]), Err(Code::LicenseKeysMissing)),
         ] {
             let request = KeyRequest { key_ids: needed, ..request(DrmScheme::Widevine) };
-            let grant = LicenseGrant { key_ids: granted, ..grant(Remaining::Unlimited) };
+            let grant = LicenseGrant { key_ids: granted, ..grant(LicenseDuration::Unlimited) };
             let checked = check_grant(&request, false, grant, facts(None), NOW);
             assert_eq!(checked.map(|c| c.coverage).map_err(|e| e.code()), expected);
         }
@@ -277,21 +279,26 @@ mod tests {
     #[test]
     fn a_playback_window_is_kept_unless_it_is_no_limit() {
         for (playback, expected) in [
-            (Remaining::Unknown, None),
-            (Remaining::Unlimited, None),
-            (Remaining::Seconds(i64::MAX as u64), None),
-            (Remaining::Seconds(172_800), Some(172_800)),
+            (LicenseDuration::Unknown, None),
+            (LicenseDuration::Unlimited, None),
+            (LicenseDuration::Seconds(i64::MAX as u64), None),
+            (LicenseDuration::Seconds(172_800), Some(172_800)),
         ] {
-            let mut grant = grant(Remaining::Unlimited);
+            let mut grant = grant(LicenseDuration::Unlimited);
             grant.times.playback = playback;
-            assert_eq!(widevine(grant).unwrap().playback_window_s, expected);
+            assert_eq!(widevine(grant).unwrap().playback_window_seconds, expected);
         }
     }
 
     #[test]
     fn a_clock_at_the_end_of_time_does_not_overflow() {
-        let checked =
-            check_grant(&request(DrmScheme::Widevine), false, grant(Remaining::Seconds(60)), facts(None), i64::MAX);
+        let checked = check_grant(
+            &request(DrmScheme::Widevine),
+            false,
+            grant(LicenseDuration::Seconds(60)),
+            facts(None),
+            i64::MAX,
+        );
         assert_eq!(checked.unwrap().expires, Expiry::At(i64::MAX));
     }
 }

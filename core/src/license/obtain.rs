@@ -44,7 +44,7 @@ impl Licensing {
             Ok(obtained) => Ok(obtained),
             Err(Failed { error, fate }) => {
                 tracing::warn!(license = %intent.license_id, code = %error.code(), "no license");
-                self.settle_intent(&intent, fate);
+                self.resolve_intent(&intent, fate);
                 Err(error)
             }
         }
@@ -151,7 +151,7 @@ impl Licensing {
     fn take_late_grant(self: &Arc<Self>, intent: LicenseRow, grant: LicenseGrant) {
         tracing::warn!(license = %intent.license_id, "a license was granted too late");
         match grant.handle {
-            GrantedHandle::New(handle) => self.settle_intent(&intent, Fate::GiveBack(handle)),
+            GrantedHandle::New(handle) => self.resolve_intent(&intent, Fate::GiveBack(handle)),
             GrantedHandle::Changed(handle) => {
                 if let Err(error) = self.leave_continuation(&intent, &handle) {
                     tracing::error!(license = %intent.license_id, code = %error.code(), "a renewed license could not be kept");
@@ -177,8 +177,8 @@ impl Licensing {
     }
 
     /// Ends an intent that led to no license for the asset.
-    fn settle_intent(self: &Arc<Self>, intent: &LicenseRow, fate: Fate) {
-        let settled = match fate {
+    fn resolve_intent(self: &Arc<Self>, intent: &LicenseRow, fate: Fate) {
+        let resolved = match fate {
             // The caller drops the row.
             Fate::Nothing => Ok(()),
             Fate::GiveBack(handle) => self.queue_release_of(intent, &handle),
@@ -189,7 +189,7 @@ impl Licensing {
                 self.store.write(|tx| tx.update_license(&row))
             }
         };
-        if let Err(error) = settled {
+        if let Err(error) = resolved {
             tracing::error!(license = %intent.license_id, code = %error.code(), "an intent could not be ended; it is tried again at the next start");
         }
     }
@@ -240,7 +240,7 @@ pub(crate) fn continuation(intent: &LicenseRow, old: &LicenseRow, digest: Handle
         replaces: Some(old.license_id.clone()),
         granted_at_ms: old.granted_at_ms,
         expires: old.expires,
-        playback_window_s: old.playback_window_s,
+        playback_window_seconds: old.playback_window_seconds,
         coverage: old.coverage,
         key_ids: old.key_ids.clone(),
         acquired_level: old.acquired_level.clone(),
@@ -282,7 +282,7 @@ fn renew_in_place(tx: &WriteTx<'_>, intent: &LicenseRow, checked: &CheckedGrant,
 fn take_times(row: &mut LicenseRow, checked: &CheckedGrant, now_ms: i64) {
     row.granted_at_ms = now_ms;
     row.expires = checked.expires;
-    row.playback_window_s = checked.playback_window_s;
+    row.playback_window_seconds = checked.playback_window_seconds;
     row.coverage = checked.coverage;
     row.key_ids.clone_from(&checked.key_ids);
     if checked.acquired_level.is_some() {

@@ -104,7 +104,7 @@ impl LicenseState {
 
 /// A time span as a CDM or a server states it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Remaining {
+pub enum LicenseDuration {
     /// It did not say. This is the default.
     #[default]
     Unknown,
@@ -118,9 +118,9 @@ pub enum Remaining {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct LicenseTimes {
     /// Until it can no longer start a playback.
-    pub license: Remaining,
+    pub license: LicenseDuration,
     /// How long it plays after the first playback has started (FairPlay's dual expiry, Widevine's playback duration).
-    pub playback: Remaining,
+    pub playback: LicenseDuration,
 }
 
 /// When a license ends.
@@ -159,7 +159,7 @@ impl Expiry {
     }
 
     /// Whole seconds until the end; `None` without a known end, 0 after it.
-    pub fn remaining_s(self, now_ms: i64) -> Option<u64> {
+    pub fn remaining_seconds(self, now_ms: i64) -> Option<u64> {
         match self {
             Self::At(at_ms) => Some(u64::try_from(at_ms.saturating_sub(now_ms).max(0) / 1000).unwrap_or(0)),
             Self::Never | Self::Unknown => None,
@@ -169,7 +169,7 @@ impl Expiry {
 
 /// Whether a license has the keys that the media needs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Coverage {
+pub enum KeyCoverage {
     /// The CDM does not tell, or the media does not name its keys. Does not block playback. This is the default.
     #[default]
     Unknown,

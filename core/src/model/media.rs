@@ -128,7 +128,8 @@ pub enum LicenseWire {
     /// What the scheme usually speaks: Widevine and PlayReady raw bytes, ClearKey the W3C's JSON, FairPlay as
     /// [`LicenseWire::Udrm`]. This is the default.
     #[default]
-    Usual,
+    #[serde(alias = "usual")] // stores of version 1 and 2
+    Standard,
     /// The CDM's bytes as they are, both ways.
     Raw,
     /// Base64 text, both ways.
@@ -155,7 +156,7 @@ pub enum RenewalPolicy {
 
 /// What an app registers: media that lies on this device, and how to get licenses for it.
 #[derive(Clone)]
-pub struct Registration {
+pub struct AssetRegistration {
     /// The app's id of the asset.
     pub asset_id: AssetId,
     /// The backend's entry id, by which a source URL provider is asked. The asset id if `None`.
@@ -168,7 +169,7 @@ pub struct Registration {
     pub metadata: Option<Vec<u8>>,
 }
 
-impl fmt::Debug for Registration {
+impl fmt::Debug for AssetRegistration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Registration")
             .field("asset_id", &self.asset_id)

@@ -16,6 +16,6 @@ pub mod status;
 
 pub use drm::{DrmScheme, InitData, InitDataTrack, KeyRequest, SecurityLevel, TrackKind};
 pub use ids::{AssetId, KeyId, LicenseId, Profile};
-pub use license::{Coverage, Expiry, Handle, LicenseState, LicenseTimes, Remaining};
-pub use media::{DrmParams, LicenseWire, MediaEntry, MediaFormat, MediaSource, Registration, RenewalPolicy};
-pub use status::{AssetStatus, LicenseStatus, MediaPresence, Warning, Why};
+pub use license::{Expiry, Handle, KeyCoverage, LicenseDuration, LicenseState, LicenseTimes};
+pub use media::{AssetRegistration, DrmParams, LicenseWire, MediaEntry, MediaFormat, MediaSource, RenewalPolicy};
+pub use status::{AssetStatus, LicenseStatus, MediaPresence, PlayabilityReason, Warning};

@@ -1,6 +1,6 @@
 //! What an app is told about an asset, and why.
 
-use super::license::{Coverage, Expiry, LicenseState};
+use super::license::{Expiry, KeyCoverage, LicenseState};
 use super::media::MediaFormat;
 use super::{AssetId, DrmScheme, KeyId, LicenseId};
 use crate::error::Remedy;
@@ -14,8 +14,8 @@ pub struct AssetStatus {
     pub is_registered: bool,
     /// True if a player can start it now, without a network, as far as was checked.
     pub is_playable: bool,
-    /// The first reason that stands in the way, or [`Why::Playable`].
-    pub why: Why,
+    /// The first reason that stands in the way, or [`PlayabilityReason::Playable`].
+    pub why: PlayabilityReason,
     /// The same in a sentence for developers. Safe to log.
     pub message: String,
     /// What the caller can do.
@@ -25,7 +25,7 @@ pub struct AssetStatus {
     /// The end of the playback window alone; `Never` without one, `Unknown` before the first playback.
     pub playback_expires: Expiry,
     /// How long it plays after the first start, in seconds, if the license limits that.
-    pub playback_window_s: Option<u64>,
+    pub playback_window_seconds: Option<u64>,
     /// One entry per license of the asset.
     pub licenses: Vec<LicenseStatus>,
     /// Whether the media itself was found; not asked by default.
@@ -44,7 +44,7 @@ pub struct AssetStatus {
 
 /// The first reason that stands in the way of playback, in the order in which they are checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Why {
+pub enum PlayabilityReason {
     /// Nothing stands in the way.
     Playable,
     /// No such asset is registered.
@@ -83,7 +83,7 @@ pub struct LicenseStatus {
     /// The keys it was asked for.
     pub key_ids: Vec<KeyId>,
     /// Whether it has them.
-    pub coverage: Coverage,
+    pub coverage: KeyCoverage,
     /// When it was granted or last renewed, in milliseconds since 1970-01-01 UTC.
     pub granted_at_ms: i64,
 }

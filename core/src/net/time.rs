@@ -58,7 +58,7 @@ mod tests {
     #[test]
     fn retry_after_is_seconds_or_a_date_by_the_servers_own_clock() {
         let date = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
-        for (value, expected_s) in [
+        for (value, expected_seconds) in [
             ("5", Some(5)),
             (" 0 ", Some(0)),
             ("99999999999999999999999", Some(u64::MAX)),
@@ -69,7 +69,7 @@ mod tests {
             ("", None),
         ] {
             let wait = retry_after(&answer(&[date, ("retry-after", value)]));
-            assert_eq!(wait, expected_s.map(Duration::from_secs), "{value}");
+            assert_eq!(wait, expected_seconds.map(Duration::from_secs), "{value}");
         }
     }
 }

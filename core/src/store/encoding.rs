@@ -10,7 +10,7 @@ use super::rows::AssetState;
 use crate::error::{Code, Error, Result};
 use crate::model::license::HandleDigest;
 use crate::model::{
-    Coverage, DrmParams, DrmScheme, InitDataTrack, KeyId, LicenseState, LicenseWire, MediaFormat, MediaSource,
+    DrmParams, DrmScheme, InitDataTrack, KeyCoverage, KeyId, LicenseState, LicenseWire, MediaFormat, MediaSource,
     RenewalPolicy, SecurityLevel, TrackKind,
 };
 
@@ -38,7 +38,7 @@ coded! {
     LicenseState { Intended = 0, Stored = 1, Active = 2, Superseded = 3, Releasing = 4, Released = 5, Forgotten = 6 }
     MediaFormat { Dash = 0, Hls = 1, Mp4 = 2 }
     DrmScheme { Widevine = 0, PlayReady = 1, FairPlay = 2, ClearKey = 3 }
-    Coverage { Unknown = 0, Covered = 1, Missing = 2 }
+    KeyCoverage { Unknown = 0, Covered = 1, Missing = 2 }
     SecurityLevel { Default = 0, L3 = 1 }
 }
 
@@ -210,7 +210,7 @@ mod tests {
         all_numbers(&LicenseState::ALL);
         all_numbers(&[MediaFormat::Dash, MediaFormat::Hls, MediaFormat::Mp4]);
         all_numbers(&[DrmScheme::Widevine, DrmScheme::PlayReady, DrmScheme::FairPlay, DrmScheme::ClearKey]);
-        all_numbers(&[Coverage::Unknown, Coverage::Covered, Coverage::Missing]);
+        all_numbers(&[KeyCoverage::Unknown, KeyCoverage::Covered, KeyCoverage::Missing]);
         all_numbers(&[SecurityLevel::Default, SecurityLevel::L3]);
     }
 

@@ -63,7 +63,7 @@ pub(super) fn license(row: &LicenseRow) -> Vec<u8> {
         }
     }
     out.integer(row.granted_at_ms);
-    out.optional(row.playback_window_s.map(|s| i64::try_from(s).unwrap_or(i64::MAX)), Packer::integer);
+    out.optional(row.playback_window_seconds.map(|s| i64::try_from(s).unwrap_or(i64::MAX)), Packer::integer);
     out.key_ids(&row.request.key_ids);
     out.0
 }
@@ -82,7 +82,7 @@ pub(super) fn license_of(license_id: LicenseId, state: LicenseState, packed: &[u
             _ => return None,
         },
         granted_at_ms: from.integer()?,
-        playback_window_s: match from.optional(Unpacker::integer)? {
+        playback_window_seconds: match from.optional(Unpacker::integer)? {
             Some(s) => Some(u64::try_from(s).ok()?),
             None => None,
         },
@@ -218,7 +218,7 @@ mod tests {
         let summary = license_of(license_id, LicenseState::Active, packed).unwrap();
         assert_eq!(summary.scheme, DrmScheme::FairPlay);
         assert_eq!(summary.expires, Expiry::At(9));
-        assert_eq!((summary.granted_at_ms, summary.playback_window_s), (8, Some(6)));
+        assert_eq!((summary.granted_at_ms, summary.playback_window_seconds), (8, Some(6)));
         assert_eq!(summary.requested_key_ids, []);
     }
 

@@ -324,7 +324,7 @@ pub(super) fn decode_license(row: &Row<'_>) -> Option<LicenseRow> {
         replaces: optional(get::<Option<String>>(row, 12)?, |id| LicenseId::parse(&id))?,
         granted_at_ms: summary.granted_at_ms,
         expires: summary.expires,
-        playback_window_s: summary.playback_window_s,
+        playback_window_seconds: summary.playback_window_seconds,
         coverage: summary.coverage,
         key_ids: optional(get::<Option<Vec<u8>>>(row, 13)?, |bytes| encoding::key_ids_of(&bytes))?,
         release_attempts: get(row, 14)?,

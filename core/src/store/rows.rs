@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::model::license::{Handle, HandleDigest, StoredLicense};
 use crate::model::{
-    AssetId, Coverage, DrmParams, DrmScheme, Expiry, InitDataTrack, KeyId, KeyRequest, LicenseId, LicenseState,
+    AssetId, DrmParams, DrmScheme, Expiry, InitDataTrack, KeyCoverage, KeyId, KeyRequest, LicenseId, LicenseState,
     MediaFormat, MediaSource, Profile,
 };
 
@@ -104,9 +104,9 @@ pub struct LicenseRow {
     /// When it ends.
     pub expires: Expiry,
     /// How long it plays after the first start, in seconds. Kept up to `i64::MAX`.
-    pub playback_window_s: Option<u64>,
+    pub playback_window_seconds: Option<u64>,
     /// Whether it has the keys it was asked for.
-    pub coverage: Coverage,
+    pub coverage: KeyCoverage,
     /// The content keys in it, if the CDM tells.
     pub key_ids: Option<Vec<KeyId>>,
     /// How often its release was tried.
@@ -140,8 +140,8 @@ impl LicenseRow {
             replaces: None,
             granted_at_ms: 0,
             expires: Expiry::Unknown,
-            playback_window_s: None,
-            coverage: Coverage::Unknown,
+            playback_window_seconds: None,
+            coverage: KeyCoverage::Unknown,
             key_ids: None,
             release_attempts: 0,
             next_attempt_at_ms: 0,
@@ -205,9 +205,9 @@ pub struct LicenseSummary {
     /// When it was granted or last renewed, in milliseconds since 1970-01-01 UTC; 0 before.
     pub granted_at_ms: i64,
     /// How long it plays after the first start, in seconds.
-    pub playback_window_s: Option<u64>,
+    pub playback_window_seconds: Option<u64>,
     /// Whether it has the keys it was asked for.
-    pub coverage: Coverage,
+    pub coverage: KeyCoverage,
     /// The keys it was asked for.
     pub requested_key_ids: Vec<KeyId>,
 }

@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use crate::world::{World, id, register, settle_all};
+use crate::test_device::{TestDevice, id, reconcile_all, register};
 use larder_core::assets::{LocalAssetsManager, Ports, Refresh};
-use larder_core::model::{RenewalPolicy, Why};
+use larder_core::model::{PlayabilityReason, RenewalPolicy};
 use larder_core::ports::LocalDrmStorage;
 use larder_core::{Cancellation, Code, Result};
 use larder_testkit::ScriptedStorage;
@@ -22,15 +22,15 @@ struct Disk(PathBuf);
 
 impl Disk {
     /// Puts a disk under the database.
-    fn below(world: &World) -> Option<Self> {
-        fs::create_dir_all(world.data_dir()).unwrap();
+    fn below(device: &TestDevice) -> Option<Self> {
+        fs::create_dir_all(device.data_dir()).unwrap();
         let mut mount = Command::new("mount");
-        let mounted = mount.args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"]).arg(world.data_dir()).output();
+        let mounted = mount.args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"]).arg(device.data_dir()).output();
         let is_mounted = mounted.is_ok_and(|output| output.status.success());
         if !is_mounted {
             say_that_nothing_is_tested();
         }
-        is_mounted.then(|| Self(world.data_dir()))
+        is_mounted.then(|| Self(device.data_dir()))
     }
 }
 
@@ -72,51 +72,51 @@ impl LocalDrmStorage for FillsTheDisk {
     }
 }
 
-fn start(world: &World) -> LocalAssetsManager {
-    let storage = Arc::new(FillsTheDisk { storage: Arc::clone(&world.storage), disk: world.data_dir() });
-    LocalAssetsManager::open(world.config(), Ports { storage, ..world.ports() }).unwrap()
+fn start(device: &TestDevice) -> LocalAssetsManager {
+    let storage = Arc::new(FillsTheDisk { storage: Arc::clone(&device.storage), disk: device.data_dir() });
+    LocalAssetsManager::open(device.config(), Ports { storage, ..device.ports() }).unwrap()
 }
 
 #[test]
 fn a_license_that_the_full_ledger_cannot_take_goes_back() {
-    let world = World::new();
-    let Some(disk) = Disk::below(&world) else { return };
-    let manager = start(&world);
+    let device = TestDevice::new();
+    let Some(disk) = Disk::below(&device) else { return };
+    let manager = start(&device);
     // Not at once, either: it has to be remembered.
-    world.device.script().plan(Call::Release, Moment::Start, Trouble::Fail(Code::CdmBusy), 1);
-    let error = register(&manager, world.widevine("film", RenewalPolicy::default())).unwrap_err();
+    device.widevine.script().plan(Call::Release, Moment::Start, Trouble::Fail(Code::CdmBusy), 1);
+    let error = register(&manager, device.widevine("film", RenewalPolicy::default())).unwrap_err();
     assert_eq!(error.code(), Code::DiskFull, "{error}");
-    settle_all(&manager);
-    assert_eq!(manager.status(&id("film")).unwrap().why, Why::NotRegistered);
-    assert_eq!((world.live(), world.storage.keys()), (0, vec![]), "{}", manager.diagnostics().unwrap());
-    assert!(world.device.key_set_ids().is_empty());
+    reconcile_all(&manager);
+    assert_eq!(manager.status(&id("film")).unwrap().why, PlayabilityReason::NotRegistered);
+    assert_eq!((device.live(), device.storage.keys()), (0, vec![]), "{}", manager.diagnostics().unwrap());
+    assert!(device.widevine.key_set_ids().is_empty());
     drop((manager, disk));
 }
 
 #[test]
 fn a_full_disk_keeps_what_there_was_and_lets_it_go() {
-    let world = World::new();
-    let Some(disk) = Disk::below(&world) else { return };
-    let manager = world.start();
-    register(&manager, world.clear_key("film")).unwrap();
-    register(&manager, world.clear_key("other")).unwrap();
+    let device = TestDevice::new();
+    let Some(disk) = Disk::below(&device) else { return };
+    let manager = device.start();
+    register(&manager, device.clear_key("film")).unwrap();
+    register(&manager, device.clear_key("other")).unwrap();
     drop(manager);
-    let manager = start(&world);
+    let manager = start(&device);
     let error = manager.refresh(&id("film"), Refresh::default(), &Cancellation::new()).unwrap_err();
     assert_eq!(error.code(), Code::DiskFull, "{error}");
-    settle_all(&manager);
+    reconcile_all(&manager);
     assert!(manager.status(&id("film")).unwrap().is_playable);
-    assert_eq!((world.live(), world.storage.keys().len()), (2, 2));
+    assert_eq!((device.live(), device.storage.keys().len()), (2, 2));
     // The whole way, with the server's word.
     assert!(manager.unregister(&id("film")).unwrap().was_registered);
-    settle_all(&manager);
-    assert_eq!((world.live(), world.storage.keys().len()), (1, 1));
+    reconcile_all(&manager);
+    assert_eq!((device.live(), device.storage.keys().len()), (1, 1));
     drop(manager);
 
-    let manager = world.start();
+    let manager = device.start();
     assert!(manager.status(&id("other")).unwrap().is_playable);
     assert!(manager.unregister(&id("other")).unwrap().was_registered);
-    settle_all(&manager);
-    assert_eq!((world.live(), world.storage.keys().len()), (0, 0));
+    reconcile_all(&manager);
+    assert_eq!((device.live(), device.storage.keys().len()), (0, 0));
     drop((manager, disk));
 }

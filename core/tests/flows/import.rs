@@ -5,75 +5,77 @@
 
 use std::sync::Arc;
 
-use crate::world::{World, id, register, settle_all};
-use larder_core::assets::{Config, ImportedAsset, ImportedLicense, LocalAssetsManager, Ports, Refresh};
+use crate::test_device::{TestDevice, id, reconcile_all, register};
+use larder_core::assets::{AssetImport, Config, LicenseImport, LocalAssetsManager, Ports, Refresh};
 use larder_core::model::license::Handle;
-use larder_core::model::{DrmParams, DrmScheme, Expiry, MediaSource, Registration, RenewalPolicy, Why};
+use larder_core::model::{
+    AssetRegistration, DrmParams, DrmScheme, Expiry, MediaSource, PlayabilityReason, RenewalPolicy,
+};
 use larder_core::ports::{ExchangeKind, ExchangeMessage, NetworkState};
 use larder_core::{Cancellation, Code};
 use larder_testkit::cdm::{Call, Moment, Trouble};
 use larder_testkit::{Mood, ScriptedStorage, StorageCall};
 
 /// A handle that the other library has got for the two-key title, by its own means.
-fn others_license(world: &World) -> Handle {
-    let other = other_library(world);
-    let status = register(&other, world.widevine("theirs", RenewalPolicy::AcquireThenRelease)).unwrap();
+fn others_license(device: &TestDevice) -> Handle {
+    let other = other_library(device);
+    let status = register(&other, device.widevine("theirs", RenewalPolicy::AcquireThenRelease)).unwrap();
     other.license_handle(&status.licenses[0].license_id).unwrap()
 }
 
-fn other_library(world: &World) -> LocalAssetsManager {
-    let config = Config { data_dir: world.folder.path().join("other"), ..world.config() };
-    let ports = Ports { storage: Arc::new(ScriptedStorage::default()), ..world.ports() };
+fn other_library(device: &TestDevice) -> LocalAssetsManager {
+    let config = Config { data_dir: device.folder.path().join("other"), ..device.config() };
+    let ports = Ports { storage: Arc::new(ScriptedStorage::default()), ..device.ports() };
     LocalAssetsManager::open(config, ports).unwrap()
 }
 
-fn with(registration: Registration, handle: &Handle, expires: Expiry) -> ImportedAsset {
-    let license = ImportedLicense {
+fn with(registration: AssetRegistration, handle: &Handle, expires: Expiry) -> AssetImport {
+    let license = LicenseImport {
         scheme: DrmScheme::Widevine,
         handle: handle.clone(),
         init_data: None,
         expires,
-        playback_window_s: None,
+        playback_window_seconds: None,
     };
-    ImportedAsset { registration, licenses: vec![license] }
+    AssetImport { registration, licenses: vec![license] }
 }
 
-fn import(manager: &LocalAssetsManager, assets: Vec<ImportedAsset>) -> Vec<Option<Code>> {
+fn import(manager: &LocalAssetsManager, assets: Vec<AssetImport>) -> Vec<Option<Code>> {
     let imports = manager.import(assets, &Cancellation::new()).unwrap();
     imports.into_iter().map(|import| import.error.map(|error| error.code())).collect()
 }
 
-fn widevine(world: &World, name: &str) -> Registration {
-    world.widevine(name, RenewalPolicy::AcquireThenRelease)
+fn widevine(device: &TestDevice, name: &str) -> AssetRegistration {
+    device.widevine(name, RenewalPolicy::AcquireThenRelease)
 }
 
 #[test]
 fn an_imported_title_plays_without_any_network() {
-    let world = World::new();
-    let handle = others_license(&world);
-    world.servers.stop().unwrap();
-    let manager = world.start();
+    let device = TestDevice::new();
+    let handle = others_license(&device);
+    device.servers.stop().unwrap();
+    let manager = device.start();
     manager.set_network_state(NetworkState::Offline).unwrap();
-    let asset = with(widevine(&world, "film"), &handle, Expiry::Unknown);
+    let asset = with(widevine(&device, "film"), &handle, Expiry::Unknown);
     assert_eq!(import(&manager, vec![asset]), [None]);
     let status = manager.status(&id("film")).unwrap();
     assert!(status.is_playable, "{}", status.message);
     assert!(matches!(status.expires, Expiry::At(_)), "the CDM was asked: {:?}", status.expires);
-    let source = manager.local_source(&id("film"), None).unwrap();
+    let source = manager.local_media_source(&id("film"), None).unwrap();
     assert_eq!(manager.license_handle(&source.licenses[0].license_id).unwrap(), handle);
     assert_eq!(manager.requests_made(), 0);
 }
 
 #[test]
 fn importing_again_changes_nothing() {
-    let world = World::new();
-    let handle = others_license(&world);
-    let manager = world.start();
-    let again = || with(widevine(&world, "film"), &handle, Expiry::At(5_000_000_000_000));
+    let device = TestDevice::new();
+    let handle = others_license(&device);
+    let manager = device.start();
+    let again = || with(widevine(&device, "film"), &handle, Expiry::At(5_000_000_000_000));
     assert_eq!(import(&manager, vec![again(), again()]), [None, None]);
     let before = manager.status(&id("film")).unwrap().licenses;
     drop(manager);
-    let manager = world.start();
+    let manager = device.start();
     assert_eq!(import(&manager, vec![again()]), [None]);
     let after = manager.status(&id("film")).unwrap().licenses;
     assert_eq!((before.len(), &before[0].license_id), (1, &after[0].license_id));
@@ -82,62 +84,62 @@ fn importing_again_changes_nothing() {
 
 #[test]
 fn two_titles_that_share_a_license_do_not_take_it_from_each_other() {
-    let world = World::new();
-    let handle = others_license(&world);
-    let manager = world.start();
-    let assets = ["one", "two"].map(|name| with(widevine(&world, name), &handle, Expiry::Unknown));
+    let device = TestDevice::new();
+    let handle = others_license(&device);
+    let manager = device.start();
+    let assets = ["one", "two"].map(|name| with(widevine(&device, name), &handle, Expiry::Unknown));
     assert_eq!(import(&manager, assets.into()), [None, None]);
 
     manager.unregister(&id("one")).unwrap();
-    settle_all(&manager);
-    assert_eq!(world.device.key_set_ids(), std::slice::from_ref(&handle), "the second still plays with it");
+    reconcile_all(&manager);
+    assert_eq!(device.widevine.key_set_ids(), std::slice::from_ref(&handle), "the second still plays with it");
     assert!(manager.status(&id("two")).unwrap().is_playable);
 
     manager.unregister(&id("two")).unwrap();
-    settle_all(&manager);
-    assert!(world.device.key_set_ids().is_empty(), "nobody uses it any more");
-    assert_eq!(world.live(), 0);
+    reconcile_all(&manager);
+    assert!(device.widevine.key_set_ids().is_empty(), "nobody uses it any more");
+    assert_eq!(device.live(), 0);
 }
 
 #[test]
 fn a_refresh_of_one_leaves_the_shared_license_to_the_other() {
     for policy in [RenewalPolicy::AcquireThenRelease, RenewalPolicy::InPlace, RenewalPolicy::ReleaseThenAcquire] {
-        let world = World::new();
-        world.device.switch(|device| device.keeps_handle = false);
-        let handle = others_license(&world);
-        let manager = world.start();
-        let assets = ["one", "two"].map(|name| with(world.widevine(name, policy), &handle, Expiry::Unknown));
+        let device = TestDevice::new();
+        device.widevine.switch(|device| device.keeps_handle = false);
+        let handle = others_license(&device);
+        let manager = device.start();
+        let assets = ["one", "two"].map(|name| with(device.widevine(name, policy), &handle, Expiry::Unknown));
         import(&manager, assets.into());
         manager.refresh(&id("one"), Refresh::default(), &Cancellation::new()).unwrap();
-        settle_all(&manager);
+        reconcile_all(&manager);
         let of = |name| {
-            let source = manager.local_source(&id(name), None).unwrap();
+            let source = manager.local_media_source(&id(name), None).unwrap();
             manager.license_handle(&source.licenses[0].license_id).unwrap()
         };
         assert_ne!(of("one"), handle, "{policy:?}");
         assert_eq!(of("two"), handle, "{policy:?}");
-        assert!(world.device.key_set_ids().contains(&handle), "{policy:?}");
+        assert!(device.widevine.key_set_ids().contains(&handle), "{policy:?}");
         // Alone, it is renewed as the policy says.
         manager.refresh(&id("two"), Refresh::default(), &Cancellation::new()).unwrap();
-        settle_all(&manager);
-        assert_eq!((world.live(), world.device.key_set_ids().len()), (2, 2), "{policy:?}");
+        reconcile_all(&manager);
+        assert_eq!((device.live(), device.widevine.key_set_ids().len()), (2, 2), "{policy:?}");
     }
 }
 
 #[test]
 fn a_failure_names_its_asset_and_stops_nobody() {
-    let world = World::new();
-    let handle = others_license(&world);
-    let manager = world.start();
-    let nowhere = Registration { path: world.path("gone"), ..widevine(&world, "nowhere") };
-    let bare = ImportedAsset { registration: widevine(&world, "bare"), licenses: vec![] };
+    let device = TestDevice::new();
+    let handle = others_license(&device);
+    let manager = device.start();
+    let nowhere = AssetRegistration { path: device.path("gone"), ..widevine(&device, "nowhere") };
+    let bare = AssetImport { registration: widevine(&device, "bare"), licenses: vec![] };
     let imports = vec![
         with(nowhere, &handle, Expiry::Never),
         bare,
-        with(widevine(&world, "vanished"), &Handle::new(*b"no such"), Expiry::Unknown),
-        with(widevine(&world, "empty"), &Handle::new([]), Expiry::Never),
-        ImportedAsset { registration: world.clear("clear"), licenses: vec![] },
-        with(widevine(&world, "film"), &handle, Expiry::Never),
+        with(widevine(&device, "vanished"), &Handle::new(*b"no such"), Expiry::Unknown),
+        with(widevine(&device, "empty"), &Handle::new([]), Expiry::Never),
+        AssetImport { registration: device.clear("clear"), licenses: vec![] },
+        with(widevine(&device, "film"), &handle, Expiry::Never),
     ];
     let expected = [
         Some(Code::MediaNotFound),
@@ -150,61 +152,61 @@ fn a_failure_names_its_asset_and_stops_nobody() {
     assert_eq!(import(&manager, imports), expected);
     let registered: Vec<_> = manager.assets().unwrap().into_iter().map(|asset| asset.asset_id).collect();
     assert_eq!(registered, [id("clear"), id("film")]);
-    assert_eq!(world.storage.keys().len(), 1, "what was not imported left nothing");
+    assert_eq!(device.storage.keys().len(), 1, "what was not imported left nothing");
 }
 
 #[test]
 fn a_cdm_that_says_nothing_now_does_not_cost_the_title() {
-    let world = World::new();
-    let handle = others_license(&world);
-    let manager = world.start();
-    world.device.script().plan(Call::Inspect, Moment::Start, Trouble::Fail(Code::CdmBusy), 1);
-    assert_eq!(import(&manager, vec![with(widevine(&world, "film"), &handle, Expiry::Unknown)]), [None]);
+    let device = TestDevice::new();
+    let handle = others_license(&device);
+    let manager = device.start();
+    device.widevine.script().plan(Call::Inspect, Moment::Start, Trouble::Fail(Code::CdmBusy), 1);
+    assert_eq!(import(&manager, vec![with(widevine(&device, "film"), &handle, Expiry::Unknown)]), [None]);
     let status = manager.status(&id("film")).unwrap();
     assert_eq!((status.is_playable, status.expires), (true, Expiry::Unknown));
 }
 
 #[test]
 fn a_storage_that_fails_leaves_nothing_and_the_next_import_succeeds() {
-    let world = World::new();
-    let handle = others_license(&world);
-    let manager = world.start();
-    world.storage.set_times(StorageCall::Save, Mood::Failing, 1);
-    let asset = || with(widevine(&world, "film"), &handle, Expiry::Never);
+    let device = TestDevice::new();
+    let handle = others_license(&device);
+    let manager = device.start();
+    device.storage.set_times(StorageCall::Save, Mood::Failing, 1);
+    let asset = || with(widevine(&device, "film"), &handle, Expiry::Never);
     assert_eq!(import(&manager, vec![asset()]), [Some(Code::StorageFailed)]);
-    assert_eq!(manager.status(&id("film")).unwrap().why, Why::NotRegistered);
+    assert_eq!(manager.status(&id("film")).unwrap().why, PlayabilityReason::NotRegistered);
     assert_eq!(import(&manager, vec![asset()]), [None]);
-    settle_all(&manager);
-    assert!(world.device.key_set_ids().contains(&handle), "an import never releases");
+    reconcile_all(&manager);
+    assert!(device.widevine.key_set_ids().contains(&handle), "an import never releases");
 }
 
 #[test]
 fn a_source_without_parameters_plays_and_says_at_the_refresh_what_is_missing() {
-    let world = World::new();
-    let handle = others_license(&world);
-    let manager = world.start();
-    let registration = world.registration("film", "dash-cenc", vec![]);
+    let device = TestDevice::new();
+    let handle = others_license(&device);
+    let manager = device.start();
+    let registration = device.registration("film", "dash-cenc", vec![]);
     assert_eq!(import(&manager, vec![with(registration, &handle, Expiry::Never)]), [None]);
     assert!(manager.status(&id("film")).unwrap().is_playable);
     let error = manager.refresh(&id("film"), Refresh::default(), &Cancellation::new()).unwrap_err();
     assert_eq!(error.code(), Code::DrmParamsMissing);
-    let source = widevine(&world, "film").source;
+    let source = widevine(&device, "film").source;
     let refresh = Refresh { source: Some(source), metadata: None };
     assert!(manager.refresh(&id("film"), refresh, &Cancellation::new()).unwrap().is_playable);
 }
 
 #[test]
 fn media_that_is_not_registered_yet_can_ask_its_servers() {
-    let world = World::new();
-    let manager = world.start();
-    let source = world.fair_play("film").source;
+    let device = TestDevice::new();
+    let manager = device.start();
+    let source = device.fair_play("film").source;
     let ask = |source: &MediaSource, kind| {
         let message = ExchangeMessage { kind, url: None, body: b"not an SPC".to_vec() };
         manager.exchange(&id("film"), source, DrmScheme::FairPlay, message)
     };
     assert!(!ask(&source, ExchangeKind::Certificate).unwrap().body.is_empty());
     assert!(ask(&source, ExchangeKind::License).is_err(), "the server was asked and refused");
-    assert_eq!(world.servers.counts().requests, 2);
+    assert_eq!(device.servers.counts().requests, 2);
     manager.set_network_state(NetworkState::Offline).unwrap();
     assert_eq!(ask(&source, ExchangeKind::License).unwrap_err().code(), Code::Offline);
     manager.set_network_state(NetworkState::Unknown).unwrap();

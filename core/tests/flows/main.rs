@@ -1,4 +1,4 @@
-//! Whole flows through a manager: a world with devices, storages, clocks and servers, and everything that happens to it.
+//! Whole flows through a manager: a device with devices, storages, clocks and servers, and everything that happens to it.
 //!
 //! One binary for many files: each would be linked with the whole core and the test servers again.
 
@@ -11,5 +11,5 @@ mod registration;
 mod renewal;
 mod trouble;
 
-#[path = "../world/mod.rs"]
-mod world;
+#[path = "../test_device/mod.rs"]
+mod test_device;

@@ -8,11 +8,11 @@
 use std::sync::Arc;
 use std::thread;
 
-use crate::world;
-use crate::world::{World, id, register, settle_all};
+use crate::test_device;
+use crate::test_device::{TestDevice, id, reconcile_all, register};
 use larder_core::assets::{Config, LocalAssetsManager, Refresh, Verify};
 use larder_core::model::license::LicenseState;
-use larder_core::model::{LicenseId, Profile, RenewalPolicy, Why};
+use larder_core::model::{LicenseId, PlayabilityReason, Profile, RenewalPolicy};
 use larder_core::ports::NetworkState;
 use larder_core::store::{AssetState, LicenseRow, Store};
 use larder_core::{Cancellation, Remedy};
@@ -20,46 +20,46 @@ use larder_testkit::cdm::{Call, Moment, Trouble};
 use larder_testkit::{Mood, StorageCall};
 
 /// The database as it is now, under another path: what a killed process would leave.
-fn crash(world: &World) -> Config {
-    let mut config = world.config();
-    config.data_dir = world.folder.path().join("after-the-crash");
-    world::copy(&world.data_dir(), &config.data_dir);
+fn crash(device: &TestDevice) -> Config {
+    let mut config = device.config();
+    config.data_dir = device.folder.path().join("after-the-crash");
+    test_device::copy(&device.data_dir(), &config.data_dir);
     config
 }
 
 /// Runs `work` on a thread of its own until it hangs, crashes there, and starts the app again.
 fn crash_while(
-    world: &Arc<World>,
+    device: &Arc<TestDevice>,
     manager: LocalAssetsManager,
-    work: impl FnOnce(&LocalAssetsManager, &World) + Send + 'static,
-    wait_until_hanging: impl FnOnce(&World) -> bool,
+    work: impl FnOnce(&LocalAssetsManager, &TestDevice) + Send + 'static,
+    wait_until_hanging: impl FnOnce(&TestDevice) -> bool,
 ) -> LocalAssetsManager {
-    let theirs = Arc::clone(world);
+    let theirs = Arc::clone(device);
     // Never joined: it hangs for as long as the test runs.
     thread::spawn(move || work(&manager, &theirs));
-    assert!(wait_until_hanging(world), "it did not come to the point");
-    let config = crash(world);
-    world.storage.set(StorageCall::Save, Mood::Faithful);
-    world.storage.set(StorageCall::Load, Mood::Faithful);
-    world.storage.set(StorageCall::Remove, Mood::Faithful);
-    world.try_start(config).unwrap()
+    assert!(wait_until_hanging(device), "it did not come to the point");
+    let config = crash(device);
+    device.storage.set(StorageCall::Save, Mood::Faithful);
+    device.storage.set(StorageCall::Load, Mood::Faithful);
+    device.storage.set(StorageCall::Remove, Mood::Faithful);
+    device.try_start(config).unwrap()
 }
 
-fn renew(manager: &LocalAssetsManager, _: &World) {
+fn renew(manager: &LocalAssetsManager, _: &TestDevice) {
     drop(manager.refresh(&id("film"), Refresh::default(), &Cancellation::new()));
 }
 
-fn give_back(manager: &LocalAssetsManager, _: &World) {
+fn give_back(manager: &LocalAssetsManager, _: &TestDevice) {
     manager.unregister(&id("film")).unwrap();
-    drop(manager.settle());
+    drop(manager.reconcile());
 }
 
-fn no_trace(world: &World, manager: &LocalAssetsManager) {
-    settle_all(manager);
-    assert_eq!(manager.status(&id("film")).unwrap().why, Why::NotRegistered);
+fn no_trace(device: &TestDevice, manager: &LocalAssetsManager) {
+    reconcile_all(manager);
+    assert_eq!(manager.status(&id("film")).unwrap().why, PlayabilityReason::NotRegistered);
     assert!(manager.diagnostics().unwrap().contains("\"licenses\":[]"), "{}", manager.diagnostics().unwrap());
-    assert!(world.device.key_set_ids().is_empty(), "the CDM holds nothing");
-    assert!(world.storage.keys().is_empty(), "the storage holds nothing");
+    assert!(device.widevine.key_set_ids().is_empty(), "the CDM holds nothing");
+    assert!(device.storage.keys().is_empty(), "the storage holds nothing");
 }
 
 #[test]
@@ -71,58 +71,58 @@ fn a_registration_that_dies_in_the_cdm_leaves_no_trace() {
         (Moment::AfterSend, 1, 1),
         (Moment::BeforeReturn, 1, 0),
     ] {
-        let world = Arc::new(World::new());
-        let manager = world.start();
-        world.device.script().plan(Call::Acquire, moment, Trouble::Hang, 1);
+        let device = Arc::new(TestDevice::new());
+        let manager = device.start();
+        device.widevine.script().plan(Call::Acquire, moment, Trouble::Hang, 1);
         let manager = crash_while(
-            &world,
+            &device,
             manager,
-            |manager, world| drop(register(manager, world.widevine("film", RenewalPolicy::default()))),
-            |world| world.device.script().wait_until_hanging(),
+            |manager, device| drop(register(manager, device.widevine("film", RenewalPolicy::default()))),
+            |device| device.widevine.script().wait_until_hanging(),
         );
-        no_trace(&world, &manager);
-        assert_eq!((world.servers.book().licenses.len(), world.live()), (issued, live), "{moment:?}");
-        assert!(register(&manager, world.widevine("film", RenewalPolicy::default())).unwrap().is_playable);
+        no_trace(&device, &manager);
+        assert_eq!((device.servers.book().licenses.len(), device.live()), (issued, live), "{moment:?}");
+        assert!(register(&manager, device.widevine("film", RenewalPolicy::default())).unwrap().is_playable);
     }
 }
 
 #[test]
 fn a_registration_that_dies_in_the_storage_leaves_no_trace() {
     for call in [StorageCall::Save, StorageCall::Load] {
-        let world = Arc::new(World::new());
-        let manager = world.start();
-        world.storage.set(call, Mood::Hanging);
+        let device = Arc::new(TestDevice::new());
+        let manager = device.start();
+        device.storage.set(call, Mood::Hanging);
         let manager = crash_while(
-            &world,
+            &device,
             manager,
-            |manager, world| drop(register(manager, world.widevine("film", RenewalPolicy::default()))),
-            |world| world.storage.wait_until_hanging(),
+            |manager, device| drop(register(manager, device.widevine("film", RenewalPolicy::default()))),
+            |device| device.storage.wait_until_hanging(),
         );
-        no_trace(&world, &manager);
-        assert_eq!(world.live(), 0, "{call:?}");
+        no_trace(&device, &manager);
+        assert_eq!(device.live(), 0, "{call:?}");
     }
 }
 
 #[test]
 fn a_registration_that_dies_before_its_last_step_is_completed() {
-    let world = World::new();
-    let manager = world.start();
-    register(&manager, world.widevine("film", RenewalPolicy::default())).unwrap();
-    let config = crash(&world);
+    let device = TestDevice::new();
+    let manager = device.start();
+    register(&manager, device.widevine("film", RenewalPolicy::default())).unwrap();
+    let config = crash(&device);
     put_back(&config, |row| row == LicenseState::Active, LicenseState::Stored, true);
-    let manager = world.try_start(config).unwrap();
-    settle_all(&manager);
-    let status = manager.verify(&id("film"), Verify { media: true, licenses: true }).unwrap();
+    let manager = device.try_start(config).unwrap();
+    reconcile_all(&manager);
+    let status = manager.verify_asset(&id("film"), Verify { media: true, licenses: true }).unwrap();
     assert!(status.is_playable, "{}", status.message);
-    assert_eq!(world.live(), 1);
+    assert_eq!(device.live(), 1);
 }
 
 #[test]
 fn a_registration_that_dies_between_two_licenses_gives_the_first_back() {
-    let world = World::new();
-    let manager = world.start();
-    register(&manager, world.widevine("film", RenewalPolicy::default())).unwrap();
-    let config = crash(&world);
+    let device = TestDevice::new();
+    let manager = device.start();
+    register(&manager, device.widevine("film", RenewalPolicy::default())).unwrap();
+    let config = crash(&device);
     put_back(&config, |row| row == LicenseState::Active, LicenseState::Stored, true);
     {
         let store = Store::open(&config.data_dir).unwrap().store;
@@ -132,19 +132,19 @@ fn a_registration_that_dies_between_two_licenses_gives_the_first_back() {
         row.handle_digest = None;
         store.write(|tx| tx.insert_license(&row)).unwrap();
     }
-    let manager = world.try_start(config).unwrap();
-    no_trace(&world, &manager);
-    assert_eq!(world.live(), 0);
+    let manager = device.try_start(config).unwrap();
+    no_trace(&device, &manager);
+    assert_eq!(device.live(), 0);
 }
 
 #[test]
 fn a_registration_that_dies_while_it_gives_a_refused_license_back_is_not_completed() {
-    let world = World::new();
-    let manager = world.start();
-    register(&manager, world.widevine("film", RenewalPolicy::default())).unwrap();
+    let device = TestDevice::new();
+    let manager = device.start();
+    register(&manager, device.widevine("film", RenewalPolicy::default())).unwrap();
     // An earlier registration's license that still waits for its server says nothing about this one.
     for earlier in [false, true] {
-        let config = crash(&world);
+        let config = crash(&device);
         let store = Store::open(&config.data_dir).unwrap().store;
         let mut row = store.read(|tx| tx.licenses_in(&[LicenseState::Active])).unwrap().remove(0);
         let waiting = LicenseRow {
@@ -166,8 +166,8 @@ fn a_registration_that_dies_while_it_gives_a_refused_license_back_is_not_complet
             .unwrap();
         drop(store);
         let data_dir = config.data_dir.clone();
-        let after = world.try_start(Config { network: NetworkState::Offline, ..config }).unwrap();
-        after.settle().unwrap();
+        let after = device.try_start(Config { network: NetworkState::Offline, ..config }).unwrap();
+        after.reconcile().unwrap();
         assert_eq!(after.status(&id("film")).unwrap().is_registered, earlier);
         drop(after);
         std::fs::remove_dir_all(data_dir).unwrap();
@@ -176,169 +176,169 @@ fn a_registration_that_dies_while_it_gives_a_refused_license_back_is_not_complet
 
 /// The app asks for the same title again before anybody has looked after what was left of the first time.
 #[test]
-fn what_a_dead_process_left_of_an_asset_is_settled_by_whoever_changes_it_next() {
+fn what_a_dead_process_left_of_an_asset_is_recovered_by_the_next_change() {
     for registers_again in [true, false] {
-        let world = Arc::new(World::new());
-        let manager = world.start();
-        world.storage.set(StorageCall::Load, Mood::Hanging);
+        let device = Arc::new(TestDevice::new());
+        let manager = device.start();
+        device.storage.set(StorageCall::Load, Mood::Hanging);
         let manager = crash_while(
-            &world,
+            &device,
             manager,
-            |manager, world| drop(register(manager, world.widevine("film", RenewalPolicy::default()))),
-            |world| world.storage.wait_until_hanging(),
+            |manager, device| drop(register(manager, device.widevine("film", RenewalPolicy::default()))),
+            |device| device.storage.wait_until_hanging(),
         );
         if registers_again {
-            assert!(register(&manager, world.widevine("film", RenewalPolicy::default())).unwrap().is_playable);
+            assert!(register(&manager, device.widevine("film", RenewalPolicy::default())).unwrap().is_playable);
         }
         manager.unregister(&id("film")).unwrap();
-        no_trace(&world, &manager);
-        assert_eq!(world.live(), 0);
+        no_trace(&device, &manager);
+        assert_eq!(device.live(), 0);
     }
 }
 
 #[test]
 fn a_refresh_that_dies_keeps_the_asset_playable() {
     for moment in [Moment::Start, Moment::BeforeSend, Moment::AfterSend, Moment::BeforeReturn] {
-        let world = Arc::new(World::new());
-        let manager = world.start();
-        register(&manager, world.widevine("film", RenewalPolicy::default())).unwrap();
-        world.device.script().plan(Call::Acquire, moment, Trouble::Hang, 1);
-        let manager = crash_while(&world, manager, renew, |world| world.device.script().wait_until_hanging());
-        let status = manager.verify(&id("film"), Verify { media: true, licenses: true }).unwrap();
+        let device = Arc::new(TestDevice::new());
+        let manager = device.start();
+        register(&manager, device.widevine("film", RenewalPolicy::default())).unwrap();
+        device.widevine.script().plan(Call::Acquire, moment, Trouble::Hang, 1);
+        let manager = crash_while(&device, manager, renew, |device| device.widevine.script().wait_until_hanging());
+        let status = manager.verify_asset(&id("film"), Verify { media: true, licenses: true }).unwrap();
         assert!(status.is_playable, "{moment:?}: {}", status.message);
-        settle_all(&manager);
-        assert_eq!((world.device.key_set_ids().len(), world.storage.keys().len()), (1, 1), "{moment:?}");
+        reconcile_all(&manager);
+        assert_eq!((device.widevine.key_set_ids().len(), device.storage.keys().len()), (1, 1), "{moment:?}");
         let lost_on_the_way = usize::from(moment == Moment::AfterSend);
-        assert_eq!(world.live(), 1 + lost_on_the_way, "{moment:?}");
+        assert_eq!(device.live(), 1 + lost_on_the_way, "{moment:?}");
     }
 }
 
 #[test]
 fn a_refresh_that_dies_before_its_last_step_is_completed() {
-    let world = World::new();
-    let manager = world.start();
-    let before = register(&manager, world.widevine("film", RenewalPolicy::default())).unwrap();
+    let device = TestDevice::new();
+    let manager = device.start();
+    let before = register(&manager, device.widevine("film", RenewalPolicy::default())).unwrap();
     // Nothing is released meanwhile.
-    world.device.script().plan(Call::Release, Moment::Start, Trouble::Fail(larder_core::Code::CdmBusy), 100);
+    device.widevine.script().plan(Call::Release, Moment::Start, Trouble::Fail(larder_core::Code::CdmBusy), 100);
     manager.refresh(&id("film"), Refresh::default(), &Cancellation::new()).unwrap();
-    let config = crash(&world);
+    let config = crash(&device);
     put_back(&config, |row| row == LicenseState::Active, LicenseState::Stored, false);
     put_back(&config, is_leaving, LicenseState::Active, false);
-    world.device.script().clear();
-    let manager = world.try_start(config).unwrap();
-    settle_all(&manager);
-    let status = manager.verify(&id("film"), Verify { media: true, licenses: true }).unwrap();
+    device.widevine.script().clear();
+    let manager = device.try_start(config).unwrap();
+    reconcile_all(&manager);
+    let status = manager.verify_asset(&id("film"), Verify { media: true, licenses: true }).unwrap();
     assert!(status.is_playable && status.licenses.len() == 1, "{status:?}");
     assert_ne!(status.licenses[0].license_id, before.licenses[0].license_id);
-    assert_eq!((world.live(), world.device.key_set_ids().len()), (1, 1));
+    assert_eq!((device.live(), device.widevine.key_set_ids().len()), (1, 1));
 }
 
 #[test]
 fn a_renewal_in_place_that_dies_keeps_the_license() {
     for moment in [Moment::Start, Moment::BeforeSend, Moment::AfterSend, Moment::BeforeReturn] {
-        let world = Arc::new(World::new());
-        let manager = world.start();
-        register(&manager, world.widevine("film", RenewalPolicy::InPlace)).unwrap();
-        world.device.script().plan(Call::Renew, moment, Trouble::Hang, 1);
-        let manager = crash_while(&world, manager, renew, |world| world.device.script().wait_until_hanging());
-        settle_all(&manager);
-        let status = manager.verify(&id("film"), Verify { media: true, licenses: true }).unwrap();
+        let device = Arc::new(TestDevice::new());
+        let manager = device.start();
+        register(&manager, device.widevine("film", RenewalPolicy::InPlace)).unwrap();
+        device.widevine.script().plan(Call::Renew, moment, Trouble::Hang, 1);
+        let manager = crash_while(&device, manager, renew, |device| device.widevine.script().wait_until_hanging());
+        reconcile_all(&manager);
+        let status = manager.verify_asset(&id("film"), Verify { media: true, licenses: true }).unwrap();
         assert!(status.is_playable, "{moment:?}: {}", status.message);
-        assert_eq!((world.live(), world.device.key_set_ids().len()), (1, 1), "{moment:?}");
+        assert_eq!((device.live(), device.widevine.key_set_ids().len()), (1, 1), "{moment:?}");
     }
 }
 
 #[test]
 fn a_release_that_dies_is_done_again() {
     for moment in [Moment::Start, Moment::BeforeSend, Moment::AfterSend, Moment::BeforeReturn] {
-        let world = Arc::new(World::new());
-        let manager = world.start();
-        register(&manager, world.widevine("film", RenewalPolicy::default())).unwrap();
-        world.device.script().plan(Call::Release, moment, Trouble::Hang, 1);
-        let manager = crash_while(&world, manager, give_back, |world| world.device.script().wait_until_hanging());
+        let device = Arc::new(TestDevice::new());
+        let manager = device.start();
+        register(&manager, device.widevine("film", RenewalPolicy::default())).unwrap();
+        device.widevine.script().plan(Call::Release, moment, Trouble::Hang, 1);
+        let manager = crash_while(&device, manager, give_back, |device| device.widevine.script().wait_until_hanging());
         // A release that was under way may still be: it is tried again when its time is over.
-        world.clock.advance_s(3600);
-        no_trace(&world, &manager);
-        assert_eq!(world.live(), 0, "{moment:?}");
+        device.clock.advance_seconds(3600);
+        no_trace(&device, &manager);
+        assert_eq!(device.live(), 0, "{moment:?}");
     }
 }
 
 #[test]
 fn a_proof_of_release_that_is_made_once_is_sent_after_a_restart() {
-    let world = World::new();
-    world.apple.switch(|device| device.releases = true);
-    let manager = world.start();
-    register(&manager, world.fair_play("film")).unwrap();
-    world.servers.stop().unwrap();
+    let device = TestDevice::new();
+    device.fairplay.switch(|device| device.releases = true);
+    let manager = device.start();
+    register(&manager, device.fair_play("film")).unwrap();
+    device.servers.stop().unwrap();
     manager.unregister(&id("film")).unwrap();
-    assert_eq!(manager.settle().unwrap().pending, 1);
+    assert_eq!(manager.reconcile().unwrap().pending, 1);
     drop(manager);
-    assert_eq!(world.storage.keys().len(), 2, "the handle and the proof");
+    assert_eq!(device.storage.keys().len(), 2, "the handle and the proof");
 
-    world.servers.resume().unwrap();
-    let manager = world.start();
-    no_trace(&world, &manager);
-    assert_eq!(world.live(), 0);
-    assert_eq!(world.apple.script().calls(Call::Release), 1, "there is no second proof");
+    device.servers.resume().unwrap();
+    let manager = device.start();
+    no_trace(&device, &manager);
+    assert_eq!(device.live(), 0);
+    assert_eq!(device.fairplay.script().calls(Call::Release), 1, "there is no second proof");
 }
 
 #[test]
 fn a_fair_play_release_that_dies_is_done_again_with_its_proof_and_ends_without_one() {
     for (moment, live) in [(Moment::Start, 0), (Moment::BeforeSend, 1), (Moment::AfterSend, 0)] {
-        let world = Arc::new(World::new());
-        world.apple.switch(|device| device.releases = true);
-        let manager = world.start();
-        register(&manager, world.fair_play("film")).unwrap();
-        world.apple.script().plan(Call::Release, moment, Trouble::Hang, 1);
-        let manager = crash_while(&world, manager, give_back, |world| world.apple.script().wait_until_hanging());
-        world.clock.advance_s(3600);
-        no_trace(&world, &manager);
-        assert_eq!(world.live(), live, "{moment:?}: a proof that nobody has kept is lost with its process");
+        let device = Arc::new(TestDevice::new());
+        device.fairplay.switch(|device| device.releases = true);
+        let manager = device.start();
+        register(&manager, device.fair_play("film")).unwrap();
+        device.fairplay.script().plan(Call::Release, moment, Trouble::Hang, 1);
+        let manager = crash_while(&device, manager, give_back, |device| device.fairplay.script().wait_until_hanging());
+        device.clock.advance_seconds(3600);
+        no_trace(&device, &manager);
+        assert_eq!(device.live(), live, "{moment:?}: a proof that nobody has kept is lost with its process");
     }
 }
 
 #[test]
 fn a_handle_that_was_not_removed_before_the_crash_is_removed_after_it() {
-    let world = Arc::new(World::new());
-    let manager = world.start();
-    register(&manager, world.widevine("film", RenewalPolicy::default())).unwrap();
-    world.storage.set(StorageCall::Remove, Mood::Hanging);
-    let manager = crash_while(&world, manager, give_back, |world| world.storage.wait_until_hanging());
-    assert_eq!(world.live(), 0, "the server had heard of it");
-    no_trace(&world, &manager);
+    let device = Arc::new(TestDevice::new());
+    let manager = device.start();
+    register(&manager, device.widevine("film", RenewalPolicy::default())).unwrap();
+    device.storage.set(StorageCall::Remove, Mood::Hanging);
+    let manager = crash_while(&device, manager, give_back, |device| device.storage.wait_until_hanging());
+    assert_eq!(device.live(), 0, "the server had heard of it");
+    no_trace(&device, &manager);
 }
 
 #[test]
 fn a_cdm_that_cannot_list_is_believed_to_hold_nothing() {
-    let world = Arc::new(World::new());
-    world.device.switch(|device| device.lists = false);
-    let manager = world.start();
-    world.device.script().plan(Call::Acquire, Moment::BeforeReturn, Trouble::Hang, 1);
+    let device = Arc::new(TestDevice::new());
+    device.widevine.switch(|device| device.lists = false);
+    let manager = device.start();
+    device.widevine.script().plan(Call::Acquire, Moment::BeforeReturn, Trouble::Hang, 1);
     let manager = crash_while(
-        &world,
+        &device,
         manager,
-        |manager, world| drop(register(manager, world.widevine("film", RenewalPolicy::default()))),
-        |world| world.device.script().wait_until_hanging(),
+        |manager, device| drop(register(manager, device.widevine("film", RenewalPolicy::default()))),
+        |device| device.widevine.script().wait_until_hanging(),
     );
-    settle_all(&manager);
-    assert_eq!(manager.status(&id("film")).unwrap().why, Why::NotRegistered);
-    assert!(register(&manager, world.widevine("film", RenewalPolicy::default())).unwrap().is_playable);
+    reconcile_all(&manager);
+    assert_eq!(manager.status(&id("film")).unwrap().why, PlayabilityReason::NotRegistered);
+    assert!(register(&manager, device.widevine("film", RenewalPolicy::default())).unwrap().is_playable);
 }
 
 #[test]
 fn a_refresh_that_dies_after_its_release_says_what_is_missing_and_is_made_good_online() {
     for heal in ["refresh", "renew all", "register"] {
-        let world = Arc::new(World::new());
-        let manager = world.start();
-        let registration = world.widevine("film", RenewalPolicy::ReleaseThenAcquire);
+        let device = Arc::new(TestDevice::new());
+        let manager = device.start();
+        let registration = device.widevine("film", RenewalPolicy::ReleaseThenAcquire);
         register(&manager, registration.clone()).unwrap();
-        world.device.script().plan(Call::Acquire, Moment::BeforeSend, Trouble::Hang, 1);
-        let manager = crash_while(&world, manager, renew, |world| world.device.script().wait_until_hanging());
+        device.widevine.script().plan(Call::Acquire, Moment::BeforeSend, Trouble::Hang, 1);
+        let manager = crash_while(&device, manager, renew, |device| device.widevine.script().wait_until_hanging());
         manager.set_network_state(NetworkState::Offline).unwrap();
-        settle_all(&manager);
+        reconcile_all(&manager);
         let status = manager.status(&id("film")).unwrap();
         assert!(status.is_registered && !status.is_playable, "{status:?}");
-        assert_eq!((status.why, status.remedy), (Why::LicenseMissing, Remedy::Reregister));
+        assert_eq!((status.why, status.remedy), (PlayabilityReason::LicenseMissing, Remedy::Reregister));
         assert!(status.message.contains("refresh"), "{}", status.message);
         manager.set_network_state(NetworkState::Online).unwrap();
         match heal {
@@ -349,51 +349,61 @@ fn a_refresh_that_dies_after_its_release_says_what_is_missing_and_is_made_good_o
             }
             _ => drop(register(&manager, registration).unwrap()),
         }
-        settle_all(&manager);
-        assert!(manager.verify(&id("film"), Verify { media: true, licenses: true }).unwrap().is_playable, "{heal}");
-        assert_eq!((world.live(), world.device.key_set_ids().len(), world.storage.keys().len()), (1, 1, 1), "{heal}");
+        reconcile_all(&manager);
+        assert!(
+            manager.verify_asset(&id("film"), Verify { media: true, licenses: true }).unwrap().is_playable,
+            "{heal}"
+        );
+        assert_eq!(
+            (device.live(), device.widevine.key_set_ids().len(), device.storage.keys().len()),
+            (1, 1, 1),
+            "{heal}"
+        );
     }
 }
 
 #[test]
 fn a_refresh_that_dies_with_its_release_does_not_call_playable_what_the_server_has_back() {
     for moment in [Moment::BeforeSend, Moment::AfterSend, Moment::BeforeReturn] {
-        let world = Arc::new(World::new());
-        let manager = world.start();
-        register(&manager, world.widevine("film", RenewalPolicy::ReleaseThenAcquire)).unwrap();
-        world.device.script().plan(Call::Release, moment, Trouble::Hang, 1);
-        let manager = crash_while(&world, manager, renew, |world| world.device.script().wait_until_hanging());
+        let device = Arc::new(TestDevice::new());
+        let manager = device.start();
+        register(&manager, device.widevine("film", RenewalPolicy::ReleaseThenAcquire)).unwrap();
+        device.widevine.script().plan(Call::Release, moment, Trouble::Hang, 1);
+        let manager = crash_while(&device, manager, renew, |device| device.widevine.script().wait_until_hanging());
         let status = manager.status(&id("film")).unwrap();
-        assert_eq!((status.why, status.is_playable), (Why::LicenseMissing, false), "{moment:?}");
-        settle_all(&manager);
-        assert_eq!((world.live(), world.device.key_set_ids().len()), (0, 0), "{moment:?}");
+        assert_eq!((status.why, status.is_playable), (PlayabilityReason::LicenseMissing, false), "{moment:?}");
+        reconcile_all(&manager);
+        assert_eq!((device.live(), device.widevine.key_set_ids().len()), (0, 0), "{moment:?}");
         assert!(manager.renew_all(0, &Cancellation::new()).unwrap()[0].error.is_none());
-        assert!(manager.verify(&id("film"), Verify { media: true, licenses: true }).unwrap().is_playable, "{moment:?}");
-        assert_eq!((world.live(), world.storage.keys().len()), (1, 1), "{moment:?}");
+        assert!(
+            manager.verify_asset(&id("film"), Verify { media: true, licenses: true }).unwrap().is_playable,
+            "{moment:?}"
+        );
+        assert_eq!((device.live(), device.storage.keys().len()), (1, 1), "{moment:?}");
     }
 }
 
 /// Nothing tells it from the licenses that other libraries of the app have got.
 #[test]
 fn a_license_whose_row_was_lost_to_damage_is_counted_and_never_touched() {
-    let world = World::new();
-    let manager = world.start();
-    let status = register(&manager, world.widevine("film", RenewalPolicy::default())).unwrap();
-    let config = crash(&world);
+    let device = TestDevice::new();
+    let manager = device.start();
+    let status = register(&manager, device.widevine("film", RenewalPolicy::default())).unwrap();
+    let config = crash(&device);
     {
         let store = Store::open(&config.data_dir).unwrap().store;
         store.write(|tx| tx.delete_license(&status.licenses[0].license_id).map(drop)).unwrap();
     }
-    let manager = world.try_start(config).unwrap();
+    let manager = device.try_start(config).unwrap();
     let status = manager.status(&id("film")).unwrap();
-    assert_eq!((status.why, status.is_playable), (Why::LicenseMissing, false));
-    let settled = manager.settle().unwrap();
-    assert_eq!((settled.foreign, settled.held), (1, Some(1)));
+    assert_eq!((status.why, status.is_playable), (PlayabilityReason::LicenseMissing, false));
+    let reconciled = manager.reconcile().unwrap();
+    assert_eq!((reconciled.foreign, reconciled.held), (1, Some(1)));
     manager.refresh(&id("film"), Refresh::default(), &Cancellation::new()).unwrap();
     manager.unregister(&id("film")).unwrap();
-    settle_all(&manager);
-    let settled = manager.settle().unwrap();
-    assert_eq!((settled.foreign, settled.held, world.live()), (1, Some(1), 1));
+    reconcile_all(&manager);
+    let reconciled = manager.reconcile().unwrap();
+    assert_eq!((reconciled.foreign, reconciled.held, device.live()), (1, Some(1), 1));
 }
 
 fn is_leaving(state: LicenseState) -> bool {
@@ -421,10 +431,10 @@ fn put_back(config: &Config, which: impl Fn(LicenseState) -> bool, to: LicenseSt
 
 #[test]
 fn a_license_whose_registration_was_lost_to_damage_goes_back() {
-    let world = World::new();
-    let manager = world.start();
-    register(&manager, world.widevine("film", RenewalPolicy::default())).unwrap();
-    let config = crash(&world);
+    let device = TestDevice::new();
+    let manager = device.start();
+    register(&manager, device.widevine("film", RenewalPolicy::default())).unwrap();
+    let config = crash(&device);
     {
         // The row that damage takes away; the damage itself is a page that holds nothing of value.
         let store = Store::open(&config.data_dir).unwrap().store;
@@ -433,7 +443,7 @@ fn a_license_whose_registration_was_lost_to_damage_goes_back() {
     let sound = std::fs::read(config.data_dir.join("larder.db")).unwrap();
     let damage = |page: usize| {
         let mut config = config.clone();
-        config.data_dir = world.folder.path().join("damaged");
+        config.data_dir = device.folder.path().join("damaged");
         let _ = std::fs::remove_dir_all(&config.data_dir);
         std::fs::create_dir(&config.data_dir).unwrap();
         let mut bytes = sound.clone();
@@ -449,8 +459,8 @@ fn a_license_whose_registration_was_lost_to_damage_goes_back() {
             opened.notice.is_some() && kept.is_ok_and(|kept| kept.len() == 1)
         })
     });
-    let manager = world.try_start(damage(page.unwrap())).unwrap();
+    let manager = device.try_start(damage(page.unwrap())).unwrap();
     assert_eq!(manager.report().unwrap().notice.unwrap().0, larder_core::Code::StoreCorrupt);
-    settle_all(&manager);
-    assert_eq!((world.live(), world.storage.keys().len(), world.device.key_set_ids().len()), (0, 0, 0));
+    reconcile_all(&manager);
+    assert_eq!((device.live(), device.storage.keys().len(), device.widevine.key_set_ids().len()), (0, 0, 0));
 }

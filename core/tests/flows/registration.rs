@@ -2,40 +2,43 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what it expects")]
 
-use crate::world;
-use crate::world::{World, id, register, settle_all};
+use crate::test_device;
+use crate::test_device::{TestDevice, id, reconcile_all, register};
 use larder_core::assets::{Config, Refresh, SourceUrlMode, SourceUrlOrder, Verify};
 use larder_core::model::{
-    DrmParams, DrmScheme, Expiry, LicenseState, MediaFormat, MediaPresence, Profile, RenewalPolicy, SecurityLevel,
-    Warning, Why,
+    DrmParams, DrmScheme, Expiry, LicenseState, MediaFormat, MediaPresence, PlayabilityReason, Profile, RenewalPolicy,
+    SecurityLevel, Warning,
 };
 use larder_core::ports::NetworkState;
 use larder_core::{Cancellation, Code, Remedy};
 
 #[test]
 fn a_clear_asset_needs_no_network() {
-    let world = World::new();
-    world.servers.stop().unwrap();
-    let manager = world.start();
+    let device = TestDevice::new();
+    device.servers.stop().unwrap();
+    let manager = device.start();
     manager.set_network_state(NetworkState::Offline).unwrap();
-    let status = register(&manager, world.clear("film")).unwrap();
+    let status = register(&manager, device.clear("film")).unwrap();
     assert!(status.is_registered && status.is_playable);
-    assert_eq!((status.why, status.expires, status.format), (Why::Playable, Expiry::Never, Some(MediaFormat::Dash)));
+    assert_eq!(
+        (status.why, status.expires, status.format),
+        (PlayabilityReason::Playable, Expiry::Never, Some(MediaFormat::Dash))
+    );
     assert_eq!(manager.requests_made(), 0);
 }
 
 #[test]
 fn a_two_key_title_gets_its_license_in_one_round_trip_and_plays_offline() {
-    let world = World::new();
-    let manager = world.start();
-    let status = register(&manager, world.clear_key("film")).unwrap();
+    let device = TestDevice::new();
+    let manager = device.start();
+    let status = register(&manager, device.clear_key("film")).unwrap();
     assert!(status.is_playable, "{}", status.message);
     assert_eq!(status.licenses.len(), 1);
     assert_eq!(status.licenses[0].key_ids.len(), 2);
     assert_eq!(manager.requests_made(), 1);
-    world.servers.stop().unwrap();
+    device.servers.stop().unwrap();
     manager.set_network_state(NetworkState::Offline).unwrap();
-    let source = manager.local_source(&id("film"), None).unwrap();
+    let source = manager.local_media_source(&id("film"), None).unwrap();
     assert!(source.url.starts_with("file:///") && source.url.ends_with("/dash-cenc/manifest.mpd"), "{}", source.url);
     let handle = manager.license_handle(&source.licenses[0].license_id).unwrap();
     assert!(!handle.is_empty());
@@ -45,29 +48,29 @@ fn a_two_key_title_gets_its_license_in_one_round_trip_and_plays_offline() {
 
 #[test]
 fn a_player_is_told_the_level_that_a_license_was_acquired_at() {
-    let world = World::new();
-    let manager = world.start();
-    register(&manager, world.widevine("film", RenewalPolicy::AcquireThenRelease)).unwrap();
-    let mut in_software = world.widevine("in software", RenewalPolicy::AcquireThenRelease);
+    let device = TestDevice::new();
+    let manager = device.start();
+    register(&manager, device.widevine("film", RenewalPolicy::AcquireThenRelease)).unwrap();
+    let mut in_software = device.widevine("in software", RenewalPolicy::AcquireThenRelease);
     in_software.source.drm[0].security_level = SecurityLevel::L3;
     register(&manager, in_software).unwrap();
-    register(&manager, world.clear_key("without levels")).unwrap();
+    register(&manager, device.clear_key("without levels")).unwrap();
     drop(manager);
-    let manager = world.start();
+    let manager = device.start();
     for (name, level) in [("film", Some("L1")), ("in software", Some("L3")), ("without levels", None)] {
-        let source = manager.local_source(&id(name), None).unwrap();
+        let source = manager.local_media_source(&id(name), None).unwrap();
         assert_eq!(source.licenses[0].acquired_level.as_deref(), level, "{name}");
     }
 }
 
 #[test]
 fn every_scheme_registers_refreshes_and_gives_its_licenses_back() {
-    let world = World::new();
-    let manager = world.start();
+    let device = TestDevice::new();
+    let manager = device.start();
     for (name, registration) in [
-        ("clearkey", world.clear_key("clearkey")),
-        ("widevine", world.widevine("widevine", RenewalPolicy::AcquireThenRelease)),
-        ("fairplay", world.fair_play("fairplay")),
+        ("clearkey", device.clear_key("clearkey")),
+        ("widevine", device.widevine("widevine", RenewalPolicy::AcquireThenRelease)),
+        ("fairplay", device.fair_play("fairplay")),
     ] {
         let status = register(&manager, registration).unwrap();
         assert!(status.is_playable, "{name}: {}", status.message);
@@ -76,10 +79,10 @@ fn every_scheme_registers_refreshes_and_gives_its_licenses_back() {
         assert!(refreshed.is_playable, "{name}");
         assert_ne!(refreshed.licenses[0].license_id, status.licenses[0].license_id, "{name}");
         assert!(manager.unregister(&id(name)).unwrap().was_registered);
-        assert_eq!(manager.status(&id(name)).unwrap().why, Why::NotRegistered);
-        settle_all(&manager);
+        assert_eq!(manager.status(&id(name)).unwrap().why, PlayabilityReason::NotRegistered);
+        reconcile_all(&manager);
     }
-    let unreleased: Vec<_> = world
+    let unreleased: Vec<_> = device
         .servers
         .book()
         .licenses
@@ -89,112 +92,112 @@ fn every_scheme_registers_refreshes_and_gives_its_licenses_back() {
         .collect();
     // FairPlay has no release that its server hears of, unless both sides offer one.
     assert!(unreleased.iter().all(|scheme| *scheme == larder_testkit::Scheme::FairPlay), "{unreleased:?}");
-    assert!(world.storage.keys().is_empty(), "{:?}", world.storage.keys());
-    assert!(world.device.key_set_ids().is_empty());
+    assert!(device.storage.keys().is_empty(), "{:?}", device.storage.keys());
+    assert!(device.widevine.key_set_ids().is_empty());
 }
 
 #[test]
 fn widevine_is_asked_for_what_hls_and_a_single_file_name_too() {
-    let world = World::new();
-    let manager = world.start();
+    let device = TestDevice::new();
+    let manager = device.start();
     // As a progressive download lies there: one file, its boxes in a row.
-    let parts = ["init.mp4", "1.m4s", "2.m4s", "3.m4s"].map(|part| world.path("dash-cenc/video-234").join(part));
+    let parts = ["init.mp4", "1.m4s", "2.m4s", "3.m4s"].map(|part| device.path("dash-cenc/video-234").join(part));
     let file: Vec<u8> = parts.iter().flat_map(|part| std::fs::read(part).unwrap()).collect();
-    std::fs::write(world.path("film.mp4"), file).unwrap();
+    std::fs::write(device.path("film.mp4"), file).unwrap();
 
     for (title, format, keys) in [("hls-cbcs", MediaFormat::Hls, 1), ("film.mp4", MediaFormat::Mp4, 2)] {
-        let params = DrmParams::new(DrmScheme::Widevine, world.servers.url("/widevine/license"));
-        let status = register(&manager, world.registration(title, title, vec![params])).unwrap();
+        let params = DrmParams::new(DrmScheme::Widevine, device.servers.url("/widevine/license"));
+        let status = register(&manager, device.registration(title, title, vec![params])).unwrap();
         assert!(status.is_playable, "{title}: {}", status.message);
         assert_eq!((status.format, status.licenses.len()), (Some(format), 1), "{title}");
         assert_eq!(status.licenses[0].key_ids.len(), keys, "{title}");
-        let source = manager.local_source(&id(title), None).unwrap();
+        let source = manager.local_media_source(&id(title), None).unwrap();
         let handle = manager.license_handle(&source.licenses[0].license_id).unwrap();
-        assert_eq!(world.device.play(&handle).unwrap().len(), keys, "the CDM has the keys of {title}");
+        assert_eq!(device.widevine.play(&handle).unwrap().len(), keys, "the CDM has the keys of {title}");
         manager.unregister(&id(title)).unwrap();
     }
-    settle_all(&manager);
-    assert_eq!(world.live(), 0);
+    reconcile_all(&manager);
+    assert_eq!(device.live(), 0);
 }
 
 #[test]
 fn a_protected_asset_offline_fails_at_once_and_leaves_no_trace() {
-    let world = World::new();
-    world.servers.stop().unwrap();
+    let device = TestDevice::new();
+    device.servers.stop().unwrap();
     for state in [NetworkState::Unknown, NetworkState::Offline] {
-        let manager = world.start();
+        let manager = device.start();
         manager.set_network_state(state).unwrap();
-        let error = register(&manager, world.clear_key("film")).unwrap_err();
+        let error = register(&manager, device.clear_key("film")).unwrap_err();
         assert_eq!(error.code(), Code::Offline, "{state:?}: {error}");
         let status = manager.status(&id("film")).unwrap();
-        assert_eq!((status.why, status.pending_releases), (Why::NotRegistered, 0));
+        assert_eq!((status.why, status.pending_releases), (PlayabilityReason::NotRegistered, 0));
         assert!(manager.assets().unwrap().is_empty());
         assert!(manager.diagnostics().unwrap().contains("\"licenses\":[]"));
     }
-    assert!(world.storage.keys().is_empty());
+    assert!(device.storage.keys().is_empty());
 }
 
 #[test]
 fn the_same_asset_again_keeps_its_license_and_takes_the_new_metadata() {
-    let world = World::new();
-    let manager = world.start();
-    let first = register(&manager, world.clear_key("film")).unwrap();
-    let mut again = world.clear_key("film");
+    let device = TestDevice::new();
+    let manager = device.start();
+    let first = register(&manager, device.clear_key("film")).unwrap();
+    let mut again = device.clear_key("film");
     again.metadata = Some(b"poster".to_vec());
     let second = register(&manager, again).unwrap();
     assert_eq!(first.licenses[0].license_id, second.licenses[0].license_id);
     assert_eq!(manager.metadata(&id("film")).unwrap().as_deref(), Some(&b"poster"[..]));
-    assert_eq!(world.servers.book().licenses.len(), 1);
+    assert_eq!(device.servers.book().licenses.len(), 1);
     // None keeps what is stored.
-    register(&manager, world.clear_key("film")).unwrap();
+    register(&manager, device.clear_key("film")).unwrap();
     assert_eq!(manager.metadata(&id("film")).unwrap().as_deref(), Some(&b"poster"[..]));
 }
 
 #[test]
 fn an_expired_asset_registered_again_gets_a_new_license() {
-    let world = World::new();
-    let manager = world.start();
-    let first = register(&manager, world.clear_key("film")).unwrap();
-    world.clock.advance_s(31 * 86_400);
-    assert_eq!(manager.status(&id("film")).unwrap().why, Why::LicenseExpired);
-    let second = register(&manager, world.clear_key("film")).unwrap();
+    let device = TestDevice::new();
+    let manager = device.start();
+    let first = register(&manager, device.clear_key("film")).unwrap();
+    device.clock.advance_seconds(31 * 86_400);
+    assert_eq!(manager.status(&id("film")).unwrap().why, PlayabilityReason::LicenseExpired);
+    let second = register(&manager, device.clear_key("film")).unwrap();
     assert!(second.is_playable, "{}", second.message);
     assert_ne!(first.licenses[0].license_id, second.licenses[0].license_id);
 }
 
 #[test]
 fn another_title_under_the_same_id_is_refused_and_changes_nothing() {
-    let world = World::new();
-    let manager = world.start();
-    register(&manager, world.clear_key("film")).unwrap();
-    let error = register(&manager, world.clear("film")).unwrap_err();
+    let device = TestDevice::new();
+    let manager = device.start();
+    register(&manager, device.clear_key("film")).unwrap();
+    let error = register(&manager, device.clear("film")).unwrap_err();
     assert_eq!(error.code(), Code::AssetExists);
-    assert_eq!(manager.asset(&id("film")).unwrap().unwrap().path, world.path("dash-cenc"));
+    assert_eq!(manager.asset(&id("film")).unwrap().unwrap().path, device.path("dash-cenc"));
 }
 
 #[test]
 fn two_assets_with_the_same_keys_have_a_license_each() {
-    let world = World::new();
-    let manager = world.start();
-    register(&manager, world.widevine("one", RenewalPolicy::default())).unwrap();
-    register(&manager, world.widevine("two", RenewalPolicy::default())).unwrap();
+    let device = TestDevice::new();
+    let manager = device.start();
+    register(&manager, device.widevine("one", RenewalPolicy::default())).unwrap();
+    register(&manager, device.widevine("two", RenewalPolicy::default())).unwrap();
     manager.unregister(&id("one")).unwrap();
-    settle_all(&manager);
-    let status = manager.verify(&id("two"), Verify { media: true, licenses: true }).unwrap();
+    reconcile_all(&manager);
+    let status = manager.verify_asset(&id("two"), Verify { media: true, licenses: true }).unwrap();
     assert!(status.is_playable, "{}", status.message);
     assert_eq!(status.media, MediaPresence::Present);
 }
 
 #[test]
 fn assets_are_found_by_id_path_and_entry() {
-    let world = World::new();
-    let manager = world.start();
-    let mut registration = world.clear("film");
+    let device = TestDevice::new();
+    let manager = device.start();
+    let mut registration = device.clear("film");
     registration.entry_id = Some("0_entry".into());
     register(&manager, registration).unwrap();
     let info = manager.asset(&id("film")).unwrap().unwrap();
     assert_eq!((info.entry_id.as_str(), info.root.as_deref()), ("0_entry", Some("downloads")));
-    assert_eq!(manager.asset_at(&world.path("cmaf-clear")).unwrap(), Some(info.clone()));
+    assert_eq!(manager.asset_at(&device.path("cmaf-clear")).unwrap(), Some(info.clone()));
     assert_eq!(manager.assets_of_entry("0_entry").unwrap(), vec![info.clone()]);
     assert_eq!(manager.assets().unwrap(), vec![info]);
     assert_eq!(manager.asset(&id("other")).unwrap(), None);
@@ -203,29 +206,29 @@ fn assets_are_found_by_id_path_and_entry() {
 
 #[test]
 fn a_manifest_a_folder_and_a_file_can_be_registered() {
-    let world = World::new();
-    let manager = world.start();
-    let mut by_manifest = world.clear("manifest");
-    by_manifest.path = world.path("cmaf-clear").join("master.m3u8");
+    let device = TestDevice::new();
+    let manager = device.start();
+    let mut by_manifest = device.clear("manifest");
+    by_manifest.path = device.path("cmaf-clear").join("master.m3u8");
     assert_eq!(register(&manager, by_manifest).unwrap().format, Some(MediaFormat::Hls));
-    let url = manager.local_source(&id("manifest"), None).unwrap().url;
+    let url = manager.local_media_source(&id("manifest"), None).unwrap().url;
     assert!(url.ends_with("cmaf-clear/master.m3u8"), "{url}");
-    let mut aes = world.registration("aes", "hls-aes128", vec![]);
+    let mut aes = device.registration("aes", "hls-aes128", vec![]);
     aes.source.format = Some(MediaFormat::Hls);
     let status = register(&manager, aes).unwrap();
     assert!(status.is_playable && !status.warnings.contains(&Warning::KeyFileNotLocal), "{status:?}");
-    std::fs::remove_file(world.path("hls-aes128").join("aes128.key")).unwrap();
-    let again = register(&manager, world.registration("aes2", "hls-aes128", vec![])).unwrap();
+    std::fs::remove_file(device.path("hls-aes128").join("aes128.key")).unwrap();
+    let again = register(&manager, device.registration("aes2", "hls-aes128", vec![])).unwrap();
     assert!(again.warnings.contains(&Warning::KeyFileNotLocal), "{again:?}");
 }
 
 #[test]
 fn a_path_outside_every_root_is_kept_absolute_and_the_status_says_so() {
-    let world = World::new();
-    let manager = world.start();
-    let outside = world.folder.path().join("elsewhere");
-    world::copy(&world.path("cmaf-clear"), &outside);
-    let mut registration = world.clear("film");
+    let device = TestDevice::new();
+    let manager = device.start();
+    let outside = device.folder.path().join("elsewhere");
+    test_device::copy(&device.path("cmaf-clear"), &outside);
+    let mut registration = device.clear("film");
     registration.path = outside.clone();
     let status = register(&manager, registration).unwrap();
     assert_eq!(status.root, None);
@@ -235,44 +238,44 @@ fn a_path_outside_every_root_is_kept_absolute_and_the_status_says_so() {
 
 #[test]
 fn a_moved_container_moves_the_paths() {
-    let world = World::new();
-    register(&world.start(), world.clear("film")).unwrap();
-    let moved = world.folder.path().join("moved");
-    std::fs::rename(world.folder.path().join("downloads"), &moved).unwrap();
-    let mut config = world.config();
+    let device = TestDevice::new();
+    register(&device.start(), device.clear("film")).unwrap();
+    let moved = device.folder.path().join("moved");
+    std::fs::rename(device.folder.path().join("downloads"), &moved).unwrap();
+    let mut config = device.config();
     config.roots[0].path = moved.clone();
-    let manager = world.try_start(config).unwrap();
+    let manager = device.try_start(config).unwrap();
     assert_eq!(manager.asset(&id("film")).unwrap().unwrap().path, moved.join("cmaf-clear"));
-    let status = manager.verify(&id("film"), Verify { media: true, licenses: false }).unwrap();
+    let status = manager.verify_asset(&id("film"), Verify { media: true, licenses: false }).unwrap();
     assert_eq!(status.media, MediaPresence::Present);
-    let lost = world.start().verify(&id("film"), Verify { media: true, licenses: false }).unwrap();
-    assert_eq!((lost.media, lost.why), (MediaPresence::Missing, Why::MediaMissing));
+    let lost = device.start().verify_asset(&id("film"), Verify { media: true, licenses: false }).unwrap();
+    assert_eq!((lost.media, lost.why), (MediaPresence::Missing, PlayabilityReason::MediaMissing));
 }
 
 #[test]
 fn media_on_a_volume_that_is_gone_plays_again_when_it_is_back() {
-    let world = World::new();
-    let (with, without) = (world.config(), Config { roots: Vec::new(), ..world.config() });
-    let registered = register(&world.start(), world.clear("film")).unwrap();
+    let device = TestDevice::new();
+    let (with, without) = (device.config(), Config { roots: Vec::new(), ..device.config() });
+    let registered = register(&device.start(), device.clear("film")).unwrap();
     assert_eq!(registered.root.as_deref(), Some(with.roots[0].name.as_str()));
 
-    let manager = world.try_start(without).unwrap();
+    let manager = device.try_start(without).unwrap();
     manager.set_source_url_mode(SourceUrlMode::LocalAlways, SourceUrlOrder::AppFirst).unwrap();
     let gone = manager.status(&id("film")).unwrap();
-    assert_eq!((gone.is_playable, gone.why, gone.remedy), (false, Why::VolumeMissing, Remedy::Retry));
-    for path in [None, Some(world.path("cmaf-clear"))] {
-        let error = manager.local_source(&id("film"), path.as_deref()).unwrap_err();
+    assert_eq!((gone.is_playable, gone.why, gone.remedy), (false, PlayabilityReason::VolumeMissing, Remedy::Retry));
+    for path in [None, Some(device.path("cmaf-clear"))] {
+        let error = manager.local_media_source(&id("film"), path.as_deref()).unwrap_err();
         assert_eq!(error.code(), Code::VolumeMissing);
     }
     assert_eq!(manager.source_url("film", None).unwrap(), None);
 
     manager.set_roots(&with.roots).unwrap();
-    assert_eq!(manager.status(&id("film")).unwrap().why, Why::Playable);
-    assert!(manager.local_source(&id("film"), None).unwrap().url.starts_with("file:"));
+    assert_eq!(manager.status(&id("film")).unwrap().why, PlayabilityReason::Playable);
+    assert!(manager.local_media_source(&id("film"), None).unwrap().url.starts_with("file:"));
     assert!(manager.source_url("film", None).unwrap().is_some());
 
     manager.set_roots(&[]).unwrap();
-    assert_eq!(manager.status(&id("film")).unwrap().why, Why::VolumeMissing);
+    assert_eq!(manager.status(&id("film")).unwrap().why, PlayabilityReason::VolumeMissing);
     assert!(manager.unregister(&id("film")).unwrap().was_registered);
     let twice = [with.roots[0].clone(), with.roots[0].clone()];
     assert_eq!(manager.set_roots(&twice).unwrap_err().code(), Code::InvalidArgument);
@@ -280,24 +283,24 @@ fn media_on_a_volume_that_is_gone_plays_again_when_it_is_back() {
 
 #[test]
 fn profiles_do_not_see_each_other() {
-    let world = World::new();
-    let mut config = world.config();
+    let device = TestDevice::new();
+    let mut config = device.config();
     config.profile = Profile::new("anna").unwrap();
-    let (annas, others) = (world.try_start(config).unwrap(), world.start());
-    register(&annas, world.clear_key("film")).unwrap();
-    assert_eq!(others.status(&id("film")).unwrap().why, Why::NotRegistered);
-    register(&others, world.clear_key("film")).unwrap();
+    let (annas, others) = (device.try_start(config).unwrap(), device.start());
+    register(&annas, device.clear_key("film")).unwrap();
+    assert_eq!(others.status(&id("film")).unwrap().why, PlayabilityReason::NotRegistered);
+    register(&others, device.clear_key("film")).unwrap();
     assert_eq!(annas.remove_all().unwrap(), 1);
     assert!(others.status(&id("film")).unwrap().is_playable);
-    settle_all(&annas);
-    assert_eq!(world.live(), 1, "one of the two licenses was given back");
+    reconcile_all(&annas);
+    assert_eq!(device.live(), 1, "one of the two licenses was given back");
 }
 
 #[test]
 fn managers_over_one_folder_see_each_others_changes() {
-    let world = World::new();
-    let (one, two) = (world.start(), world.start());
-    register(&one, world.clear("film")).unwrap();
+    let device = TestDevice::new();
+    let (one, two) = (device.start(), device.start());
+    register(&one, device.clear("film")).unwrap();
     assert!(two.asset(&id("film")).unwrap().is_some());
     two.unregister(&id("film")).unwrap();
     assert!(one.asset(&id("film")).unwrap().is_none());
@@ -305,28 +308,28 @@ fn managers_over_one_folder_see_each_others_changes() {
 
 #[test]
 fn odd_ids_are_data_and_impossible_ones_are_refused() {
-    let world = World::new();
-    let manager = world.start();
+    let device = TestDevice::new();
+    let manager = device.start();
     for odd in ["..", "a/b", "/etc/passwd", "🍎", "a\nb", " ", "%00", "con"] {
-        register(&manager, world.clear(odd)).unwrap();
+        register(&manager, device.clear(odd)).unwrap();
         assert!(manager.status(&id(odd)).unwrap().is_playable);
         assert!(manager.unregister(&id(odd)).unwrap().was_registered);
     }
-    let left: Vec<_> = std::fs::read_dir(world.data_dir()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    let left: Vec<_> = std::fs::read_dir(device.data_dir()).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert!(left.iter().all(|name| name.to_str().unwrap().starts_with("larder.")), "{left:?}");
 }
 
 #[test]
 fn bad_arguments_are_refused_before_anything_happens() {
-    let world = World::new();
-    let manager = world.start();
-    let good = || world.clear_key("film");
+    let device = TestDevice::new();
+    let manager = device.start();
+    let good = || device.clear_key("film");
     let mut relative = good();
     relative.path = "dash-cenc".into();
     let mut missing = good();
-    missing.path = world.path("nothing-here");
+    missing.path = device.path("nothing-here");
     let mut dotted = good();
-    dotted.path = world.path("cmaf-clear").join("../dash-cenc");
+    dotted.path = device.path("cmaf-clear").join("../dash-cenc");
     let mut huge = good();
     huge.metadata = Some(vec![0; (1 << 20) + 1]);
     let mut no_entry = good();
@@ -367,10 +370,10 @@ fn bad_arguments_are_refused_before_anything_happens() {
 #[test]
 fn clear_media_with_drm_parameters_plays() {
     // PlayKit FEM-2295: the backend's DRM parameters say nothing about what was downloaded.
-    let world = World::new();
-    let manager = world.start();
+    let device = TestDevice::new();
+    let manager = device.start();
     let params = DrmParams::new(DrmScheme::Widevine, "https://unreachable.invalid/license");
-    let mut registration = world.clear("film");
+    let mut registration = device.clear("film");
     registration.source.drm = vec![params];
     let status = register(&manager, registration).unwrap();
     assert!(status.is_playable && status.licenses.is_empty());
@@ -379,33 +382,33 @@ fn clear_media_with_drm_parameters_plays() {
 
 #[test]
 fn unregistering_needs_neither_media_nor_network() {
-    let world = World::new();
-    let manager = world.start();
-    register(&manager, world.widevine("film", RenewalPolicy::default())).unwrap();
-    std::fs::remove_dir_all(world.path("dash-cenc")).unwrap();
-    world.servers.stop().unwrap();
+    let device = TestDevice::new();
+    let manager = device.start();
+    register(&manager, device.widevine("film", RenewalPolicy::default())).unwrap();
+    std::fs::remove_dir_all(device.path("dash-cenc")).unwrap();
+    device.servers.stop().unwrap();
     let unregistered = manager.unregister(&id("film")).unwrap();
     assert!(unregistered.was_registered);
     assert_eq!(unregistered.pending_releases, 1);
     let status = manager.status(&id("film")).unwrap();
-    assert_eq!((status.why, status.pending_releases), (Why::NotRegistered, 1));
+    assert_eq!((status.why, status.pending_releases), (PlayabilityReason::NotRegistered, 1));
     assert!(!manager.unregister(&id("film")).unwrap().was_registered);
-    assert_eq!(manager.settle().unwrap().pending, 1);
-    world.servers.resume().unwrap();
-    settle_all(&manager);
-    assert_eq!(world.live(), 0);
-    assert!(world.storage.keys().is_empty());
-    assert!(world.device.key_set_ids().is_empty());
+    assert_eq!(manager.reconcile().unwrap().pending, 1);
+    device.servers.resume().unwrap();
+    reconcile_all(&manager);
+    assert_eq!(device.live(), 0);
+    assert!(device.storage.keys().is_empty());
+    assert!(device.widevine.key_set_ids().is_empty());
 }
 
 #[test]
 fn everything_survives_a_restart() {
-    let world = World::new();
+    let device = TestDevice::new();
     let before = {
-        let manager = world.start();
-        register(&manager, world.clear_key("film")).unwrap()
+        let manager = device.start();
+        register(&manager, device.clear_key("film")).unwrap()
     };
-    let manager = world.start();
+    let manager = device.start();
     let after = manager.status(&id("film")).unwrap();
     assert_eq!(before.licenses, after.licenses);
     assert_eq!(after.licenses[0].state, LicenseState::Active);
@@ -414,28 +417,28 @@ fn everything_survives_a_restart() {
 
 #[test]
 fn a_closed_manager_refuses_everything() {
-    let world = World::new();
-    let manager = world.start();
+    let device = TestDevice::new();
+    let manager = device.start();
     manager.close();
     manager.close();
     assert_eq!(manager.status(&id("film")).unwrap_err().code(), Code::Closed);
-    assert_eq!(register(&manager, world.clear("film")).unwrap_err().code(), Code::Closed);
+    assert_eq!(register(&manager, device.clear("film")).unwrap_err().code(), Code::Closed);
     assert_eq!(manager.source_url("film", None).unwrap_err().code(), Code::Closed);
 }
 
 #[test]
 fn media_that_became_protected_gets_its_license_when_registered_again() {
-    let world = World::new();
-    let manager = world.start();
-    let both = world.path("both");
-    world::copy(&world.path("cmaf-clear"), &both);
-    let mut registration = world.clear_key("film");
+    let device = TestDevice::new();
+    let manager = device.start();
+    let both = device.path("both");
+    test_device::copy(&device.path("cmaf-clear"), &both);
+    let mut registration = device.clear_key("film");
     registration.path = both.clone();
     registration.source.format = Some(MediaFormat::Dash);
     let clear = register(&manager, registration.clone()).unwrap();
     assert!(clear.licenses.is_empty());
     std::fs::remove_dir_all(&both).unwrap();
-    world::copy(&world.path("dash-cenc"), &both);
+    test_device::copy(&device.path("dash-cenc"), &both);
     let protected = register(&manager, registration).unwrap();
     assert_eq!(protected.licenses.len(), 1);
     assert!(protected.is_playable);

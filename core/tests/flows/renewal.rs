@@ -2,10 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what it expects")]
 
-use crate::world::{World, id, register, settle_all};
+use crate::test_device::{TestDevice, id, reconcile_all, register};
 use larder_core::assets::{Refresh, Verify};
 use larder_core::model::license::LicenseTimes;
-use larder_core::model::{DrmScheme, Expiry, RenewalPolicy, Warning, Why};
+use larder_core::model::{DrmScheme, Expiry, PlayabilityReason, RenewalPolicy, Warning};
 use larder_core::ports::NetworkState;
 use larder_core::{Cancellation, Code};
 use larder_testkit::cdm::{Call, Moment, Trouble};
@@ -16,154 +16,154 @@ fn refresh(manager: &larder_core::assets::LocalAssetsManager) -> larder_core::Re
 
 #[test]
 fn a_new_license_is_active_before_the_old_one_is_released() {
-    let world = World::new();
-    let manager = world.start();
-    register(&manager, world.widevine("film", RenewalPolicy::AcquireThenRelease)).unwrap();
+    let device = TestDevice::new();
+    let manager = device.start();
+    register(&manager, device.widevine("film", RenewalPolicy::AcquireThenRelease)).unwrap();
     refresh(&manager).unwrap();
-    settle_all(&manager);
-    let book = world.servers.book().licenses;
+    reconcile_all(&manager);
+    let book = device.servers.book().licenses;
     assert_eq!(book.len(), 2);
     assert!(book[0].released_at_ms.unwrap() >= book[1].issued_at_ms);
     assert_eq!(book[1].released_at_ms, None);
-    assert_eq!((world.device.key_set_ids().len(), world.storage.keys().len()), (1, 1));
+    assert_eq!((device.widevine.key_set_ids().len(), device.storage.keys().len()), (1, 1));
 }
 
 #[test]
 fn a_refresh_that_fails_keeps_the_old_license() {
-    let world = World::new();
-    let manager = world.start();
+    let device = TestDevice::new();
+    let manager = device.start();
     for (registration, policy) in [
-        (world.widevine("film", RenewalPolicy::AcquireThenRelease), "acquire then release"),
-        (world.widevine("film", RenewalPolicy::InPlace), "in place"),
-        (world.clear_key("film"), "clear key"),
+        (device.widevine("film", RenewalPolicy::AcquireThenRelease), "acquire then release"),
+        (device.widevine("film", RenewalPolicy::InPlace), "in place"),
+        (device.clear_key("film"), "clear key"),
     ] {
         let before = register(&manager, registration).unwrap();
-        world.servers.stop().unwrap();
+        device.servers.stop().unwrap();
         let error = refresh(&manager).unwrap_err();
         assert_eq!(error.code(), Code::Offline, "{policy}: {error}");
-        let after = manager.verify(&id("film"), Verify { media: true, licenses: true }).unwrap();
+        let after = manager.verify_asset(&id("film"), Verify { media: true, licenses: true }).unwrap();
         assert!(after.is_playable, "{policy}: {}", after.message);
         assert_eq!(before.licenses, after.licenses, "{policy}");
-        world.servers.resume().unwrap();
+        device.servers.resume().unwrap();
         manager.unregister(&id("film")).unwrap();
-        settle_all(&manager);
+        reconcile_all(&manager);
     }
-    assert_eq!(world.live(), 0);
+    assert_eq!(device.live(), 0);
 }
 
 #[test]
 fn a_renewal_in_place_keeps_handle_and_license() {
-    let world = World::new();
-    let manager = world.start();
-    let before = register(&manager, world.widevine("film", RenewalPolicy::InPlace)).unwrap();
-    world.clock.advance_s(86_400);
+    let device = TestDevice::new();
+    let manager = device.start();
+    let before = register(&manager, device.widevine("film", RenewalPolicy::InPlace)).unwrap();
+    device.clock.advance_seconds(86_400);
     let after = refresh(&manager).unwrap();
     assert_eq!(before.licenses[0].license_id, after.licenses[0].license_id);
     let (Expiry::At(old_ms), Expiry::At(new_ms)) = (before.expires, after.expires) else { panic!("no end") };
     assert_eq!(new_ms - old_ms, 86_400_000);
-    settle_all(&manager);
-    let book = world.servers.book().licenses;
+    reconcile_all(&manager);
+    let book = device.servers.book().licenses;
     assert_eq!((book.len(), book[0].renewals, book[0].released_at_ms), (1, 1, None));
 }
 
 #[test]
 fn a_renewed_license_under_another_handle_is_not_released_with_the_old_handle() {
-    let world = World::new();
-    world.device.switch(|device| device.keeps_handle = false);
-    let manager = world.start();
-    register(&manager, world.widevine("widevine", RenewalPolicy::InPlace)).unwrap();
-    let mut clear_key = world.clear_key("film");
+    let device = TestDevice::new();
+    device.widevine.switch(|device| device.keeps_handle = false);
+    let manager = device.start();
+    register(&manager, device.widevine("widevine", RenewalPolicy::InPlace)).unwrap();
+    let mut clear_key = device.clear_key("film");
     clear_key.source.drm[0].renewal = RenewalPolicy::InPlace;
     register(&manager, clear_key).unwrap();
     for name in ["widevine", "film"] {
         manager.refresh(&id(name), Refresh::default(), &Cancellation::new()).unwrap();
-        settle_all(&manager);
-        let status = manager.verify(&id(name), Verify { media: false, licenses: true }).unwrap();
+        reconcile_all(&manager);
+        let status = manager.verify_asset(&id(name), Verify { media: false, licenses: true }).unwrap();
         assert!(status.is_playable, "{name}: {}", status.message);
     }
-    assert_eq!(world.live(), 2, "both live on at their server");
-    assert_eq!(world.storage.keys().len(), 2);
+    assert_eq!(device.live(), 2, "both live on at their server");
+    assert_eq!(device.storage.keys().len(), 2);
 }
 
 #[test]
 fn a_server_that_forbids_renewal_gets_asked_for_a_new_license() {
-    let world = World::new();
-    let manager = world.start();
-    let mut registration = world.widevine("film", RenewalPolicy::InPlace);
+    let device = TestDevice::new();
+    let manager = device.start();
+    let mut registration = device.widevine("film", RenewalPolicy::InPlace);
     registration.source.drm[0].license_url += "?renewable=false";
     let before = register(&manager, registration).unwrap();
     let after = refresh(&manager).unwrap();
     assert_ne!(before.licenses[0].license_id, after.licenses[0].license_id);
-    settle_all(&manager);
-    assert_eq!(world.live(), 1);
+    reconcile_all(&manager);
+    assert_eq!(device.live(), 1);
 }
 
 #[test]
 fn an_expired_license_is_not_renewed_but_replaced() {
-    let world = World::new();
-    let manager = world.start();
-    register(&manager, world.widevine("film", RenewalPolicy::InPlace)).unwrap();
-    world.clock.advance_s(40 * 86_400);
-    assert_eq!(manager.status(&id("film")).unwrap().why, Why::LicenseExpired);
+    let device = TestDevice::new();
+    let manager = device.start();
+    register(&manager, device.widevine("film", RenewalPolicy::InPlace)).unwrap();
+    device.clock.advance_seconds(40 * 86_400);
+    assert_eq!(manager.status(&id("film")).unwrap().why, PlayabilityReason::LicenseExpired);
     assert!(refresh(&manager).unwrap().is_playable);
-    settle_all(&manager);
-    assert_eq!(world.live(), 1);
+    reconcile_all(&manager);
+    assert_eq!(device.live(), 1);
 }
 
 #[test]
 fn a_strict_server_sees_the_release_before_the_next_license() {
-    let world = World::new();
-    let manager = world.start();
-    register(&manager, world.widevine("film", RenewalPolicy::ReleaseThenAcquire)).unwrap();
+    let device = TestDevice::new();
+    let manager = device.start();
+    register(&manager, device.widevine("film", RenewalPolicy::ReleaseThenAcquire)).unwrap();
     refresh(&manager).unwrap();
-    let book = world.servers.book().licenses;
+    let book = device.servers.book().licenses;
     assert_eq!(book.len(), 2);
     assert!(book[0].released_at_ms.unwrap() <= book[1].issued_at_ms);
     // Offline the CDM has ended the license before the server could hear of it: said, queued, and healed by the next.
-    world.servers.stop().unwrap();
+    device.servers.stop().unwrap();
     assert_eq!(refresh(&manager).unwrap_err().code(), Code::Offline);
-    assert_eq!(manager.status(&id("film")).unwrap().why, Why::LicenseMissing);
-    world.servers.resume().unwrap();
+    assert_eq!(manager.status(&id("film")).unwrap().why, PlayabilityReason::LicenseMissing);
+    device.servers.resume().unwrap();
     assert!(refresh(&manager).unwrap().is_playable);
-    settle_all(&manager);
-    assert_eq!(world.live(), 1);
+    reconcile_all(&manager);
+    assert_eq!(device.live(), 1);
 }
 
 /// FairPlay's CDM tells nothing about a key, not even that it has made it void; the proof of it does.
 #[test]
 fn a_key_that_was_made_void_for_a_strict_server_is_not_called_playable() {
-    let world = World::new();
-    world.apple.switch(|device| device.releases = true);
-    let manager = world.start();
-    let mut registration = world.fair_play("film");
+    let device = TestDevice::new();
+    device.fairplay.switch(|device| device.releases = true);
+    let manager = device.start();
+    let mut registration = device.fair_play("film");
     registration.source.drm[0].renewal = RenewalPolicy::ReleaseThenAcquire;
     register(&manager, registration).unwrap();
-    world.servers.stop().unwrap();
+    device.servers.stop().unwrap();
     assert_eq!(refresh(&manager).unwrap_err().code(), Code::Offline);
     let status = manager.status(&id("film")).unwrap();
-    assert_eq!((status.why, status.pending_releases), (Why::LicenseMissing, 1));
-    world.servers.resume().unwrap();
+    assert_eq!((status.why, status.pending_releases), (PlayabilityReason::LicenseMissing, 1));
+    device.servers.resume().unwrap();
     assert!(refresh(&manager).unwrap().is_playable);
-    settle_all(&manager);
-    assert_eq!((world.live(), world.storage.keys().len()), (1, 1));
+    reconcile_all(&manager);
+    assert_eq!((device.live(), device.storage.keys().len()), (1, 1));
 }
 
 #[test]
 fn only_what_ends_soon_is_renewed_and_one_failure_does_not_stop_the_rest() {
-    let world = World::new();
-    let manager = world.start();
+    let device = TestDevice::new();
+    let manager = device.start();
     let with = |name: &str, terms: &str| {
-        let mut registration = world.clear_key(name);
+        let mut registration = device.clear_key(name);
         registration.source.drm[0].license_url += terms;
         registration
     };
-    register(&manager, with("short", "?duration_s=7200")).unwrap();
-    register(&manager, with("long", "?duration_s=864000")).unwrap();
-    register(&manager, with("never", "?duration_s=never")).unwrap();
-    register(&manager, world.clear("clear")).unwrap();
-    let mut broken = with("broken", "?duration_s=7200");
+    register(&manager, with("short", "?duration_seconds=7200")).unwrap();
+    register(&manager, with("long", "?duration_seconds=864000")).unwrap();
+    register(&manager, with("never", "?duration_seconds=never")).unwrap();
+    register(&manager, device.clear("clear")).unwrap();
+    let mut broken = with("broken", "?duration_seconds=7200");
     register(&manager, broken.clone()).unwrap();
-    broken.source.drm[0].license_url = world.servers.url("/nothing/here");
+    broken.source.drm[0].license_url = device.servers.url("/nothing/here");
     register(&manager, broken).unwrap();
     let renewals = manager.renew_all(86_400, &Cancellation::new()).unwrap();
     let mut names: Vec<_> = renewals.iter().map(|r| (r.asset_id.as_str(), r.error.is_none())).collect();
@@ -174,80 +174,80 @@ fn only_what_ends_soon_is_renewed_and_one_failure_does_not_stop_the_rest() {
 
 #[test]
 fn the_playback_window_begins_with_the_first_playback_and_never_again() {
-    let world = World::new();
-    let manager = world.start();
-    let mut registration = world.clear_key("film");
-    registration.source.drm[0].license_url += "?duration_s=864000&playback_s=3600";
+    let device = TestDevice::new();
+    let manager = device.start();
+    let mut registration = device.clear_key("film");
+    registration.source.drm[0].license_url += "?duration_seconds=864000&playback_seconds=3600";
     let before = register(&manager, registration).unwrap();
-    assert_eq!((before.playback_window_s, before.playback_expires), (Some(3600), Expiry::Unknown));
+    assert_eq!((before.playback_window_seconds, before.playback_expires), (Some(3600), Expiry::Unknown));
     let start_ms = before.checked_at_ms;
     manager.playback_started(&id("film"), start_ms).unwrap();
     manager.playback_started(&id("film"), start_ms + 1_800_000).unwrap();
     let playing = manager.status(&id("film")).unwrap();
     assert_eq!(playing.expires, Expiry::At(start_ms + 3_600_000));
-    world.clock.advance_s(3601);
+    device.clock.advance_seconds(3601);
     let over = manager.status(&id("film")).unwrap();
-    assert_eq!((over.why, over.is_playable), (Why::PlaybackWindowOver, false));
+    assert_eq!((over.why, over.is_playable), (PlayabilityReason::PlaybackWindowOver, false));
     assert_eq!(manager.playback_started(&id("other"), 0).unwrap_err().code(), Code::AssetNotFound);
 }
 
 #[test]
 fn a_handle_that_the_cdm_changes_is_durable_before_playback_goes_on() {
-    let world = World::new();
-    let manager = world.start();
-    let mut registration = world.fair_play("film");
-    registration.source.drm[0].license_url += "?duration_s=864000&playback_s=3600";
+    let device = TestDevice::new();
+    let manager = device.start();
+    let mut registration = device.fair_play("film");
+    registration.source.drm[0].license_url += "?duration_seconds=864000&playback_seconds=3600";
     register(&manager, registration).unwrap();
-    let license = manager.local_source(&id("film"), None).unwrap().licenses.remove(0);
+    let license = manager.local_media_source(&id("film"), None).unwrap().licenses.remove(0);
     let handle = manager.license_handle(&license.license_id).unwrap();
-    let (changed, times) = world.apple.start_playback(&handle).unwrap().updated.unwrap();
-    let new_id = manager.handle_changed(&license.license_id, &changed, times).unwrap();
+    let (changed, times) = device.fairplay.start_playback(&handle).unwrap().updated.unwrap();
+    let new_id = manager.license_handle_changed(&license.license_id, &changed, times).unwrap();
     drop(manager);
-    let manager = world.start();
+    let manager = device.start();
     assert_eq!(manager.license_handle(&new_id).unwrap(), changed);
     assert_eq!(manager.license_handle(&license.license_id).unwrap_err().code(), Code::LicenseMissing);
     let status = manager.status(&id("film")).unwrap();
     assert_eq!(status.licenses.len(), 1);
-    let left_s = status.expires.remaining_s(status.checked_at_ms).unwrap();
-    assert!((3590..=3600).contains(&left_s), "{left_s}");
-    settle_all(&manager);
-    assert_eq!(world.storage.keys().len(), 1, "the old handle is gone");
+    let left_seconds = status.expires.remaining_seconds(status.checked_at_ms).unwrap();
+    assert!((3590..=3600).contains(&left_seconds), "{left_seconds}");
+    reconcile_all(&manager);
+    assert_eq!(device.storage.keys().len(), 1, "the old handle is gone");
     let empty = larder_core::model::Handle::new(Vec::new());
-    let error = manager.handle_changed(&new_id, &empty, LicenseTimes::default()).unwrap_err();
+    let error = manager.license_handle_changed(&new_id, &empty, LicenseTimes::default()).unwrap_err();
     assert_eq!(error.code(), Code::InvalidArgument);
 }
 
 #[test]
 fn fair_play_keeps_the_certificate_and_needs_one() {
-    let world = World::new();
-    let manager = world.start();
-    register(&manager, world.fair_play("film")).unwrap();
+    let device = TestDevice::new();
+    let manager = device.start();
+    register(&manager, device.fair_play("film")).unwrap();
     let made = manager.requests_made();
     refresh(&manager).unwrap();
     assert_eq!(manager.requests_made() - made, 1, "the certificate was fetched once");
-    let mut without = world.fair_play("other");
+    let mut without = device.fair_play("other");
     without.source.drm[0].certificate_url = None;
     assert_eq!(register(&manager, without).unwrap_err().code(), Code::CertificateMissing);
 }
 
 #[test]
 fn a_clock_set_back_is_warned_of_until_a_server_vouches_for_it() {
-    let world = World::new();
-    let manager = world.start();
-    register(&manager, world.clear_key("film")).unwrap();
+    let device = TestDevice::new();
+    let manager = device.start();
+    register(&manager, device.clear_key("film")).unwrap();
     let year_ms = 366 * 86_400_000;
-    world.clock.set_wall_by_ms(10 * year_ms);
+    device.clock.set_wall_by_ms(10 * year_ms);
     let late = manager.status(&id("film")).unwrap();
-    assert_eq!(late.why, Why::LicenseExpired);
+    assert_eq!(late.why, PlayabilityReason::LicenseExpired);
     assert!(!late.warnings.contains(&Warning::ClockRollbackSuspected));
-    world.clock.set_wall_by_ms(-11 * year_ms);
+    device.clock.set_wall_by_ms(-11 * year_ms);
     let back = manager.status(&id("film")).unwrap();
     assert!(back.is_playable, "a warning does not block");
     assert!(back.warnings.contains(&Warning::ClockRollbackSuspected));
     drop(manager);
-    let manager = world.start();
+    let manager = device.start();
     assert!(manager.status(&id("film")).unwrap().warnings.contains(&Warning::ClockRollbackSuspected));
-    world.clock.set_wall_by_ms(year_ms);
+    device.clock.set_wall_by_ms(year_ms);
     assert!(manager.status(&id("film")).unwrap().warnings.contains(&Warning::ClockRollbackSuspected));
     refresh(&manager).unwrap();
     assert!(!manager.status(&id("film")).unwrap().warnings.contains(&Warning::ClockRollbackSuspected));
@@ -255,31 +255,31 @@ fn a_clock_set_back_is_warned_of_until_a_server_vouches_for_it() {
 
 #[test]
 fn the_cdms_word_shortens_a_license_and_never_lengthens_it() {
-    let world = World::new();
-    let manager = world.start();
-    let before = register(&manager, world.widevine("film", RenewalPolicy::default())).unwrap();
-    world.clock.advance_s(10);
-    let verified = manager.verify(&id("film"), Verify { media: false, licenses: true }).unwrap();
+    let device = TestDevice::new();
+    let manager = device.start();
+    let before = register(&manager, device.widevine("film", RenewalPolicy::default())).unwrap();
+    device.clock.advance_seconds(10);
+    let verified = manager.verify_asset(&id("film"), Verify { media: false, licenses: true }).unwrap();
     assert_eq!(before.expires, verified.expires);
-    let handle = world.device.key_set_ids().remove(0);
-    assert!(world.device.vanish(&handle).unwrap());
-    let vanished = manager.verify(&id("film"), Verify { media: false, licenses: true }).unwrap();
-    assert_eq!(vanished.why, Why::LicenseVanished);
+    let handle = device.widevine.key_set_ids().remove(0);
+    assert!(device.widevine.vanish(&handle).unwrap());
+    let vanished = manager.verify_asset(&id("film"), Verify { media: false, licenses: true }).unwrap();
+    assert_eq!(vanished.why, PlayabilityReason::LicenseVanished);
     assert!(refresh(&manager).unwrap().is_playable);
-    settle_all(&manager);
+    reconcile_all(&manager);
 }
 
 #[test]
 fn a_license_without_a_known_end_says_so() {
-    let world = World::new();
-    world.device.switch(|device| device.tells_times = false);
-    let manager = world.start();
-    let status = register(&manager, world.widevine("film", RenewalPolicy::default())).unwrap();
+    let device = TestDevice::new();
+    device.widevine.switch(|device| device.tells_times = false);
+    let manager = device.start();
+    let status = register(&manager, device.widevine("film", RenewalPolicy::default())).unwrap();
     assert_eq!(status.expires, Expiry::Unknown);
     assert!(status.is_playable && status.warnings.contains(&Warning::ExpiryUnknown));
     let short = {
-        let mut registration = world.clear_key("short");
-        registration.source.drm[0].license_url += "?duration_s=30";
+        let mut registration = device.clear_key("short");
+        registration.source.drm[0].license_url += "?duration_seconds=30";
         register(&manager, registration).unwrap()
     };
     assert!(short.warnings.contains(&Warning::ShortLicense));
@@ -288,190 +288,194 @@ fn a_license_without_a_known_end_says_so() {
 
 #[test]
 fn a_new_source_may_bring_another_scheme() {
-    let world = World::new();
-    let manager = world.start();
-    register(&manager, world.clear_key("film")).unwrap();
-    let source = world.widevine("film", RenewalPolicy::default()).source;
+    let device = TestDevice::new();
+    let manager = device.start();
+    register(&manager, device.clear_key("film")).unwrap();
+    let source = device.widevine("film", RenewalPolicy::default()).source;
     let refresh = Refresh { source: Some(source), metadata: None };
     let status = manager.refresh(&id("film"), refresh, &Cancellation::new()).unwrap();
     assert!(status.licenses.iter().all(|license| license.scheme == DrmScheme::Widevine));
-    settle_all(&manager);
-    assert_eq!(world.live(), status.licenses.len());
+    reconcile_all(&manager);
+    assert_eq!(device.live(), status.licenses.len());
 }
 
 #[test]
 fn a_busy_cdm_and_bad_grants_have_codes_of_their_own() {
-    let world = World::new();
-    let manager = world.start();
+    let device = TestDevice::new();
+    let manager = device.start();
     let terms = |terms: &str| {
-        let mut registration = world.widevine("film", RenewalPolicy::default());
+        let mut registration = device.widevine("film", RenewalPolicy::default());
         registration.source.drm[0].license_url += terms;
         registration
     };
-    world.device.script().busy(1);
+    device.widevine.script().busy(1);
     assert_eq!(register(&manager, terms("")).unwrap_err().code(), Code::CdmBusy);
     for (what, registration, code) in [
         ("not persistent", terms("?persist=false"), Code::LicensePersistenceDenied),
-        ("no time", terms("?duration_s=0"), Code::LicenseDurationInvalid),
-        ("twenty years", terms("?duration_s=630720000"), Code::LicenseDurationInvalid),
+        ("no time", terms("?duration_seconds=0"), Code::LicenseDurationInvalid),
+        ("twenty years", terms("?duration_seconds=630720000"), Code::LicenseDurationInvalid),
     ] {
         let error = register(&manager, registration).unwrap_err();
         assert_eq!(error.code(), code, "{what}: {error}");
     }
-    let omitted = world.servers.keys().keys().next().copied();
-    let mut policy = world.servers.policy();
-    policy.omit_keys = world.servers.keys().keys().copied().collect();
+    let omitted = device.servers.keys().keys().next().copied();
+    let mut policy = device.servers.policy();
+    policy.omit_keys = device.servers.keys().keys().copied().collect();
     assert!(omitted.is_some());
-    world.servers.set_policy(policy);
+    device.servers.set_policy(policy);
     let error = register(&manager, terms("")).unwrap_err();
     assert_eq!(error.code(), Code::LicenseKeysMissing, "{error}");
-    settle_all(&manager);
-    assert_eq!(world.live(), 0, "what was granted and refused was given back");
-    assert!(world.device.key_set_ids().is_empty());
-    assert!(world.storage.keys().is_empty());
+    reconcile_all(&manager);
+    assert_eq!(device.live(), 0, "what was granted and refused was given back");
+    assert!(device.widevine.key_set_ids().is_empty());
+    assert!(device.storage.keys().is_empty());
 }
 
 #[test]
 fn a_grant_that_comes_too_late_is_given_back() {
-    let mut world = World::new();
-    world.timeouts.engine = std::time::Duration::from_secs(2);
-    let manager = world.start();
-    world.device.script().plan(Call::Acquire, Moment::BeforeReturn, Trouble::Hang, 1);
-    let error = register(&manager, world.widevine("film", RenewalPolicy::default())).unwrap_err();
+    let mut device = TestDevice::new();
+    device.timeouts.engine = std::time::Duration::from_secs(2);
+    let manager = device.start();
+    device.widevine.script().plan(Call::Acquire, Moment::BeforeReturn, Trouble::Hang, 1);
+    let error = register(&manager, device.widevine("film", RenewalPolicy::default())).unwrap_err();
     assert_eq!(error.code(), Code::Timeout);
-    assert_eq!(manager.status(&id("film")).unwrap().why, Why::NotRegistered);
-    world.device.script().let_go();
+    assert_eq!(manager.status(&id("film")).unwrap().why, PlayabilityReason::NotRegistered);
+    device.widevine.script().let_go();
     for _ in 0..2000 {
-        settle_all(&manager);
-        if world.live() == 0 {
+        reconcile_all(&manager);
+        if device.live() == 0 {
             break;
         }
         std::thread::yield_now();
     }
-    assert_eq!(world.live(), 0);
-    assert!(world.device.key_set_ids().is_empty());
+    assert_eq!(device.live(), 0);
+    assert!(device.widevine.key_set_ids().is_empty());
 }
 
 #[test]
 fn an_engine_that_times_out_can_send_nothing_more() {
-    let mut world = World::new();
-    world.timeouts.engine = std::time::Duration::from_secs(2);
-    let manager = world.start();
-    world.device.script().plan(Call::Acquire, Moment::BeforeSend, Trouble::Hang, 1);
-    let error = register(&manager, world.widevine("film", RenewalPolicy::default())).unwrap_err();
+    let mut device = TestDevice::new();
+    device.timeouts.engine = std::time::Duration::from_secs(2);
+    let manager = device.start();
+    device.widevine.script().plan(Call::Acquire, Moment::BeforeSend, Trouble::Hang, 1);
+    let error = register(&manager, device.widevine("film", RenewalPolicy::default())).unwrap_err();
     assert_eq!(error.code(), Code::Timeout);
     let made = manager.requests_made();
-    world.device.script().let_go();
-    settle_all(&manager);
+    device.widevine.script().let_go();
+    reconcile_all(&manager);
     assert_eq!(manager.requests_made(), made);
-    assert_eq!(world.servers.book().licenses.len(), 0);
+    assert_eq!(device.servers.book().licenses.len(), 0);
 }
 
 #[test]
 fn a_panicking_engine_is_an_error_and_what_it_left_is_found() {
-    let world = World::new();
-    let manager = world.start();
-    world.device.script().plan(Call::Acquire, Moment::BeforeReturn, Trouble::Panic, 1);
-    let error = register(&manager, world.widevine("film", RenewalPolicy::default())).unwrap_err();
+    let device = TestDevice::new();
+    let manager = device.start();
+    device.widevine.script().plan(Call::Acquire, Moment::BeforeReturn, Trouble::Panic, 1);
+    let error = register(&manager, device.widevine("film", RenewalPolicy::default())).unwrap_err();
     assert_eq!(error.code(), Code::CdmFailed);
-    assert_eq!(world.device.key_set_ids().len(), 1, "the CDM had stored it");
-    settle_all(&manager);
-    assert_eq!((world.device.key_set_ids().len(), world.live()), (0, 0));
+    assert_eq!(device.widevine.key_set_ids().len(), 1, "the CDM had stored it");
+    reconcile_all(&manager);
+    assert_eq!((device.widevine.key_set_ids().len(), device.live()), (0, 0));
 }
 
 #[test]
 fn licenses_that_are_not_ours_are_counted_and_never_touched() {
-    let world = World::new();
-    world.device.add_foreign().unwrap();
-    let manager = world.start();
-    register(&manager, world.widevine("film", RenewalPolicy::default())).unwrap();
-    world.device.add_foreign().unwrap();
-    assert_eq!(manager.settle().unwrap().foreign, 2);
+    let device = TestDevice::new();
+    device.widevine.add_foreign().unwrap();
+    let manager = device.start();
+    register(&manager, device.widevine("film", RenewalPolicy::default())).unwrap();
+    device.widevine.add_foreign().unwrap();
+    assert_eq!(manager.reconcile().unwrap().foreign, 2);
     manager.unregister(&id("film")).unwrap();
-    settle_all(&manager);
-    assert_eq!(world.device.key_set_ids().len(), 2);
+    reconcile_all(&manager);
+    assert_eq!(device.widevine.key_set_ids().len(), 2);
 }
 
 #[test]
 fn a_release_that_the_server_refuses_for_good_is_given_up_in_the_end() {
-    let world = World::new();
-    let manager = world.start();
-    let settled = refused_release(&world, &manager, 400);
-    assert_eq!((settled.forgotten, settled.pending), (1, 0));
-    assert_eq!((settled.foreign, settled.held), (0, Some(0)), "the CDM does not keep what the ledger has forgotten");
-    assert!(world.storage.keys().is_empty());
-    assert_eq!(world.device.script().calls(Call::Remove), 1);
+    let device = TestDevice::new();
+    let manager = device.start();
+    let reconciled = refused_release(&device, &manager, 400);
+    assert_eq!((reconciled.forgotten, reconciled.pending), (1, 0));
+    assert_eq!(
+        (reconciled.foreign, reconciled.held),
+        (0, Some(0)),
+        "the CDM does not keep what the ledger has forgotten"
+    );
+    assert!(device.storage.keys().is_empty());
+    assert_eq!(device.widevine.script().calls(Call::Remove), 1);
 }
 
 #[test]
 fn a_refused_license_that_the_cdm_does_not_remove_either_stays_known() {
-    let world = World::new();
-    let manager = world.start();
-    world.device.script().plan(Call::Remove, Moment::Start, Trouble::Fail(Code::CdmFailed), 20);
-    let settled = refused_release(&world, &manager, 400);
-    assert_eq!((settled.forgotten, settled.pending, settled.foreign, settled.held), (0, 1, 0, Some(1)));
-    world.device.script().clear();
-    let settled = manager.settle().unwrap();
-    assert_eq!((settled.forgotten, settled.pending, settled.foreign, settled.held), (1, 0, 0, Some(0)));
+    let device = TestDevice::new();
+    let manager = device.start();
+    device.widevine.script().plan(Call::Remove, Moment::Start, Trouble::Fail(Code::CdmFailed), 20);
+    let reconciled = refused_release(&device, &manager, 400);
+    assert_eq!((reconciled.forgotten, reconciled.pending, reconciled.foreign, reconciled.held), (0, 1, 0, Some(1)));
+    device.widevine.script().clear();
+    let reconciled = manager.reconcile().unwrap();
+    assert_eq!((reconciled.forgotten, reconciled.pending, reconciled.foreign, reconciled.held), (1, 0, 0, Some(0)));
 }
 
 #[test]
 fn a_license_goes_from_the_cdm_also_when_storage_and_server_have_forgotten_it() {
-    let world = World::new();
-    let manager = world.start();
-    register(&manager, world.widevine("film", RenewalPolicy::default())).unwrap();
-    world.storage.tamper(&world.storage.keys().remove(0), None);
+    let device = TestDevice::new();
+    let manager = device.start();
+    register(&manager, device.widevine("film", RenewalPolicy::default())).unwrap();
+    device.storage.tamper(&device.storage.keys().remove(0), None);
     // A CDM that cannot list now says nothing about what it holds.
-    world.device.script().plan(Call::Held, Moment::Start, Trouble::Fail(Code::CdmBusy), 3);
+    device.widevine.script().plan(Call::Held, Moment::Start, Trouble::Fail(Code::CdmBusy), 3);
     manager.unregister(&id("film")).unwrap();
-    settle_all(&manager);
-    assert_eq!((world.live(), world.device.key_set_ids().len()), (0, 0));
+    reconcile_all(&manager);
+    assert_eq!((device.live(), device.widevine.key_set_ids().len()), (0, 0));
     // The same before a strict server's next license.
-    register(&manager, world.widevine("film", RenewalPolicy::ReleaseThenAcquire)).unwrap();
-    world.storage.tamper(&world.storage.keys().remove(0), None);
+    register(&manager, device.widevine("film", RenewalPolicy::ReleaseThenAcquire)).unwrap();
+    device.storage.tamper(&device.storage.keys().remove(0), None);
     refresh(&manager).unwrap();
-    assert_eq!((world.live(), world.device.key_set_ids().len()), (1, 1));
+    assert_eq!((device.live(), device.widevine.key_set_ids().len()), (1, 1));
 }
 
 #[test]
 fn a_server_without_releases_costs_the_release_and_nothing_else() {
-    let world = World::new();
-    let manager = world.start();
-    let settled = refused_release(&world, &manager, 404);
-    assert_eq!((settled.forgotten, settled.pending, settled.held), (1, 0, Some(0)));
+    let device = TestDevice::new();
+    let manager = device.start();
+    let reconciled = refused_release(&device, &manager, 404);
+    assert_eq!((reconciled.forgotten, reconciled.pending, reconciled.held), (1, 0, Some(0)));
 }
 
-/// Unregisters a film from a server that answers every release with this status, and settles often enough for Larder
+/// Unregisters a film from a server that answers every release with this status, and reconciles often enough for Larder
 /// to give it up.
 fn refused_release(
-    world: &World,
+    device: &TestDevice,
     manager: &larder_core::assets::LocalAssetsManager,
     status: u16,
-) -> larder_core::assets::Settlement {
-    register(manager, world.widevine("film", RenewalPolicy::default())).unwrap();
-    let refuse = larder_testkit::Action::Status { status, retry_after_s: None };
-    world.servers.add_fault(larder_testkit::Rule::on("/widevine/license", refuse)).unwrap();
+) -> larder_core::assets::ReconcileReport {
+    register(manager, device.widevine("film", RenewalPolicy::default())).unwrap();
+    let refuse = larder_testkit::Action::Status { status, retry_after_seconds: None };
+    device.servers.add_fault(larder_testkit::Rule::on("/widevine/license", refuse)).unwrap();
     manager.unregister(&id("film")).unwrap();
     let mut forgotten = 0;
     for _ in 0..10 {
-        forgotten += manager.settle().unwrap().forgotten;
+        forgotten += manager.reconcile().unwrap().forgotten;
     }
-    larder_core::assets::Settlement { forgotten, ..manager.settle().unwrap() }
+    larder_core::assets::ReconcileReport { forgotten, ..manager.reconcile().unwrap() }
 }
 
 #[test]
 fn offline_mode_makes_no_call_at_all() {
-    let world = World::new();
-    let manager = world.start();
-    register(&manager, world.widevine("film", RenewalPolicy::default())).unwrap();
+    let device = TestDevice::new();
+    let manager = device.start();
+    register(&manager, device.widevine("film", RenewalPolicy::default())).unwrap();
     let made = manager.requests_made();
     manager.set_network_state(NetworkState::Offline).unwrap();
     assert_eq!(refresh(&manager).unwrap_err().code(), Code::Offline);
     manager.renew_all(u64::MAX, &Cancellation::new()).unwrap();
     manager.unregister(&id("film")).unwrap();
-    assert_eq!(manager.settle().unwrap().pending, 1);
+    assert_eq!(manager.reconcile().unwrap().pending, 1);
     assert_eq!(manager.requests_made(), made);
     manager.set_network_state(NetworkState::Online).unwrap();
-    settle_all(&manager);
-    assert_eq!(world.live(), 0);
+    reconcile_all(&manager);
+    assert_eq!(device.live(), 0);
 }

@@ -8,5 +8,5 @@ mod whole_run;
 
 #[path = "../servers/mod.rs"]
 mod servers;
-#[path = "../world/mod.rs"]
-mod world;
+#[path = "../test_device/mod.rs"]
+mod test_device;

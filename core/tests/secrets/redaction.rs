@@ -13,7 +13,7 @@
 use std::sync::Arc;
 
 use crate::log;
-use crate::servers::{World, impatient, key_request, message, whole_text};
+use crate::servers::{TestServers, impatient, key_request, message, whole_text};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use larder_core::license::clearkey::ClearKeyEngine;
@@ -23,8 +23,8 @@ use larder_core::model::license::{GrantedHandle, StoredLicense};
 use larder_core::model::{AssetId, DrmParams, DrmScheme, KeyId, LicenseId};
 use larder_core::net::RetryPolicy;
 use larder_core::ports::{
-    AdaptedRequest, AdaptedResponse, Clock, DrmEngine as _, ExchangeKind, ExchangeMessage, LicenseExchange as _,
-    ParsedResponse, RequestAdapter, TokenProvider,
+    Clock, DrmEngine as _, ExchangeAnswer, ExchangeKind, ExchangeMessage, LicenseExchange as _, LicenseRequest,
+    LicenseResponse, RequestAdapter, TokenProvider,
 };
 use larder_core::{Code, Error, Result};
 use larder_testkit::{Action, ContentKey, KeyTable, Rule};
@@ -43,14 +43,14 @@ impl TokenProvider for App {
 }
 
 impl RequestAdapter for App {
-    fn adapt(&self, mut request: AdaptedRequest) -> Result<AdaptedRequest> {
+    fn adapt(&self, mut request: LicenseRequest) -> Result<LicenseRequest> {
         if request.url.contains("adapter-fails") {
             return Err(Error::new(Code::Internal, format!("cannot sign {MARKER}")).caused_by(MARKER));
         }
         request.headers.push(("customData".to_owned(), MARKER.to_owned()));
         Ok(request)
     }
-    fn parse(&self, _: AdaptedResponse) -> Result<Option<ParsedResponse>> {
+    fn parse(&self, _: LicenseResponse) -> Result<Option<ExchangeAnswer>> {
         Ok(None)
     }
 }
@@ -72,7 +72,7 @@ impl Clock for At {
 fn faults() -> Vec<Action> {
     let body = |text: String, content_type: &str| Action::Body { text, content_type: content_type.to_owned() };
     let mut faults: Vec<Action> = [400, 401, 403, 404, 429, 500, 503, 302]
-        .map(|status| Action::Status { status, retry_after_s: Some(3600) })
+        .map(|status| Action::Status { status, retry_after_seconds: Some(3600) })
         .into();
     faults.extend([
         Action::Hang,
@@ -115,17 +115,17 @@ fn no_secret_reaches_a_log_an_error_or_debug() {
     log::listen();
     let mut said = String::new();
 
-    let mut world = World::with(RetryPolicy { attempts: 2, first_pause_ms: 1, ..impatient() });
-    world.kit.add_keys(KeyTable::from([(KID, ContentKey(KEY))]));
-    world.context.tokens = Some(Arc::new(App));
-    world.context.adapter = Some(Arc::new(App));
+    let mut servers = TestServers::with(RetryPolicy { attempts: 2, first_pause_ms: 1, ..impatient() });
+    servers.kit.add_keys(KeyTable::from([(KID, ContentKey(KEY))]));
+    servers.context.tokens = Some(Arc::new(App));
+    servers.context.adapter = Some(Arc::new(App));
     let engine = ClearKeyEngine::new(Arc::new(At(0)));
     let params = |scheme, path: &str| {
-        let mut params = DrmParams::new(scheme, world.kit.url(&format!("{path}?session={MARKER}&{MARKER}=1")));
-        params.certificate_url = Some(world.kit.url(&format!("/fairplay/certificate?{MARKER}")));
+        let mut params = DrmParams::new(scheme, servers.kit.url(&format!("{path}?session={MARKER}&{MARKER}=1")));
+        params.certificate_url = Some(servers.kit.url(&format!("/fairplay/certificate?{MARKER}")));
         params
     };
-    let clearkey = || world.exchange(params(DrmScheme::ClearKey, "/clearkey/license"));
+    let clearkey = || servers.exchange(params(DrmScheme::ClearKey, "/clearkey/license"));
     let request = key_request(DrmScheme::ClearKey, format!(r#"{{"kids":["{}"]}}"#, wire::clearkey::kid_text(&KID)));
 
     // All well: a license, its times, its keys; later it has expired.
@@ -145,7 +145,7 @@ fn no_secret_reaches_a_log_an_error_or_debug() {
     for action in faults() {
         // Waiting for nothing is the same for every format.
         let schemes = if action == Action::Hang { 1 } else { 3 };
-        world.kit.add_fault(Rule::on("/", action)).unwrap();
+        servers.kit.add_fault(Rule::on("/", action)).unwrap();
         for (scheme, path) in [
             (DrmScheme::ClearKey, "/clearkey/license"),
             (DrmScheme::Widevine, "/widevine/license"),
@@ -154,7 +154,7 @@ fn no_secret_reaches_a_log_an_error_or_debug() {
         .into_iter()
         .take(schemes)
         {
-            let exchange = world.exchange(params(scheme, path));
+            let exchange = servers.exchange(params(scheme, path));
             for kind in [ExchangeKind::License, ExchangeKind::Renewal, ExchangeKind::Release] {
                 if let Err(error) = exchange.send(message(kind, MARKER)) {
                     said.push_str(&whole_text(&error));
@@ -164,7 +164,7 @@ fn no_secret_reaches_a_log_an_error_or_debug() {
             if let Err(error) = exchange.certificate() {
                 said.push_str(&whole_text(&error));
             }
-            let url = Some(world.kit.url(&format!("/widevine/provision?{MARKER}")));
+            let url = Some(servers.kit.url(&format!("/widevine/provision?{MARKER}")));
             let provisioning = ExchangeMessage { kind: ExchangeKind::Provisioning, url, body: MARKER.into() };
             if let Err(error) = exchange.send(provisioning) {
                 said.push_str(&whole_text(&error));
@@ -172,11 +172,11 @@ fn no_secret_reaches_a_log_an_error_or_debug() {
         }
         said.push_str(&engine.acquire(&request, clearkey()).map_or_else(|error| whole_text(&error), |_| String::new()));
         said.push_str(&engine.release(&held, clearkey()).map_or_else(|error| whole_text(&error), |_| String::new()));
-        world.kit.clear_faults().unwrap();
+        servers.kit.clear_faults().unwrap();
     }
 
     // Servers that are not there, URLs that are none, an adapter that fails.
-    world.kit.stop().unwrap();
+    servers.kit.stop().unwrap();
     said.push_str(&whole_text(&engine.acquire(&request, clearkey()).unwrap_err()));
     for url in [
         format!("https://{MARKER}:{MARKER}@host/"),
@@ -188,11 +188,11 @@ fn no_secret_reaches_a_log_an_error_or_debug() {
     ] {
         let params = DrmParams::new(DrmScheme::Widevine, url);
         said.push_str(&format!("{params:?} {:?}", check_params(&params)));
-        let error = world.exchange(params).send(message(ExchangeKind::License, MARKER)).unwrap_err();
+        let error = servers.exchange(params).send(message(ExchangeKind::License, MARKER)).unwrap_err();
         // The app's own error is kept as the cause, for whoever debugs the process; what we say is ours.
         said.push_str(&if error.code() == Code::DelegateFailed { error.to_string() } else { whole_text(&error) });
     }
-    said.push_str(&format!("{:?}", world.context.network));
+    said.push_str(&format!("{:?}", servers.context.network));
 
     let logged = log::text();
     assert!(logged.contains("requests_made") || logged.contains("request"), "something was logged");

@@ -8,17 +8,17 @@ use std::sync::{Arc, Mutex};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use larder_core::assets::{ImportedAsset, ImportedLicense, LocalAssetsManager, Refresh, Verify};
-use larder_core::model::{AssetId, DrmScheme, Expiry, Registration, RenewalPolicy};
+use larder_core::assets::{AssetImport, LicenseImport, LocalAssetsManager, Refresh, Verify};
+use larder_core::model::{AssetId, AssetRegistration, DrmScheme, Expiry, RenewalPolicy};
 use larder_core::ports::{
-    AdaptedRequest, AdaptedResponse, ExchangeKind, NetworkState, ParsedResponse, RequestAdapter, TokenProvider,
+    ExchangeAnswer, ExchangeKind, LicenseRequest, LicenseResponse, NetworkState, RequestAdapter, TokenProvider,
 };
 use larder_core::{Cancellation, Result};
 use larder_testkit::cdm::{Call, Moment, Trouble};
 use larder_testkit::{Action, Mood, Rule, StorageCall};
 
 use crate::log;
-use crate::world::{World, id, register, settle_all};
+use crate::test_device::{TestDevice, id, reconcile_all, register};
 
 const TOKEN: &str = "tok3n-of-anna";
 const SIGNATURE: &str = "s1gnature-in-the-query";
@@ -28,17 +28,17 @@ const METADATA: &[u8] = b"m3tadata-of-the-app";
 fn nothing_secret_is_logged_reported_or_shown() {
     log::listen();
     let wire = Arc::new(Wire::default());
-    let mut world = World::new();
-    world.tokens = Some(Arc::new(Token));
-    world.adapter = Some(Arc::clone(&wire) as _);
-    let mut run = Run { manager: world.start(), world, said: String::new(), secrets: BTreeSet::new() };
+    let mut device = TestDevice::new();
+    device.tokens = Some(Arc::new(Token));
+    device.adapter = Some(Arc::clone(&wire) as _);
+    let mut run = Run { manager: device.start(), device, said: String::new(), secrets: BTreeSet::new() };
 
     for policy in [RenewalPolicy::AcquireThenRelease, RenewalPolicy::InPlace, RenewalPolicy::ReleaseThenAcquire] {
         for registration in [
-            run.world.clear_key("clearkey"),
-            run.world.widevine("widevine", policy),
-            run.world.fair_play("fairplay"),
-            run.world.clear("clear"),
+            run.device.clear_key("clearkey"),
+            run.device.widevine("widevine", policy),
+            run.device.fair_play("fairplay"),
+            run.device.clear("clear"),
         ] {
             run.lives_and_goes(signed(registration, policy), policy == RenewalPolicy::default());
         }
@@ -49,9 +49,9 @@ fn nothing_secret_is_logged_reported_or_shown() {
     run.is_imported();
     run.dies_and_starts_again();
 
-    let Run { world, said, mut secrets, .. } = run;
+    let Run { device, said, mut secrets, .. } = run;
     secrets.extend([TOKEN.into(), SIGNATURE.into(), METADATA.to_vec()]);
-    secrets.extend(world.servers.keys().values().map(|key| key.0.to_vec()));
+    secrets.extend(device.servers.keys().values().map(|key| key.0.to_vec()));
     let seen = wire.seen.lock().unwrap();
     for kind in [ExchangeKind::License, ExchangeKind::Renewal, ExchangeKind::Release, ExchangeKind::Provisioning] {
         assert!(seen.iter().any(|(of, _)| *of == kind), "{kind:?} was part of the run");
@@ -74,12 +74,12 @@ fn nothing_secret_is_logged_reported_or_shown() {
 }
 
 /// A source whose every URL is signed, and an app's own bytes.
-fn signed(mut registration: Registration, policy: RenewalPolicy) -> Registration {
+fn signed(mut registration: AssetRegistration, policy: RenewalPolicy) -> AssetRegistration {
     registration.metadata = Some(METADATA.to_vec());
     registration.source.url += &format!("?sig={SIGNATURE}");
     for params in &mut registration.source.drm {
         params.renewal = policy;
-        params.license_url += &format!("?sig={SIGNATURE}&playback_s=3600");
+        params.license_url += &format!("?sig={SIGNATURE}&playback_seconds=3600");
         if let Some(url) = &mut params.certificate_url {
             *url += &format!("?sig={SIGNATURE}");
         }
@@ -88,7 +88,7 @@ fn signed(mut registration: Registration, policy: RenewalPolicy) -> Registration
 }
 
 struct Run {
-    world: World,
+    device: TestDevice,
     manager: LocalAssetsManager,
     said: String,
     secrets: BTreeSet<Vec<u8>>,
@@ -98,9 +98,9 @@ impl Run {
     fn say(&mut self, what: impl std::fmt::Debug) {
         self.said += &format!("{what:?}\n{what:#?}\n");
         // What is secret now need not be there in the end.
-        let storage = &self.world.storage;
+        let storage = &self.device.storage;
         self.secrets.extend(storage.keys().iter().filter_map(|key| storage.value(key)));
-        self.secrets.extend(self.world.device.key_set_ids().iter().map(|id| id.as_bytes().to_vec()));
+        self.secrets.extend(self.device.widevine.key_set_ids().iter().map(|id| id.as_bytes().to_vec()));
     }
 
     fn refresh(&mut self, asset_id: &AssetId) {
@@ -111,7 +111,7 @@ impl Run {
         self.say(refreshed);
     }
 
-    fn registered(&mut self, registration: Registration) -> AssetId {
+    fn registered(&mut self, registration: AssetRegistration) -> AssetId {
         self.say(&registration);
         let asset_id = registration.asset_id.clone();
         let registered = register(&self.manager, registration);
@@ -120,24 +120,24 @@ impl Run {
         asset_id
     }
 
-    fn lives_and_goes(&mut self, registration: Registration, has_trouble: bool) {
+    fn lives_and_goes(&mut self, registration: AssetRegistration, has_trouble: bool) {
         let asset_id = self.registered(registration.clone());
-        let source = self.manager.local_source(&asset_id, None).unwrap();
+        let source = self.manager.local_media_source(&asset_id, None).unwrap();
         self.say(&source);
         for license in &source.licenses {
             self.say(self.manager.license_handle(&license.license_id));
         }
-        self.say(self.manager.verify(&asset_id, Verify { media: true, licenses: true }));
+        self.say(self.manager.verify_asset(&asset_id, Verify { media: true, licenses: true }));
         self.refresh(&asset_id);
         self.say(self.manager.renew_all(u64::MAX, &Cancellation::new()));
         if has_trouble {
             self.has_trouble_with_servers_and_storage(&asset_id);
         }
-        self.world.servers.stop().unwrap();
+        self.device.servers.stop().unwrap();
         self.refresh(&asset_id);
         self.say(self.manager.unregister(&asset_id));
-        self.say(self.manager.settle());
-        self.world.servers.resume().unwrap();
+        self.say(self.manager.reconcile());
+        self.device.servers.resume().unwrap();
         let mut bad = registration;
         for params in &mut bad.source.drm {
             params.license_url = format!("https://anna:{TOKEN}@host/?sig={SIGNATURE}");
@@ -147,89 +147,92 @@ impl Run {
         self.say(self.manager.diagnostics());
         self.said += &format!("{:?}", self.manager);
         self.say(self.manager.unregister(&asset_id));
-        settle_all(&self.manager);
+        reconcile_all(&self.manager);
     }
 
     fn has_trouble_with_servers_and_storage(&mut self, asset_id: &AssetId) {
-        for fault in [Action::Html, Action::Empty, Action::Garbage, Action::Status { status: 403, retry_after_s: None }]
+        for fault in
+            [Action::Html, Action::Empty, Action::Garbage, Action::Status { status: 403, retry_after_seconds: None }]
         {
-            self.world.servers.add_fault(Rule::on("/", fault)).unwrap();
+            self.device.servers.add_fault(Rule::on("/", fault)).unwrap();
             self.refresh(asset_id);
-            self.world.servers.clear_faults().unwrap();
+            self.device.servers.clear_faults().unwrap();
         }
         for mood in [Mood::Lying, Mood::Failing, Mood::Panicking] {
-            self.world.storage.set(StorageCall::Load, mood);
+            self.device.storage.set(StorageCall::Load, mood);
             self.refresh(asset_id);
-            self.say(self.manager.verify(asset_id, Verify { media: true, licenses: true }));
-            self.world.storage.set(StorageCall::Load, Mood::Faithful);
+            self.say(self.manager.verify_asset(asset_id, Verify { media: true, licenses: true }));
+            self.device.storage.set(StorageCall::Load, Mood::Faithful);
         }
     }
 
     fn changes_its_handle_by_itself(&mut self) {
-        let asset_id = self.registered(signed(self.world.fair_play("window"), RenewalPolicy::InPlace));
-        let license = self.manager.local_source(&asset_id, None).unwrap().licenses.remove(0).license_id;
+        let asset_id = self.registered(signed(self.device.fair_play("window"), RenewalPolicy::InPlace));
+        let license = self.manager.local_media_source(&asset_id, None).unwrap().licenses.remove(0).license_id;
         let handle = self.manager.license_handle(&license).unwrap();
-        let (changed, times) = self.world.apple.start_playback(&handle).unwrap().updated.unwrap();
-        self.say(self.manager.handle_changed(&license, &changed, times));
+        let (changed, times) = self.device.fairplay.start_playback(&handle).unwrap().updated.unwrap();
+        self.say(self.manager.license_handle_changed(&license, &changed, times));
     }
 
     fn is_provisioned_again(&mut self) {
-        let asset_id = self
-            .registered(signed(self.world.widevine("provisioned", RenewalPolicy::default()), RenewalPolicy::default()));
-        self.world.device.lose_provisioning().unwrap();
-        self.world.servers.add_fault(Rule::on("/widevine/provision", Action::Html)).unwrap();
+        let asset_id = self.registered(signed(
+            self.device.widevine("provisioned", RenewalPolicy::default()),
+            RenewalPolicy::default(),
+        ));
+        self.device.widevine.lose_provisioning().unwrap();
+        self.device.servers.add_fault(Rule::on("/widevine/provision", Action::Html)).unwrap();
         self.refresh(&asset_id);
-        self.world.servers.clear_faults().unwrap();
+        self.device.servers.clear_faults().unwrap();
         self.refresh(&asset_id);
     }
 
     fn is_refused_by_its_server_for_good(&mut self) {
-        let asset_id =
-            self.registered(signed(self.world.widevine("refused", RenewalPolicy::default()), RenewalPolicy::default()));
-        let refuse = Action::Status { status: 400, retry_after_s: None };
-        self.world.servers.add_fault(Rule::on("/widevine/license", refuse)).unwrap();
-        self.world.device.script().plan(Call::Remove, Moment::Start, Trouble::Fail(larder_core::Code::CdmFailed), 1);
+        let asset_id = self
+            .registered(signed(self.device.widevine("refused", RenewalPolicy::default()), RenewalPolicy::default()));
+        let refuse = Action::Status { status: 400, retry_after_seconds: None };
+        self.device.servers.add_fault(Rule::on("/widevine/license", refuse)).unwrap();
+        self.device.widevine.script().plan(Call::Remove, Moment::Start, Trouble::Fail(larder_core::Code::CdmFailed), 1);
         self.say(self.manager.unregister(&asset_id));
         for _ in 0..8 {
-            self.say(self.manager.settle());
+            self.say(self.manager.reconcile());
         }
-        self.world.servers.clear_faults().unwrap();
+        self.device.servers.clear_faults().unwrap();
     }
 
     fn is_imported(&mut self) {
         let theirs =
-            self.registered(signed(self.world.widevine("theirs", RenewalPolicy::default()), RenewalPolicy::default()));
-        let license = self.manager.local_source(&theirs, None).unwrap().licenses.remove(0).license_id;
+            self.registered(signed(self.device.widevine("theirs", RenewalPolicy::default()), RenewalPolicy::default()));
+        let license = self.manager.local_media_source(&theirs, None).unwrap().licenses.remove(0).license_id;
         let handle = self.manager.license_handle(&license).unwrap();
-        let license = ImportedLicense {
+        let license = LicenseImport {
             scheme: DrmScheme::Widevine,
             handle,
             init_data: None,
             expires: Expiry::Unknown,
-            playback_window_s: None,
+            playback_window_seconds: None,
         };
-        let registration = signed(self.world.widevine("imported", RenewalPolicy::default()), RenewalPolicy::default());
-        let asset = ImportedAsset { registration, licenses: vec![license] };
+        let registration = signed(self.device.widevine("imported", RenewalPolicy::default()), RenewalPolicy::default());
+        let asset = AssetImport { registration, licenses: vec![license] };
         self.say(&asset);
         self.say(self.manager.import(vec![asset], &Cancellation::new()));
     }
 
     /// A copy of the database while a registration is under way is what a killed process leaves.
     fn dies_and_starts_again(&mut self) {
-        let mut config = self.world.config();
-        config.data_dir = self.world.folder.path().join("after-the-crash");
-        let world = &self.world;
-        world.device.script().plan(Call::Acquire, Moment::BeforeReturn, Trouble::Hang, 1);
-        let registration = signed(world.widevine("killed", RenewalPolicy::default()), RenewalPolicy::default());
+        let mut config = self.device.config();
+        config.data_dir = self.device.folder.path().join("after-the-crash");
+        let device = &self.device;
+        device.widevine.script().plan(Call::Acquire, Moment::BeforeReturn, Trouble::Hang, 1);
+        let registration = signed(device.widevine("killed", RenewalPolicy::default()), RenewalPolicy::default());
         std::thread::scope(|scope| {
             scope.spawn(|| drop(register(&self.manager, registration)));
-            assert!(world.device.script().wait_until_hanging());
-            crate::world::copy(&world.data_dir(), &config.data_dir);
-            world.device.script().let_go();
+            assert!(device.widevine.script().wait_until_hanging());
+            crate::test_device::copy(&device.data_dir(), &config.data_dir);
+            device.widevine.script().let_go();
         });
-        let again = self.world.try_start(config).unwrap();
+        let again = self.device.try_start(config).unwrap();
         self.say(again.report());
-        self.say(again.settle());
+        self.say(again.reconcile());
         self.say(again.status(&id("killed")));
         self.say(again.diagnostics());
         again.set_network_state(NetworkState::Offline).unwrap();
@@ -259,11 +262,11 @@ impl Wire {
 }
 
 impl RequestAdapter for Wire {
-    fn adapt(&self, request: AdaptedRequest) -> Result<AdaptedRequest> {
+    fn adapt(&self, request: LicenseRequest) -> Result<LicenseRequest> {
         self.keep(request.kind, &request.body);
         Ok(request)
     }
-    fn parse(&self, response: AdaptedResponse) -> Result<Option<ParsedResponse>> {
+    fn parse(&self, response: LicenseResponse) -> Result<Option<ExchangeAnswer>> {
         self.keep(response.kind, &response.body);
         Ok(None)
     }

@@ -49,13 +49,13 @@ pub(crate) fn network(policy: RetryPolicy) -> Arc<Network> {
 }
 
 /// A testkit and a network.
-pub(crate) struct World {
+pub(crate) struct TestServers {
     pub(crate) kit: Testkit,
     pub(crate) context: ExchangeContext,
     pub(crate) cancellation: Cancellation,
 }
 
-impl World {
+impl TestServers {
     pub(crate) fn new() -> Self {
         Self::with(policy())
     }

@@ -1,6 +1,6 @@
 //! What is put in comes out.
 
-use larder_core::model::{Coverage, DrmScheme, Expiry, LicenseState, MediaFormat, Profile};
+use larder_core::model::{DrmScheme, Expiry, KeyCoverage, LicenseState, MediaFormat, Profile};
 use larder_core::store::{AssetState, ClockMark, LicenseRow, LicenseSummary};
 use larder_core::{Code, Error};
 
@@ -50,13 +50,13 @@ fn the_odd_values_survive_too() {
     let store = open(dir.path());
     let mut never = intent(1, "..");
     never.expires = Expiry::Never;
-    never.playback_window_s = Some(u64::MAX);
+    never.playback_window_seconds = Some(u64::MAX);
     never.held_before = Some(Vec::new());
     never.key_ids = Some(Vec::new());
     never.state = LicenseState::Forgotten;
     let mut early = intent(2, "a/b\n🍎");
     early.expires = Expiry::At(i64::MIN);
-    early.coverage = Coverage::Covered;
+    early.coverage = KeyCoverage::Covered;
     let mut asset = clear_asset(&"x".repeat(1024));
     asset.metadata = Some(vec![7; 1 << 20]);
     store
@@ -66,7 +66,7 @@ fn the_odd_values_survive_too() {
             tx.insert_asset(&asset)
         })
         .unwrap();
-    never.playback_window_s = Some(u64::try_from(i64::MAX).unwrap());
+    never.playback_window_seconds = Some(u64::try_from(i64::MAX).unwrap());
     store
         .read(|tx| {
             assert_eq!(tx.license(&never.license_id)?.as_ref(), Some(&never));
@@ -209,8 +209,8 @@ fn summaries_say_what_a_status_needs() {
             state: LicenseState::Active,
             expires: Expiry::At(1_800_000_000_000),
             granted_at_ms: 1_700_000_000_003,
-            playback_window_s: Some(172_800),
-            coverage: Coverage::Missing,
+            playback_window_seconds: Some(172_800),
+            coverage: KeyCoverage::Missing,
             requested_key_ids: vec![key(9), key(3)],
         }
     );

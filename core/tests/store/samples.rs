@@ -4,7 +4,7 @@ use std::path::Path;
 
 use larder_core::model::license::Handle;
 use larder_core::model::{
-    AssetId, Coverage, DrmParams, DrmScheme, Expiry, InitDataTrack, KeyId, KeyRequest, LicenseId, LicenseState,
+    AssetId, DrmParams, DrmScheme, Expiry, InitDataTrack, KeyCoverage, KeyId, KeyRequest, LicenseId, LicenseState,
     LicenseWire, MediaFormat, MediaSource, Profile, RenewalPolicy, SecurityLevel, TrackKind,
 };
 use larder_core::store::{AssetRow, AssetState, LicenseRow, Store, StoredPath};
@@ -129,8 +129,8 @@ pub(crate) fn full_license(number: u64, asset_id: &str) -> LicenseRow {
         replaces: Some(license_id(number + 1_000_000)),
         granted_at_ms: 1_700_000_000_003,
         expires: Expiry::At(1_800_000_000_000),
-        playback_window_s: Some(172_800),
-        coverage: Coverage::Missing,
+        playback_window_seconds: Some(172_800),
+        coverage: KeyCoverage::Missing,
         key_ids: Some(vec![key(3)]),
         release_attempts: 4,
         next_attempt_at_ms: 1_700_000_000_004,

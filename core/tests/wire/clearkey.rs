@@ -10,10 +10,10 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use crate::servers::{World, key_request, whole_text};
+use crate::servers::{TestServers, key_request, whole_text};
 use larder_core::license::clearkey::ClearKeyEngine;
 use larder_core::model::license::{GrantedHandle, Handle, LicenseGrant, ReleaseOutcome, StoredLicense};
-use larder_core::model::{DrmParams, DrmScheme, KeyId, KeyRequest, LicenseId, LicenseTimes, Remaining};
+use larder_core::model::{DrmParams, DrmScheme, KeyId, KeyRequest, LicenseDuration, LicenseId, LicenseTimes};
 use larder_core::ports::{Clock, DrmEngine as _, ExchangeAnswer, ExchangeKind, ExchangeMessage, LicenseExchange};
 use larder_core::{Code, Error, Result};
 use larder_testkit::{Action, ContentKey, KeyTable, Policy, RequestKind, Rule};
@@ -42,21 +42,21 @@ impl Clock for Still {
 }
 
 struct Bench {
-    world: World,
+    servers: TestServers,
     clock: Arc<Still>,
     engine: ClearKeyEngine,
 }
 
 impl Bench {
     fn new() -> Self {
-        let world = World::new();
-        world.kit.add_keys(KeyTable::from([(A, ContentKey([0xa1; 16])), (B, ContentKey([0xa2; 16]))]));
+        let servers = TestServers::new();
+        servers.kit.add_keys(KeyTable::from([(A, ContentKey([0xa1; 16])), (B, ContentKey([0xa2; 16]))]));
         let clock = Arc::new(Still::default());
-        Self { world, engine: ClearKeyEngine::new(clock.clone()), clock }
+        Self { servers, engine: ClearKeyEngine::new(clock.clone()), clock }
     }
 
     fn exchange(&self) -> Arc<dyn LicenseExchange> {
-        self.world.exchange(DrmParams::new(DrmScheme::ClearKey, self.world.kit.url("/clearkey/license?asset=film")))
+        self.servers.exchange(DrmParams::new(DrmScheme::ClearKey, self.servers.kit.url("/clearkey/license?asset=film")))
     }
 
     fn acquire(&self) -> Result<LicenseGrant> {
@@ -85,13 +85,14 @@ const DAY_MS: i64 = 24 * 3600 * 1000;
 fn a_license_gives_its_keys_and_its_times() {
     let bench = Bench::new();
     let grant = bench.acquire().unwrap();
-    let full = LicenseTimes { license: Remaining::Seconds(30 * DAY_S), playback: Remaining::Seconds(2 * DAY_S) };
+    let full =
+        LicenseTimes { license: LicenseDuration::Seconds(30 * DAY_S), playback: LicenseDuration::Seconds(2 * DAY_S) };
     assert_eq!((grant.times, grant.key_ids.clone()), (full, Some(vec![A, B])));
     let held = stored(grant);
     let keys = bench.engine.keys(&held.handle).unwrap();
     assert_eq!((keys[&A].as_bytes(), keys[&B].as_bytes()), (&[0xa1; 16], &[0xa2; 16]));
     assert_eq!(bench.engine.inspect(&held).unwrap(), full);
-    assert_eq!(bench.world.requests(), 1);
+    assert_eq!(bench.servers.requests(), 1);
     assert_eq!(bench.engine.held().unwrap(), None);
 }
 
@@ -111,7 +112,7 @@ fn a_license_expires_and_a_clock_that_is_set_back_adds_nothing() {
     ] {
         bench.clock.0.store(now_ms, Ordering::SeqCst);
         let times = bench.engine.inspect(&held).map(|times| times.license).map_err(|e| e.code());
-        assert_eq!(times, expected.map(Remaining::Seconds), "{now_ms}");
+        assert_eq!(times, expected.map(LicenseDuration::Seconds), "{now_ms}");
         assert_eq!(bench.engine.keys(&held.handle).map_err(|e| e.code()).err(), expected.err());
     }
 }
@@ -119,10 +120,10 @@ fn a_license_expires_and_a_clock_that_is_set_back_adds_nothing() {
 #[test]
 fn a_license_without_a_duration_has_no_end() {
     let bench = Bench::new();
-    bench.world.kit.set_policy(Policy { duration_s: None, playback_s: None, ..Policy::default() });
+    bench.servers.kit.set_policy(Policy { duration_seconds: None, playback_seconds: None, ..Policy::default() });
     let held = bench.held();
     bench.clock.0.store(i64::MAX, Ordering::SeqCst);
-    let endless = LicenseTimes { license: Remaining::Unlimited, playback: Remaining::Unlimited };
+    let endless = LicenseTimes { license: LicenseDuration::Unlimited, playback: LicenseDuration::Unlimited };
     assert_eq!(bench.engine.inspect(&held).unwrap(), endless);
 }
 
@@ -134,11 +135,11 @@ fn renewing_in_place_changes_the_handle_and_keeps_the_license() {
     let grant = bench.engine.renew(&held, &request(), bench.exchange()).unwrap();
     assert!(matches!(grant.handle, GrantedHandle::Changed(_)), "{:?}", grant.handle);
     let renewed = stored(grant);
-    assert_eq!(bench.engine.inspect(&renewed).unwrap().license, Remaining::Seconds(30 * DAY_S));
-    let book = bench.world.kit.book();
+    assert_eq!(bench.engine.inspect(&renewed).unwrap().license, LicenseDuration::Seconds(30 * DAY_S));
+    let book = bench.servers.kit.book();
     assert_eq!((book.licenses.len(), book.licenses[0].renewals), (1, 1));
     assert_eq!(bench.engine.release(&renewed, bench.exchange()).unwrap(), ReleaseOutcome::Released);
-    assert_eq!(bench.world.kit.book().live, 0);
+    assert_eq!(bench.servers.kit.book().live, 0);
 }
 
 #[test]
@@ -153,28 +154,28 @@ fn a_renewal_that_changes_nothing_keeps_the_handle() {
 fn a_renewal_that_makes_a_new_license_leaves_the_old_one_to_release() {
     let bench = Bench::new();
     let held = bench.held();
-    bench.world.kit.set_policy(Policy { renew_in_place: false, ..Policy::default() });
+    bench.servers.kit.set_policy(Policy { renew_in_place: false, ..Policy::default() });
     let grant = bench.engine.renew(&held, &request(), bench.exchange()).unwrap();
     assert!(matches!(grant.handle, GrantedHandle::New(_)), "{:?}", grant.handle);
     let renewed = stored(grant);
-    assert_eq!(bench.world.kit.book().live, 2);
+    assert_eq!(bench.servers.kit.book().live, 2);
     bench.engine.release(&held, bench.exchange()).unwrap();
     bench.engine.release(&renewed, bench.exchange()).unwrap();
-    assert_eq!(bench.world.kit.book().live, 0);
+    assert_eq!(bench.servers.kit.book().live, 0);
 }
 
 #[test]
 fn what_may_not_be_renewed_is_not_asked_for() {
     let bench = Bench::new();
-    bench.world.kit.set_policy(Policy { renewable: false, ..Policy::default() });
+    bench.servers.kit.set_policy(Policy { renewable: false, ..Policy::default() });
     let held = bench.held();
     let renewed = bench.engine.renew(&held, &request(), bench.exchange());
     assert_eq!(renewed.unwrap_err().code(), Code::RenewalNotPermitted);
-    assert_eq!(bench.world.requests(), 1);
+    assert_eq!(bench.servers.requests(), 1);
 
     let bench = Bench::new();
     let held = bench.held();
-    bench.world.kit.set_policy(Policy { renewable: false, ..Policy::default() });
+    bench.servers.kit.set_policy(Policy { renewable: false, ..Policy::default() });
     let renewed = bench.engine.renew(&held, &request(), bench.exchange());
     assert_eq!(renewed.unwrap_err().code(), Code::RenewalNotPermitted, "the server changed its mind");
 }
@@ -186,7 +187,7 @@ fn a_released_license_is_released_again_without_harm() {
     for _ in 0..2 {
         assert_eq!(bench.engine.release(&held, bench.exchange()).unwrap(), ReleaseOutcome::Released);
     }
-    let seen = bench.world.kit.requests();
+    let seen = bench.servers.kit.requests();
     let body: serde_json::Value = serde_json::from_slice(&seen[1].body).unwrap();
     assert_eq!(body["kids"], serde_json::json!(KIDS));
     assert!(body.get("type").is_none() && body["license_id"].is_string());
@@ -202,10 +203,11 @@ fn a_server_that_knows_no_release_is_no_reason_to_keep_a_license() {
         (404, Err(Code::ServerRejected)),
         (500, Err(Code::ServerFailed)),
     ] {
-        let id = bench.world.kit.add_fault(Rule::on("/", Action::Status { status, retry_after_s: None })).unwrap();
+        let id =
+            bench.servers.kit.add_fault(Rule::on("/", Action::Status { status, retry_after_seconds: None })).unwrap();
         let outcome = bench.engine.release(&held, bench.exchange()).map_err(|e| e.code());
         assert_eq!(outcome, expected, "{status}");
-        bench.world.kit.remove_fault(id).unwrap();
+        bench.servers.kit.remove_fault(id).unwrap();
     }
 }
 
@@ -213,16 +215,16 @@ fn a_server_that_knows_no_release_is_no_reason_to_keep_a_license() {
 fn a_grant_that_is_no_use_is_refused_and_given_back() {
     let refused = |policy: Policy| {
         let bench = Bench::new();
-        bench.world.kit.set_policy(policy);
+        bench.servers.kit.set_policy(policy);
         let code = bench.acquire().unwrap_err().code();
-        (code, bench.world.kit.book().live, bench.world.kit.counts().of(RequestKind::Release))
+        (code, bench.servers.kit.book().live, bench.servers.kit.counts().of(RequestKind::Release))
     };
     let policy = Policy::default;
     assert_eq!(refused(Policy { omit_keys: vec![B], ..policy() }), (Code::LicenseKeysMissing, 0, 1));
-    assert_eq!(refused(Policy { duration_s: Some(0), ..policy() }), (Code::LicenseDurationInvalid, 0, 1));
-    assert_eq!(refused(Policy { duration_s: Some(-1), ..policy() }), (Code::LicenseDurationInvalid, 0, 1));
-    assert_eq!(refused(Policy { duration_s: Some(i64::MAX), ..policy() }), (Code::LicenseDurationInvalid, 0, 1));
-    assert_eq!(refused(Policy { playback_s: Some(0), ..policy() }), (Code::LicenseDurationInvalid, 0, 1));
+    assert_eq!(refused(Policy { duration_seconds: Some(0), ..policy() }), (Code::LicenseDurationInvalid, 0, 1));
+    assert_eq!(refused(Policy { duration_seconds: Some(-1), ..policy() }), (Code::LicenseDurationInvalid, 0, 1));
+    assert_eq!(refused(Policy { duration_seconds: Some(i64::MAX), ..policy() }), (Code::LicenseDurationInvalid, 0, 1));
+    assert_eq!(refused(Policy { playback_seconds: Some(0), ..policy() }), (Code::LicenseDurationInvalid, 0, 1));
     // A temporary license is gone with its session: there is nothing to give back.
     assert_eq!(refused(Policy { persist: false, ..policy() }), (Code::LicensePersistenceDenied, 0, 0));
 }
@@ -232,10 +234,10 @@ fn a_useless_renewal_loses_nothing() {
     for renew_in_place in [true, false] {
         let bench = Bench::new();
         let held = bench.held();
-        bench.world.kit.set_policy(Policy { renew_in_place, duration_s: Some(0), ..Policy::default() });
+        bench.servers.kit.set_policy(Policy { renew_in_place, duration_seconds: Some(0), ..Policy::default() });
         let renewed = bench.engine.renew(&held, &request(), bench.exchange());
         assert_eq!(renewed.unwrap_err().code(), Code::LicenseDurationInvalid);
-        let book = bench.world.kit.book();
+        let book = bench.servers.kit.book();
         assert_eq!((book.live, book.licenses[0].released_at_ms), (1, None), "the held license alone is left");
         assert!(bench.engine.keys(&held.handle).is_ok());
     }
@@ -261,7 +263,7 @@ impl LicenseExchange for Script {
     fn send(&self, message: ExchangeMessage) -> Result<ExchangeAnswer> {
         self.sent.lock().unwrap().push((message.kind, String::from_utf8(message.body).unwrap()));
         let answer = self.answers.lock().unwrap().pop().unwrap_or_else(|| Err(Error::new(Code::Offline, "no more")));
-        Ok(ExchangeAnswer { body: answer?.into_bytes(), persistence_duration_s: None })
+        Ok(ExchangeAnswer { body: answer?.into_bytes(), persistence_duration_seconds: None })
     }
 }
 
@@ -358,11 +360,11 @@ fn each_defect_of_a_license_has_its_code() {
         (license(&[a.clone(), jwk(KIDS[1], "%%")], ""), Code::LicenseKeysMissing),
         (license(&[a.clone(), r#"{"kid":1}"#.to_owned()], ""), Code::LicenseMalformed),
         (license(&[a.clone(), b.clone(), jwk(KIDS[0], KEYS[1])], ""), Code::LicenseMalformed),
-        (license(&both, r#","duration_s":0"#), Code::LicenseDurationInvalid),
-        (license(&both, r#","duration_s":-5"#), Code::LicenseDurationInvalid),
-        (license(&both, r#","duration_s":315705600000"#), Code::LicenseDurationInvalid),
-        (license(&both, r#","playback_duration_s":0"#), Code::LicenseDurationInvalid),
-        (license(&both, r#","duration_s":"long""#), Code::LicenseMalformed),
+        (license(&both, r#","duration_seconds":0"#), Code::LicenseDurationInvalid),
+        (license(&both, r#","duration_seconds":-5"#), Code::LicenseDurationInvalid),
+        (license(&both, r#","duration_seconds":315705600000"#), Code::LicenseDurationInvalid),
+        (license(&both, r#","playback_duration_seconds":0"#), Code::LicenseDurationInvalid),
+        (license(&both, r#","duration_seconds":"long""#), Code::LicenseMalformed),
         (license(&both, r#","license_id":"""#), Code::LicenseMalformed),
         (license(&both, &format!(r#","license_id":"{}""#, "x".repeat(300))), Code::LicenseMalformed),
         ("[]".to_owned(), Code::LicenseMalformed),
@@ -382,7 +384,7 @@ fn a_plain_w3c_server_is_enough() {
     let script = Script::of(&[&answer, &released]);
     let grant = engine().acquire(&request(), script.clone()).unwrap();
     assert_eq!(grant.key_ids, Some(vec![A, B]), "a key that nobody asked for is not kept");
-    assert_eq!(grant.times.license, Remaining::Unlimited);
+    assert_eq!(grant.times.license, LicenseDuration::Unlimited);
     let held = stored(grant);
     assert_eq!(engine().release(&held, script.clone()).unwrap(), ReleaseOutcome::Released);
     assert_eq!(script.sent.lock().unwrap()[1], (ExchangeKind::Release, released));

@@ -413,7 +413,7 @@ fn a_watcher_sees_every_request_and_may_stop() {
         }
     }
     let kit = Testkit::start(Options::default()).unwrap();
-    kit.add_fault(Rule::on("/", Action::Status { status: 503, retry_after_s: None }).times(1)).unwrap();
+    kit.add_fault(Rule::on("/", Action::Status { status: 503, retry_after_seconds: None }).times(1)).unwrap();
     kit.add_fault(Rule::on("/", Action::Reset).from_nth(2).times(1)).unwrap();
     let network = Network::new(Arc::new(client(trusting_nobody())), RetryPolicy { attempts: 9, ..policy() });
     let watch = Stops(Mutex::default(), 2);

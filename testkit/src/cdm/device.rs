@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use larder_core::model::license::{Handle, LicenseTimes, Remaining};
+use larder_core::model::license::{Handle, LicenseDuration, LicenseTimes};
 use larder_core::model::{KeyId, KeyRequest, SecurityLevel};
 use larder_core::ports::Clock;
 use larder_core::{Code, Error, Result};
@@ -63,8 +63,8 @@ pub(super) struct KeySet {
     #[serde(with = "crate::wire::key_ids")]
     pub(super) key_ids: Vec<KeyId>,
     pub(super) stored_at_ms: i64,
-    pub(super) duration_s: Option<i64>,
-    pub(super) playback_s: Option<i64>,
+    pub(super) duration_seconds: Option<i64>,
+    pub(super) playback_seconds: Option<i64>,
     pub(super) first_played_at_ms: Option<i64>,
     pub(super) renewable: bool,
     /// A release was begun: the keys do not play any more, whether the server has heard of it or not.
@@ -168,8 +168,8 @@ impl WidevineDevice {
                 license_id: "foreign".to_owned(),
                 key_ids: Vec::new(),
                 stored_at_ms,
-                duration_s: None,
-                playback_s: None,
+                duration_seconds: None,
+                playback_seconds: None,
                 first_played_at_ms: None,
                 renewable: false,
                 released: false,
@@ -247,8 +247,8 @@ impl KeySet {
             license_id: answer.license_id.clone(),
             key_ids: answer.kids.clone(),
             stored_at_ms: now_ms,
-            duration_s: answer.duration_s,
-            playback_s: answer.playback_s,
+            duration_seconds: answer.duration_seconds,
+            playback_seconds: answer.playback_seconds,
             first_played_at_ms: None,
             renewable: answer.renewable,
             released: false,
@@ -258,10 +258,10 @@ impl KeySet {
 
     /// What is left, and whether it is over.
     pub(super) fn times(&self, now_ms: i64) -> (LicenseTimes, bool) {
-        let license = remaining(self.duration_s, self.stored_at_ms, now_ms);
-        let playback = remaining(self.playback_s, self.first_played_at_ms.unwrap_or(now_ms), now_ms);
-        let played_out = self.first_played_at_ms.is_some() && playback == Remaining::Seconds(0);
-        (LicenseTimes { license, playback }, license == Remaining::Seconds(0) || played_out)
+        let license = remaining(self.duration_seconds, self.stored_at_ms, now_ms);
+        let playback = remaining(self.playback_seconds, self.first_played_at_ms.unwrap_or(now_ms), now_ms);
+        let played_out = self.first_played_at_ms.is_some() && playback == LicenseDuration::Seconds(0);
+        (LicenseTimes { license, playback }, license == LicenseDuration::Seconds(0) || played_out)
     }
 }
 

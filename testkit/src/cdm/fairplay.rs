@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use larder_core::model::license::{
-    GrantedHandle, Handle, LicenseGrant, LicenseTimes, ReleaseOutcome, Remaining, StoredLicense,
+    GrantedHandle, Handle, LicenseDuration, LicenseGrant, LicenseTimes, ReleaseOutcome, StoredLicense,
 };
 use larder_core::model::{DrmScheme, KeyRequest};
 use larder_core::ports::{Clock, DrmEngine, ExchangeKind, ExchangeMessage, LicenseExchange};
@@ -54,8 +54,8 @@ struct Blob {
     license_id: String,
     content_id: String,
     stored_at_ms: i64,
-    storage_s: Option<i64>,
-    playback_s: Option<i64>,
+    storage_seconds: Option<i64>,
+    playback_seconds: Option<i64>,
     first_played_at_ms: Option<i64>,
 }
 
@@ -101,14 +101,14 @@ impl FairPlayDevice {
         if blob.is_over(now_ms) {
             return Err(expired());
         }
-        if blob.first_played_at_ms.is_some() || blob.playback_s.is_none() {
+        if blob.first_played_at_ms.is_some() || blob.playback_seconds.is_none() {
             return Ok(PlaybackStart { updated: None });
         }
         blob.first_played_at_ms = Some(now_ms);
         self.state().void.insert(blob.number);
         blob.number = self.next_number();
         // From here on the playback window is the key's whole life (Apple, "dual expiry").
-        let left = remaining(blob.playback_s, now_ms, now_ms);
+        let left = remaining(blob.playback_seconds, now_ms, now_ms);
         Ok(PlaybackStart { updated: Some((blob.closed()?, LicenseTimes { license: left, playback: left })) })
     }
 
@@ -146,16 +146,16 @@ impl Blob {
 
     fn is_over(&self, now_ms: i64) -> bool {
         match self.first_played_at_ms {
-            Some(since) => remaining(self.playback_s, since, now_ms) == Remaining::Seconds(0),
-            None => remaining(self.storage_s, self.stored_at_ms, now_ms) == Remaining::Seconds(0),
+            Some(since) => remaining(self.playback_seconds, since, now_ms) == LicenseDuration::Seconds(0),
+            None => remaining(self.storage_seconds, self.stored_at_ms, now_ms) == LicenseDuration::Seconds(0),
         }
     }
 
     fn times(&self, now_ms: i64) -> LicenseTimes {
-        let playback = remaining(self.playback_s, self.first_played_at_ms.unwrap_or(now_ms), now_ms);
+        let playback = remaining(self.playback_seconds, self.first_played_at_ms.unwrap_or(now_ms), now_ms);
         let license = match self.first_played_at_ms {
             Some(_) => playback,
-            None => remaining(self.storage_s, self.stored_at_ms, now_ms),
+            None => remaining(self.storage_seconds, self.stored_at_ms, now_ms),
         };
         LicenseTimes { license, playback }
     }
@@ -218,8 +218,8 @@ impl ScriptedFairPlay {
             license_id: ckc.license_id,
             content_id: ckc.content_id,
             stored_at_ms: now_ms,
-            storage_s: ckc.storage_s,
-            playback_s: ckc.playback_s,
+            storage_seconds: ckc.storage_seconds,
+            playback_seconds: ckc.playback_seconds,
             first_played_at_ms: None,
         };
         let times = if device.switches().tells_times { blob.times(now_ms) } else { LicenseTimes::default() };

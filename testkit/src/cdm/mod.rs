@@ -20,15 +20,15 @@ pub use fairplay::{FairPlayDevice, FairPlaySwitches, PlaybackStart, ScriptedFair
 pub use script::{Call, Moment, Script, Trouble};
 pub use widevine::ScriptedWidevine;
 
-use larder_core::model::license::Remaining;
+use larder_core::model::license::LicenseDuration;
 
 /// A server's seconds as a CDM tells them: what is not said has no limit, what is negative is over.
-fn remaining(seconds: Option<i64>, since_ms: i64, now_ms: i64) -> Remaining {
+fn remaining(seconds: Option<i64>, since_ms: i64, now_ms: i64) -> LicenseDuration {
     match seconds {
-        None => Remaining::Unlimited,
+        None => LicenseDuration::Unlimited,
         Some(seconds) => {
             let end_ms = since_ms.saturating_add(seconds.saturating_mul(1000));
-            Remaining::Seconds(u64::try_from(end_ms.saturating_sub(now_ms).max(0) / 1000).unwrap_or(0))
+            LicenseDuration::Seconds(u64::try_from(end_ms.saturating_sub(now_ms).max(0) / 1000).unwrap_or(0))
         }
     }
 }

@@ -1,8 +1,8 @@
 //! W3C Encrypted Media Extensions, section 9.1: licenses are JSON Web Key sets.
 //!
 //! Members that the specification does not have (RFC 7517, 5 allows them): in requests `license_id` of the held license,
-//! which makes a request with a `type` a renewal; in licenses `license_id`, `duration_s` (absent: never expires),
-//! `playback_duration_s`, `renewable`. A request without a `type` is a license release (9.1.4).
+//! which makes a request with a `type` a renewal; in licenses `license_id`, `duration_seconds` (absent: never expires),
+//! `playback_duration_seconds`, `renewable`. A request without a `type` is a license release (9.1.4).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -89,7 +89,9 @@ fn license(license: &IssuedLicense, issuer: &Issuer<'_>) -> Value {
         "license_id": license.license_id,
         "renewable": issuer.policy.renewable,
     });
-    for (name, seconds) in [("duration_s", license.duration_s), ("playback_duration_s", license.playback_s)] {
+    for (name, seconds) in
+        [("duration_seconds", license.duration_seconds), ("playback_duration_seconds", license.playback_seconds)]
+    {
         if let (Some(set), Some(seconds)) = (set.as_object_mut(), seconds) {
             set.insert(name.to_owned(), seconds.into());
         }

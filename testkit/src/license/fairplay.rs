@@ -51,10 +51,10 @@ pub(crate) struct Ckc {
     pub(crate) content_id: String,
     /// How long the key may be stored, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) storage_s: Option<i64>,
+    pub(crate) storage_seconds: Option<i64>,
     /// How long it may be played once playback has begun, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) playback_s: Option<i64>,
+    pub(crate) playback_seconds: Option<i64>,
     pub(crate) persist: bool,
     #[serde(default)]
     pub(crate) released: bool,
@@ -101,7 +101,7 @@ impl Envelope {
             Self::Form => Response::text(200, format!("<ckc>{}</ckc>", STANDARD.encode(bytes))),
             Self::Udrm => {
                 let mut answer = json!({ "ckc": STANDARD.encode(bytes) });
-                if let (Some(answer), Some(seconds)) = (answer.as_object_mut(), ckc.storage_s) {
+                if let (Some(answer), Some(seconds)) = (answer.as_object_mut(), ckc.storage_seconds) {
                     answer.insert("persistence_duration".to_owned(), seconds.into());
                 }
                 Response::json(200, &answer)
@@ -165,8 +165,8 @@ fn describe(license: IssuedLicense, spc: &Spc) -> Ckc {
     Ckc {
         license_id: license.license_id,
         content_id: spc.content_id.clone(),
-        storage_s: license.duration_s.filter(|_| license.persistent),
-        playback_s: license.playback_s,
+        storage_seconds: license.duration_seconds.filter(|_| license.persistent),
+        playback_seconds: license.playback_seconds,
         persist: license.persistent,
         released: spc.op == Operation::Release,
     }

@@ -54,8 +54,8 @@ impl Issuer<'_> {
             asset: wish.asset,
             device: wish.device,
             persistent: wish.persistent && self.policy.persist,
-            duration_s: self.policy.duration_s,
-            playback_s: self.policy.playback_s,
+            duration_seconds: self.policy.duration_seconds,
+            playback_seconds: self.policy.playback_seconds,
             renews: None,
             issued_at_ms: self.now_ms,
             renewals: 0,
@@ -76,8 +76,8 @@ impl Issuer<'_> {
             let renewed = self.book.change(license_id, |license| {
                 license.renewals += 1;
                 license.renewed_at_ms = Some(self.now_ms);
-                license.duration_s = self.policy.duration_s;
-                license.playback_s = self.policy.playback_s;
+                license.duration_seconds = self.policy.duration_seconds;
+                license.playback_seconds = self.policy.playback_seconds;
             });
             return renewed.ok_or_else(|| unknown(license_id));
         }
@@ -87,8 +87,8 @@ impl Issuer<'_> {
             issued_at_ms: self.now_ms,
             renewals: 0,
             renewed_at_ms: None,
-            duration_s: self.policy.duration_s,
-            playback_s: self.policy.playback_s,
+            duration_seconds: self.policy.duration_seconds,
+            playback_seconds: self.policy.playback_seconds,
             persistent: self.policy.persist,
             ..held
         };

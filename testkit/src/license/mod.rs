@@ -17,10 +17,10 @@
 //! | message | bytes | members |
 //! |---|---|---|
 //! | Widevine's challenge | `WVC\x01` | `op` (`license`, `renewal`, `release`), `kids` (hexadecimal), `license_id`?, `device` (from provisioning; empty is refused), `nonce` (a number) |
-//! | its answer | `WVL\x01` | `license_id`, `kids`, `duration_s`? (absent: for ever), `playback_s`?, `persist`, `renewable`, `nonce` (the challenge's), `released` |
+//! | its answer | `WVL\x01` | `license_id`, `kids`, `duration_seconds`? (absent: for ever), `playback_seconds`?, `persist`, `renewable`, `nonce` (the challenge's), `released` |
 //! | provisioning's answer | `WVP\x01` | `device` |
 //! | SPC | `SPC\x01` | `op` (`license`, `release`), `content_id`, `certificate_sha256` (hexadecimal), `persist`, `license_id`? (with `license`: a renewal) |
-//! | CKC | `CKC\x01` | `license_id`, `content_id`, `storage_s`?, `playback_s`?, `persist`, `released` |
+//! | CKC | `CKC\x01` | `license_id`, `content_id`, `storage_seconds`?, `playback_seconds`?, `persist`, `released` |
 
 pub(crate) mod clearkey;
 pub(crate) mod fairplay;

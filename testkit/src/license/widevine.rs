@@ -49,9 +49,9 @@ pub(crate) struct Answer {
     #[serde(with = "crate::wire::key_ids")]
     pub(crate) kids: Vec<KeyId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) duration_s: Option<i64>,
+    pub(crate) duration_seconds: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) playback_s: Option<i64>,
+    pub(crate) playback_seconds: Option<i64>,
     pub(crate) persist: bool,
     pub(crate) renewable: bool,
     pub(crate) nonce: u64,
@@ -112,8 +112,8 @@ fn describe(license: IssuedLicense, challenge: &Challenge, issuer: &Issuer<'_>) 
     Answer {
         license_id: license.license_id,
         kids: license.key_ids,
-        duration_s: license.duration_s,
-        playback_s: license.playback_s,
+        duration_seconds: license.duration_seconds,
+        playback_seconds: license.playback_seconds,
         persist: license.persistent,
         renewable: issuer.policy.renewable,
         nonce: challenge.nonce,

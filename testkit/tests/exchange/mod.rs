@@ -35,7 +35,7 @@ impl LicenseExchange for RawExchange {
             _ => self.client.post(&self.license_url, message.body),
         };
         match answer.status {
-            200 => Ok(ExchangeAnswer { body: answer.body, persistence_duration_s: None }),
+            200 => Ok(ExchangeAnswer { body: answer.body, persistence_duration_seconds: None }),
             status => Err(Error::new(Code::ServerRejected, "the server rejects").with_http_status(status)),
         }
     }

@@ -49,12 +49,12 @@ fn keys_go_in_and_book_counts_and_requests_come_out() {
 fn a_policy_is_changed_member_by_member() {
     let (kit, client) = (kit(), Client::new());
     let url = kit.url("/admin/policy");
-    let answer =
-        client.post_json(&url, &json!({ "duration_s": null, "require_token": "t", "omit_keys": ["01".repeat(16)] }));
+    let answer = client
+        .post_json(&url, &json!({ "duration_seconds": null, "require_token": "t", "omit_keys": ["01".repeat(16)] }));
     assert_eq!((answer.status, &answer.json()), (200, &client.get(&url).json()));
     assert_eq!(client.post_json(&url, &json!({ "renew_in_place": false })).status, 200);
     let policy = kit.policy();
-    assert_eq!((policy.duration_s, policy.require_token.as_deref()), (None, Some("t")));
+    assert_eq!((policy.duration_seconds, policy.require_token.as_deref()), (None, Some("t")));
     assert_eq!((policy.renew_in_place, policy.persist, policy.omit_keys.len()), (false, true, 1));
     for wrong in [json!({ "durations": 1 }), json!({ "persist": "yes" }), json!([]), json!({ "omit_keys": ["x"] })] {
         assert_eq!(client.post_json(&url, &wrong).status, 400, "{wrong}");
@@ -83,7 +83,7 @@ fn faults_are_added_listed_and_taken_away() {
     let ids = client.post_json(
         &url,
         &json!([
-            { "path": "/a", "count": 1, "action": { "kind": "status", "status": 503, "retry_after_s": 1 } },
+            { "path": "/a", "count": 1, "action": { "kind": "status", "status": 503, "retry_after_seconds": 1 } },
             { "path": "/a", "method": "POST", "nth": 2, "after_handling": true, "action": { "kind": "empty" } },
         ]),
     );
@@ -134,7 +134,7 @@ fn every_action_is_read_as_it_is_written() {
     for wrong in [
         json!({ "action": { "kind": "explode" } }),
         json!({ "action": { "kind": "drop" } }),
-        json!({ "action": { "kind": "delay", "delay_ms": 1, "delay_s": 1 } }),
+        json!({ "action": { "kind": "delay", "delay_ms": 1, "delay_seconds": 1 } }),
         json!({ "action": { "kind": "hang" }, "paths": "/x" }),
         json!({}),
     ] {

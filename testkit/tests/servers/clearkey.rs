@@ -51,7 +51,10 @@ fn a_license_is_a_jwk_set_with_id_and_times() {
         ])
     );
     assert_eq!(license["type"], "persistent-license");
-    assert_eq!((&license["duration_s"], &license["playback_duration_s"]), (&json!(2_592_000), &json!(172_800)));
+    assert_eq!(
+        (&license["duration_seconds"], &license["playback_duration_seconds"]),
+        (&json!(2_592_000), &json!(172_800))
+    );
     assert_eq!(license["renewable"], true);
 
     let book = server.kit.book();
@@ -69,11 +72,11 @@ fn policy_and_license_url_decide_the_terms() {
     let server = Server::new();
     let ask = |query: &str| server.post(query, &json!({ "kids": &KIDS[..2], "type": "persistent-license" })).json();
 
-    server.kit.set_policy(Policy { duration_s: None, playback_s: Some(0), ..Policy::default() });
+    server.kit.set_policy(Policy { duration_seconds: None, playback_seconds: Some(0), ..Policy::default() });
     let license = ask("");
-    assert_eq!((license.get("duration_s"), &license["playback_duration_s"]), (None, &json!(0)));
-    let license = ask("?duration_s=-7&playback_s=never&renewable=false");
-    assert_eq!((&license["duration_s"], license.get("playback_duration_s")), (&json!(-7), None));
+    assert_eq!((license.get("duration_seconds"), &license["playback_duration_seconds"]), (None, &json!(0)));
+    let license = ask("?duration_seconds=-7&playback_seconds=never&renewable=false");
+    assert_eq!((&license["duration_seconds"], license.get("playback_duration_seconds")), (&json!(-7), None));
     assert_eq!(license["renewable"], false);
     assert_eq!(ask("?persist=false")["type"], "temporary");
     assert_eq!(server.kit.book().live, 2, "a temporary license is nobody's to give back");
@@ -90,9 +93,9 @@ fn a_renewal_keeps_the_id_or_makes_a_new_license_as_the_policy_says() {
     let held = server.license()["license_id"].clone();
     let renewal = json!({ "kids": &KIDS[..2], "type": "persistent-license", "license_id": held });
 
-    assert_eq!(server.post("?duration_s=99", &renewal).json()["license_id"], held);
+    assert_eq!(server.post("?duration_seconds=99", &renewal).json()["license_id"], held);
     let book = server.kit.book();
-    assert_eq!((book.licenses.len(), book.licenses[0].renewals, book.licenses[0].duration_s), (1, 1, Some(99)));
+    assert_eq!((book.licenses.len(), book.licenses[0].renewals, book.licenses[0].duration_seconds), (1, 1, Some(99)));
     assert!(book.licenses[0].renewed_at_ms.is_some());
 
     let renewed = server.post("?renew_in_place=false", &renewal).json();
@@ -172,7 +175,7 @@ fn nonsense_is_refused() {
         assert_eq!(answer.status, status, "{message}");
         assert!(answer.json()["error"].is_string());
     }
-    assert_eq!(server.post("?duration_s=soon", &json!({ "kids": KIDS, "type": "temporary" })).status, 400);
+    assert_eq!(server.post("?duration_seconds=soon", &json!({ "kids": KIDS, "type": "temporary" })).status, 400);
     assert_eq!(server.client.get(&server.kit.url("/clearkey/license")).status, 405);
     assert_eq!(server.kit.book().licenses.len(), 0);
 }

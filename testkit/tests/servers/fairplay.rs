@@ -73,7 +73,7 @@ fn each_envelope_carries_the_same_exchange() {
     for (at, answer) in answers.iter().enumerate() {
         let ckc = ckc(answer);
         assert_eq!(ckc["content_id"], "0_film");
-        assert_eq!((&ckc["storage_s"], &ckc["playback_s"]), (&json!(2_592_000), &json!(172_800)));
+        assert_eq!((&ckc["storage_seconds"], &ckc["playback_seconds"]), (&json!(2_592_000), &json!(172_800)));
         assert_eq!(ckc["license_id"], server.kit.book().licenses[at].license_id.as_str());
     }
     assert_eq!(server.kit.counts().of(RequestKind::License), 4);

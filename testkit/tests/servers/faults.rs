@@ -41,7 +41,7 @@ fn get_error(kit: &Testkit) -> reqwest::Error {
 
 #[test]
 fn a_status_with_retry_after() {
-    let kit = struck(Action::Status { status: 503, retry_after_s: Some(7) });
+    let kit = struck(Action::Status { status: 503, retry_after_seconds: Some(7) });
     let answer = Client::new().get(&kit.url("/f/a.m4s"));
     assert_eq!((answer.status, answer.header("retry-after")), (503, Some("7")));
     assert!(answer.header("date").is_some());
@@ -233,7 +233,7 @@ fn a_range_that_is_not_heard() {
 fn a_rule_strikes_what_it_names_and_when() {
     let kit = kit();
     kit.origin().put("/g/b.m4s", "b");
-    let status = |status| Action::Status { status, retry_after_s: None };
+    let status = |status| Action::Status { status, retry_after_seconds: None };
     kit.add_fault(Rule { method: Some("HEAD".into()), ..Rule::on("/f/", status(501)) }).unwrap();
     kit.add_fault(Rule::on("/f/", status(503)).from_nth(2).times(2)).unwrap();
     let client = Client::new();
@@ -251,7 +251,7 @@ fn a_license_can_be_issued_and_its_answer_lost() {
     kit.add_keys(KeyTable::from([(KeyId([1; 16]), ContentKey([2; 16]))]));
     let body = json!({ "kids": ["AQEBAQEBAQEBAQEBAQEBAQ"], "type": "persistent-license" });
     let url = kit.url("/clearkey/license");
-    let status = Action::Status { status: 500, retry_after_s: None };
+    let status = Action::Status { status: 500, retry_after_seconds: None };
 
     kit.add_fault(Rule::on("/clearkey/", status.clone()).times(1)).unwrap();
     assert_eq!(Client::new().post_json(&url, &body).status, 500);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::exchange::{RawExchange, stored};
 use larder_core::Code;
-use larder_core::model::license::{GrantedHandle, Handle, LicenseTimes, ReleaseOutcome, Remaining};
+use larder_core::model::license::{GrantedHandle, Handle, LicenseDuration, LicenseTimes, ReleaseOutcome};
 use larder_core::model::{DrmScheme, KeyRequest, SecurityLevel};
 use larder_core::ports::DrmEngine as _;
 use larder_testkit::cdm::{Call, FairPlayDevice, Moment, ScriptedFairPlay, Trouble};
@@ -73,7 +73,10 @@ fn a_key_is_a_blob_of_which_nothing_is_told() {
 
     phone.device.switch(|switches| switches.tells_times = true);
     let times = phone.engine.inspect(&stored(&phone.request, &handle)).unwrap();
-    assert_eq!((times.license, times.playback), (Remaining::Seconds(2_592_000), Remaining::Seconds(172_800)));
+    assert_eq!(
+        (times.license, times.playback),
+        (LicenseDuration::Seconds(2_592_000), LicenseDuration::Seconds(172_800))
+    );
 }
 
 #[test]
@@ -103,19 +106,19 @@ fn a_key_for_streaming_cannot_be_kept() {
 #[test]
 fn the_first_playback_replaces_the_blob_and_starts_the_second_clock() {
     let phone = Phone::new();
-    phone.kit.set_policy(Policy { duration_s: Some(1000), playback_s: Some(100), ..Policy::default() });
+    phone.kit.set_policy(Policy { duration_seconds: Some(1000), playback_seconds: Some(100), ..Policy::default() });
     let handle = phone.acquire();
-    phone.clock.advance_s(999);
+    phone.clock.advance_seconds(999);
     let (updated, times) = phone.device.start_playback(&handle).unwrap().updated.unwrap();
     assert_ne!(updated, handle);
-    assert_eq!((times.license, times.playback), (Remaining::Seconds(100), Remaining::Seconds(100)));
-    phone.clock.advance_s(99);
+    assert_eq!((times.license, times.playback), (LicenseDuration::Seconds(100), LicenseDuration::Seconds(100)));
+    phone.clock.advance_seconds(99);
     assert!(phone.device.start_playback(&updated).unwrap().updated.is_none(), "once only");
     assert_eq!(phone.device.start_playback(&handle).unwrap_err().code(), Code::LicenseVanished);
-    phone.clock.advance_s(1);
+    phone.clock.advance_seconds(1);
     assert_eq!(phone.device.start_playback(&updated).unwrap_err().code(), Code::LicenseExpired);
 
-    phone.kit.set_policy(Policy { playback_s: None, ..Policy::default() });
+    phone.kit.set_policy(Policy { playback_seconds: None, ..Policy::default() });
     assert!(phone.device.start_playback(&phone.acquire()).unwrap().updated.is_none(), "no window, no update");
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::exchange::{RawExchange, stored};
 use larder_core::Code;
 use larder_core::manifest::pssh;
-use larder_core::model::license::{GrantedHandle, Handle, ReleaseOutcome, Remaining};
+use larder_core::model::license::{GrantedHandle, Handle, LicenseDuration, ReleaseOutcome};
 use larder_core::model::{DrmScheme, KeyId, KeyRequest, SecurityLevel};
 use larder_core::ports::{DrmEngine as _, ExchangeKind};
 use larder_testkit::cdm::{Call, Moment, ScriptedWidevine, Trouble, WidevineDevice};
@@ -78,7 +78,7 @@ fn a_new_device_is_provisioned_once_and_then_gets_its_license() {
     assert_eq!(grant.key_ids, Some(vec![KID]));
     assert_eq!(
         (grant.times.license, grant.times.playback),
-        (Remaining::Seconds(2_592_000), Remaining::Seconds(172_800))
+        (LicenseDuration::Seconds(2_592_000), LicenseDuration::Seconds(172_800))
     );
     let second = phone.acquire();
     assert_eq!(phone.kit.counts().of(RequestKind::Provisioning), 1);
@@ -108,9 +108,9 @@ fn a_device_that_cannot_be_provisioned_gets_no_license() {
 fn a_renewal_keeps_the_key_set_id_or_changes_it_or_is_a_new_license() {
     let phone = Phone::new();
     let first = phone.acquire();
-    phone.clock.advance_s(1000);
+    phone.clock.advance_seconds(1000);
     assert!(matches!(phone.renew(&first), GrantedHandle::Same));
-    assert_eq!(phone.inspect(&first).unwrap().license, Remaining::Seconds(2_592_000), "the time runs anew");
+    assert_eq!(phone.inspect(&first).unwrap().license, LicenseDuration::Seconds(2_592_000), "the time runs anew");
 
     phone.device.switch(|switches| switches.keeps_handle = false);
     let GrantedHandle::Changed(second) = phone.renew(&first) else { panic!("another id for the same license") };
@@ -147,7 +147,7 @@ fn a_release_that_does_not_arrive_ends_the_keys_and_can_be_sent_again() {
     let phone = Phone::new();
     let handle = phone.acquire();
     let fault =
-        phone.kit.add_fault(Rule::on("/widevine/", Action::Status { status: 503, retry_after_s: None })).unwrap();
+        phone.kit.add_fault(Rule::on("/widevine/", Action::Status { status: 503, retry_after_seconds: None })).unwrap();
     phone.release(&handle).unwrap_err();
     assert_eq!(phone.device.play(&handle).unwrap_err().code(), Code::CdmFailed);
     assert_eq!(phone.inspect(&handle).unwrap_err().code(), Code::CdmFailed);
@@ -174,26 +174,26 @@ fn persistence_denied_is_an_empty_handle_and_nothing_stored() {
 #[test]
 fn times_run_by_the_clock_and_a_playback_starts_its_own() {
     let phone = Phone::new();
-    phone.kit.set_policy(Policy { duration_s: Some(1000), playback_s: Some(100), ..Policy::default() });
+    phone.kit.set_policy(Policy { duration_seconds: Some(1000), playback_seconds: Some(100), ..Policy::default() });
     let handle = phone.acquire();
-    phone.clock.advance_s(400);
-    assert_eq!(phone.inspect(&handle).unwrap().license, Remaining::Seconds(600));
-    assert_eq!(phone.inspect(&handle).unwrap().playback, Remaining::Seconds(100));
+    phone.clock.advance_seconds(400);
+    assert_eq!(phone.inspect(&handle).unwrap().license, LicenseDuration::Seconds(600));
+    assert_eq!(phone.inspect(&handle).unwrap().playback, LicenseDuration::Seconds(100));
     assert_eq!(phone.device.play(&handle).unwrap(), [KID]);
-    phone.clock.advance_s(40);
-    assert_eq!(phone.inspect(&handle).unwrap().playback, Remaining::Seconds(60));
-    phone.clock.advance_s(60);
+    phone.clock.advance_seconds(40);
+    assert_eq!(phone.inspect(&handle).unwrap().playback, LicenseDuration::Seconds(60));
+    phone.clock.advance_seconds(60);
     assert_eq!(phone.inspect(&handle).unwrap_err().code(), Code::LicenseExpired);
     assert_eq!(phone.device.play(&handle).unwrap_err().code(), Code::LicenseExpired);
 
     let unplayed = phone.acquire();
-    phone.clock.advance_s(1000);
+    phone.clock.advance_seconds(1000);
     assert_eq!(phone.inspect(&unplayed).unwrap_err().code(), Code::LicenseExpired);
-    phone.kit.set_policy(Policy { duration_s: None, playback_s: None, ..Policy::default() });
+    phone.kit.set_policy(Policy { duration_seconds: None, playback_seconds: None, ..Policy::default() });
     let times = phone.inspect(&phone.acquire()).unwrap();
-    assert_eq!((times.license, times.playback), (Remaining::Unlimited, Remaining::Unlimited));
+    assert_eq!((times.license, times.playback), (LicenseDuration::Unlimited, LicenseDuration::Unlimited));
     phone.device.switch(|switches| switches.tells_times = false);
-    assert_eq!(phone.inspect(&phone.acquire()).unwrap().license, Remaining::Unknown);
+    assert_eq!(phone.inspect(&phone.acquire()).unwrap().license, LicenseDuration::Unknown);
 }
 
 #[test]

@@ -44,7 +44,7 @@ fn a_device_is_provisioned_by_url_and_an_unprovisioned_one_is_refused() {
     let license = opened(&server.post(&message(&device)), "WVL\x01");
     assert_eq!((&license["kids"], &license["nonce"]), (&json!([KID]), &json!(7)));
     assert_eq!((&license["persist"], &license["renewable"]), (&json!(true), &json!(true)));
-    assert_eq!((&license["duration_s"], &license["playback_s"]), (&json!(2_592_000), &json!(172_800)));
+    assert_eq!((&license["duration_seconds"], &license["playback_seconds"]), (&json!(2_592_000), &json!(172_800)));
 
     let entry = &server.kit.book().licenses[0];
     assert_eq!((entry.scheme, entry.asset.as_deref()), (Scheme::Widevine, Some("film")));
@@ -78,11 +78,11 @@ fn renewal_and_release_go_by_the_license_id() {
 fn the_policy_can_deny_persistence_and_leave_keys_out() {
     let server = Server::new();
     let omit_keys = vec![KeyId::parse(KID).unwrap()];
-    server.kit.set_policy(Policy { persist: false, omit_keys, duration_s: None, ..Policy::default() });
+    server.kit.set_policy(Policy { persist: false, omit_keys, duration_seconds: None, ..Policy::default() });
     let answer = server.post(&json!({ "op": "license", "kids": [KID, "ff".repeat(16)], "device": "d", "nonce": 1 }));
     let license = opened(&answer, "WVL\x01");
     assert_eq!((&license["persist"], &license["kids"]), (&json!(false), &json!(["ff".repeat(16)])));
-    assert_eq!(license.get("duration_s"), None);
+    assert_eq!(license.get("duration_seconds"), None);
     assert_eq!(server.kit.book().live, 0);
 }
 

@@ -9,13 +9,13 @@ use larder_core::{Code, Error, Result};
 use tokio::runtime::Handle;
 
 use crate::error::FfiError;
-use crate::records::{HttpAnswer, HttpRequest};
+use crate::records::{HttpRequest, HttpResponse};
 
 /// The app's HTTP client. See `larder.udl`.
 #[uniffi::trait_interface]
 pub trait FfiHttpClient: Send + Sync {
     /// Sends one request and reads the whole answer.
-    fn send(&self, request: HttpRequest) -> Result<HttpAnswer, FfiError>;
+    fn send(&self, request: HttpRequest) -> Result<HttpResponse, FfiError>;
 }
 
 /// Unlike the built-in client it may hang, whatever timeout it was told: so each call is bounded here, too.
@@ -40,8 +40,8 @@ impl HttpClient for Http {
 }
 
 /// What a client must not leave to us: it said that it keeps to the size, and it may be wrong.
-fn checked(answer: HttpAnswer, max_body_bytes: usize) -> Result<ports::HttpResponse> {
-    let HttpAnswer { status, headers, body } = answer;
+fn checked(answer: HttpResponse, max_body_bytes: usize) -> Result<ports::HttpResponse> {
+    let HttpResponse { status, headers, body } = answer;
     let Some(status) = u16::try_from(status).ok().filter(|status| (100..=599).contains(status)) else {
         return Err(Error::new(Code::DelegateFailed, "the app's HTTP client answered with what is no HTTP status"));
     };
@@ -67,17 +67,17 @@ mod tests {
     #[test]
     fn names_of_headers_are_found_however_the_client_writes_them() {
         let header = HttpHeader { name: "Content-TYPE".into(), value: "text/HTML".into() };
-        let answer = HttpAnswer { status: 200, headers: vec![header], body: Vec::new() };
+        let answer = HttpResponse { status: 200, headers: vec![header], body: Vec::new() };
         assert_eq!(checked(answer, 0).unwrap().header("content-type"), Some("text/HTML"));
     }
 
     #[test]
     fn an_answer_that_is_none_is_refused() {
         for status in [-1, 0, 99, 600, i32::MAX] {
-            let answer = HttpAnswer { status, headers: Vec::new(), body: Vec::new() };
+            let answer = HttpResponse { status, headers: Vec::new(), body: Vec::new() };
             assert_eq!(checked(answer, 0).unwrap_err().code(), Code::DelegateFailed, "{status}");
         }
-        let answer = HttpAnswer { status: 200, headers: Vec::new(), body: vec![0; 11] };
+        let answer = HttpResponse { status: 200, headers: Vec::new(), body: vec![0; 11] };
         assert_eq!(checked(answer, 10).unwrap_err().code(), Code::ResponseTooLarge);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use larder_core::ports::{AdaptedRequest, AdaptedResponse, ParsedResponse, RequestAdapter};
+use larder_core::ports::{self, RequestAdapter};
 use larder_core::{Code, Error, Result};
 
 use crate::error::FfiError;
@@ -20,17 +20,17 @@ pub trait FfiRequestAdapter: Send + Sync {
 pub(crate) struct Adapter(pub(crate) Arc<dyn FfiRequestAdapter>);
 
 impl RequestAdapter for Adapter {
-    fn adapt(&self, request: AdaptedRequest) -> Result<AdaptedRequest> {
+    fn adapt(&self, request: ports::LicenseRequest) -> Result<ports::LicenseRequest> {
         // What it is about and for whom is ours to say: an adapter changes URL, headers and body.
         let (kind, asset_id) = (request.kind, request.asset_id.clone());
         let LicenseRequest { url, headers, body, .. } = self.0.adapt(request.into()).map_err(thrown)?;
         let headers = headers.into_iter().map(|header| (header.name, header.value)).collect();
-        Ok(AdaptedRequest { kind, asset_id, url, headers, body })
+        Ok(ports::LicenseRequest { kind, asset_id, url, headers, body })
     }
 
-    fn parse(&self, response: AdaptedResponse) -> Result<Option<ParsedResponse>> {
+    fn parse(&self, response: ports::LicenseResponse) -> Result<Option<ports::ExchangeAnswer>> {
         let answer = self.0.parse(response.into()).map_err(thrown)?;
-        Ok(answer.map(ParsedResponse::from))
+        Ok(answer.map(ports::ExchangeAnswer::from))
     }
 }
 

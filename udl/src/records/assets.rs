@@ -12,7 +12,7 @@ use super::status::Expiry;
 
 /// What an app registers. See `larder.udl`.
 #[derive(Clone)]
-pub struct Registration {
+pub struct AssetRegistration {
     /// The app's id.
     pub asset_id: String,
     /// An absolute path.
@@ -25,11 +25,11 @@ pub struct Registration {
     pub metadata: Option<Vec<u8>>,
 }
 
-impl TryFrom<Registration> for model::Registration {
+impl TryFrom<AssetRegistration> for model::AssetRegistration {
     type Error = Error;
 
-    fn try_from(said: Registration) -> Result<Self, Error> {
-        let Registration { asset_id, path, source, entry_id, metadata } = said;
+    fn try_from(said: AssetRegistration) -> Result<Self, Error> {
+        let AssetRegistration { asset_id, path, source, entry_id, metadata } = said;
         Ok(Self {
             asset_id: AssetId::new(asset_id)?,
             entry_id,
@@ -153,23 +153,23 @@ impl From<assets::OpenReport> for OpenReport {
 
 /// What an unregistration did. See `larder.udl`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Unregistered {
+pub struct UnregisterResult {
     /// False if there was no such asset.
     pub was_registered: bool,
     /// Licenses whose release waits for the server.
     pub pending_releases: i32,
 }
 
-impl From<assets::Unregistered> for Unregistered {
-    fn from(done: assets::Unregistered) -> Self {
-        let assets::Unregistered { was_registered, pending_releases } = done;
+impl From<assets::UnregisterResult> for UnregisterResult {
+    fn from(done: assets::UnregisterResult) -> Self {
+        let assets::UnregisterResult { was_registered, pending_releases } = done;
         Self { was_registered, pending_releases: signed(pending_releases) }
     }
 }
 
-/// What settling did. See `larder.udl`.
+/// What reconciling did. See `larder.udl`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settlement {
+pub struct ReconcileReport {
     /// Licenses that the server has confirmed as released.
     pub released: i32,
     /// Licenses that were removed without the server.
@@ -184,10 +184,10 @@ pub struct Settlement {
     pub is_crowded: bool,
 }
 
-impl From<assets::Settlement> for Settlement {
-    fn from(done: assets::Settlement) -> Self {
+impl From<assets::ReconcileReport> for ReconcileReport {
+    fn from(done: assets::ReconcileReport) -> Self {
         let is_crowded = done.is_crowded();
-        let assets::Settlement { released, forgotten, pending, foreign, held } = done;
+        let assets::ReconcileReport { released, forgotten, pending, foreign, held } = done;
         Self {
             released: signed(released),
             forgotten: signed(forgotten),
@@ -201,7 +201,7 @@ impl From<assets::Settlement> for Settlement {
 
 /// What a bulk renewal did with one asset. See `larder.udl`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Renewal {
+pub struct RenewalResult {
     /// The asset.
     pub asset_id: String,
     /// True if its licenses were renewed.
@@ -212,9 +212,9 @@ pub struct Renewal {
     pub error_message: Option<String>,
 }
 
-impl From<assets::Renewal> for Renewal {
-    fn from(renewal: assets::Renewal) -> Self {
-        let assets::Renewal { asset_id, error } = renewal;
+impl From<assets::RenewalResult> for RenewalResult {
+    fn from(renewal: assets::RenewalResult) -> Self {
+        let assets::RenewalResult { asset_id, error } = renewal;
         Self {
             asset_id: asset_id.as_str().to_owned(),
             is_renewed: error.is_none(),
@@ -226,25 +226,25 @@ impl From<assets::Renewal> for Renewal {
 
 /// A title that another library has stored licenses for. See `larder.udl`.
 #[derive(Clone)]
-pub struct ImportedAsset {
+pub struct AssetImport {
     /// As for a registration.
-    pub registration: Registration,
+    pub registration: AssetRegistration,
     /// Its licenses.
-    pub licenses: Vec<ImportedLicense>,
+    pub licenses: Vec<LicenseImport>,
 }
 
-impl TryFrom<ImportedAsset> for assets::ImportedAsset {
+impl TryFrom<AssetImport> for assets::AssetImport {
     type Error = Error;
 
-    fn try_from(import: ImportedAsset) -> Result<Self, Error> {
-        let licenses = import.licenses.into_iter().map(assets::ImportedLicense::from).collect();
+    fn try_from(import: AssetImport) -> Result<Self, Error> {
+        let licenses = import.licenses.into_iter().map(assets::LicenseImport::from).collect();
         Ok(Self { registration: import.registration.try_into()?, licenses })
     }
 }
 
 /// A license that the CDM has already. See `larder.udl`.
 #[derive(Clone)]
-pub struct ImportedLicense {
+pub struct LicenseImport {
     /// The key system.
     pub scheme: DrmScheme,
     /// The CDM's handle.
@@ -254,30 +254,31 @@ pub struct ImportedLicense {
     /// When it ends.
     pub expires: Expiry,
     /// How long it may be played once playback has begun, in seconds.
-    pub playback_window_s: Option<i64>,
+    pub playback_window_seconds: Option<i64>,
 }
 
 /// Without the bytes: the handle may be a key.
-impl std::fmt::Debug for ImportedLicense {
+impl std::fmt::Debug for LicenseImport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ImportedLicense")
+        f.debug_struct("LicenseImport")
             .field("scheme", &self.scheme)
             .field("expires", &self.expires)
             .finish_non_exhaustive()
     }
 }
 
-impl From<ImportedLicense> for assets::ImportedLicense {
-    fn from(license: ImportedLicense) -> Self {
-        let ImportedLicense { scheme, handle, init_data, expires, playback_window_s } = license;
-        let playback_window_s = playback_window_s.and_then(|window_s| u64::try_from(window_s).ok());
-        Self { scheme, handle: Handle::new(handle), init_data, expires: expires.into(), playback_window_s }
+impl From<LicenseImport> for assets::LicenseImport {
+    fn from(license: LicenseImport) -> Self {
+        let LicenseImport { scheme, handle, init_data, expires, playback_window_seconds } = license;
+        let playback_window_seconds =
+            playback_window_seconds.and_then(|window_seconds| u64::try_from(window_seconds).ok());
+        Self { scheme, handle: Handle::new(handle), init_data, expires: expires.into(), playback_window_seconds }
     }
 }
 
 /// What an import did with one asset. See `larder.udl`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Imported {
+pub struct ImportResult {
     /// The asset.
     pub asset_id: String,
     /// True if it is registered now.
@@ -288,7 +289,7 @@ pub struct Imported {
     pub error_message: Option<String>,
 }
 
-impl Imported {
+impl ImportResult {
     pub(crate) fn new(asset_id: String, error: Option<&Error>) -> Self {
         Self {
             asset_id,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use larder_core::assets::{Config, Root, Timeouts};
+use larder_core::assets::{self, Config, Timeouts};
 use larder_core::model::Profile;
 use larder_core::ports::{self, NetworkState};
 use larder_core::{Code, Error, Result};
@@ -20,11 +20,11 @@ pub struct LarderConfig {
     /// The user's namespace.
     pub profile: String,
     /// One request to a server, in seconds.
-    pub network_timeout_s: i32,
+    pub network_timeout_seconds: i32,
     /// One call of an engine, in seconds.
-    pub engine_timeout_s: i32,
+    pub engine_timeout_seconds: i32,
     /// One call of the app's code, in seconds.
-    pub delegate_timeout_s: i32,
+    pub delegate_timeout_seconds: i32,
     /// In front of Larder's own `User-Agent`.
     pub user_agent: String,
     /// Register the software ClearKey engine.
@@ -45,8 +45,8 @@ pub struct StorageRoot {
 }
 
 impl StorageRoot {
-    pub(crate) fn to_core(&self) -> Root {
-        Root { name: self.name.clone(), path: PathBuf::from(&self.path) }
+    pub(crate) fn to_core(&self) -> assets::StorageRoot {
+        assets::StorageRoot { name: self.name.clone(), path: PathBuf::from(&self.path) }
     }
 }
 
@@ -58,9 +58,9 @@ impl LarderConfig {
             roots: self.roots.iter().map(StorageRoot::to_core).collect(),
             profile: Profile::new(self.profile.as_str())?,
             timeouts: Timeouts {
-                network: timeout("network_timeout_s", self.network_timeout_s)?,
-                engine: timeout("engine_timeout_s", self.engine_timeout_s)?,
-                delegate: timeout("delegate_timeout_s", self.delegate_timeout_s)?,
+                network: timeout("network_timeout_seconds", self.network_timeout_seconds)?,
+                engine: timeout("engine_timeout_seconds", self.engine_timeout_seconds)?,
+                delegate: timeout("delegate_timeout_seconds", self.delegate_timeout_seconds)?,
             },
             network: self.network,
         };

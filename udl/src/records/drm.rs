@@ -4,7 +4,7 @@ use std::fmt;
 
 use larder_core::model::license::{self, Handle};
 use larder_core::model::{self, DrmScheme, InitDataTrack, KeyId, SecurityLevel};
-use larder_core::ports::{self, ExchangeKind, ParsedResponse};
+use larder_core::ports::{self, ExchangeKind};
 use larder_core::{Code, Error};
 
 use super::numbers::{signed_64, unsigned_64};
@@ -151,9 +151,9 @@ impl From<GrantedHandle> for license::GrantedHandle {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LicenseTimes {
     /// Until it can no longer start a playback.
-    pub license: Remaining,
+    pub license: LicenseDuration,
     /// How long it plays after the first playback has started.
-    pub playback: Remaining,
+    pub playback: LicenseDuration,
 }
 
 impl From<LicenseTimes> for license::LicenseTimes {
@@ -164,7 +164,7 @@ impl From<LicenseTimes> for license::LicenseTimes {
 
 /// A time span as a CDM states it. See `larder.udl`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Remaining {
+pub enum LicenseDuration {
     /// It did not say.
     Unknown,
     /// No limit.
@@ -176,12 +176,12 @@ pub enum Remaining {
     },
 }
 
-impl From<Remaining> for license::Remaining {
-    fn from(remaining: Remaining) -> Self {
+impl From<LicenseDuration> for license::LicenseDuration {
+    fn from(remaining: LicenseDuration) -> Self {
         match remaining {
-            Remaining::Unknown => Self::Unknown,
-            Remaining::Unlimited => Self::Unlimited,
-            Remaining::Seconds { seconds } => Self::Seconds(unsigned_64(seconds)),
+            LicenseDuration::Unknown => Self::Unknown,
+            LicenseDuration::Unlimited => Self::Unlimited,
+            LicenseDuration::Seconds { seconds } => Self::Seconds(unsigned_64(seconds)),
         }
     }
 }
@@ -220,20 +220,20 @@ pub struct ExchangeAnswer {
     /// What the CDM takes.
     pub body: Vec<u8>,
     /// How long the server says that the license may be stored, in seconds.
-    pub persistence_duration_s: Option<i64>,
+    pub persistence_duration_seconds: Option<i64>,
 }
 
 impl From<ports::ExchangeAnswer> for ExchangeAnswer {
     fn from(answer: ports::ExchangeAnswer) -> Self {
-        let ports::ExchangeAnswer { body, persistence_duration_s } = answer;
-        Self { body, persistence_duration_s: persistence_duration_s.map(signed_64) }
+        let ports::ExchangeAnswer { body, persistence_duration_seconds } = answer;
+        Self { body, persistence_duration_seconds: persistence_duration_seconds.map(signed_64) }
     }
 }
 
-impl From<ExchangeAnswer> for ParsedResponse {
+impl From<ExchangeAnswer> for ports::ExchangeAnswer {
     fn from(answer: ExchangeAnswer) -> Self {
-        let ExchangeAnswer { body, persistence_duration_s } = answer;
-        Self { body, persistence_duration_s: persistence_duration_s.map(unsigned_64) }
+        let ExchangeAnswer { body, persistence_duration_seconds } = answer;
+        Self { body, persistence_duration_seconds: persistence_duration_seconds.map(unsigned_64) }
     }
 }
 
@@ -268,7 +268,7 @@ mod tests {
 
     #[test]
     fn a_grant_with_a_malformed_key_id_is_the_engines_fault() {
-        let times = LicenseTimes { license: Remaining::Unknown, playback: Remaining::Unknown };
+        let times = LicenseTimes { license: LicenseDuration::Unknown, playback: LicenseDuration::Unknown };
         let grant =
             LicenseGrant { handle: GrantedHandle::Same, times, key_ids: Some(vec!["zz".into()]), acquired_level: None };
         assert_eq!(license::LicenseGrant::try_from(grant).unwrap_err().code(), Code::CdmFailed);

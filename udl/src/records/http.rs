@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use larder_core::ports::{self, AdaptedRequest, AdaptedResponse, ExchangeKind};
+use larder_core::ports::{self, ExchangeKind};
 
 use super::numbers::signed_64;
 
@@ -49,9 +49,9 @@ impl fmt::Debug for LicenseRequest {
     }
 }
 
-impl From<AdaptedRequest> for LicenseRequest {
-    fn from(request: AdaptedRequest) -> Self {
-        let AdaptedRequest { kind, asset_id, url, headers, body } = request;
+impl From<ports::LicenseRequest> for LicenseRequest {
+    fn from(request: ports::LicenseRequest) -> Self {
+        let ports::LicenseRequest { kind, asset_id, url, headers, body } = request;
         Self { kind, asset_id: asset_id.as_str().to_owned(), url, headers: records(headers), body }
     }
 }
@@ -71,9 +71,9 @@ pub struct LicenseResponse {
     pub body: Vec<u8>,
 }
 
-impl From<AdaptedResponse> for LicenseResponse {
-    fn from(response: AdaptedResponse) -> Self {
-        let AdaptedResponse { kind, asset_id, status, headers, body } = response;
+impl From<ports::LicenseResponse> for LicenseResponse {
+    fn from(response: ports::LicenseResponse) -> Self {
+        let ports::LicenseResponse { kind, asset_id, status, headers, body } = response;
         Self {
             kind,
             asset_id: asset_id.as_str().to_owned(),
@@ -128,7 +128,7 @@ impl From<ports::HttpRequest> for HttpRequest {
 
 /// What the app's HTTP client was answered. See `larder.udl`.
 #[derive(Clone)]
-pub struct HttpAnswer {
+pub struct HttpResponse {
     /// The HTTP status.
     pub status: i32,
     /// Its headers.
@@ -138,9 +138,9 @@ pub struct HttpAnswer {
 }
 
 /// Without the body: it may be a license.
-impl fmt::Debug for HttpAnswer {
+impl fmt::Debug for HttpResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpAnswer")
+        f.debug_struct("HttpResponse")
             .field("status", &self.status)
             .field("headers", &self.headers)
             .field("body_bytes", &self.body.len())

@@ -13,14 +13,14 @@ mod numbers;
 mod status;
 
 pub use assets::{
-    AssetInfo, Imported, ImportedAsset, ImportedLicense, LocalLicense, LocalMediaSource, OpenReport, Registration,
-    Renewal, Settlement, Unregistered,
+    AssetImport, AssetInfo, AssetRegistration, ImportResult, LicenseImport, LocalLicense, LocalMediaSource, OpenReport,
+    ReconcileReport, RenewalResult, UnregisterResult,
 };
 pub use config::{DeviceConditions, LarderConfig, StorageRoot};
 pub use drm::{
-    ExchangeAnswer, ExchangeMessage, GrantedHandle, InitData, KeyRequest, LicenseGrant, LicenseTimes, Remaining,
+    ExchangeAnswer, ExchangeMessage, GrantedHandle, InitData, KeyRequest, LicenseDuration, LicenseGrant, LicenseTimes,
     StoredLicense,
 };
-pub use http::{HttpAnswer, HttpHeader, HttpRequest, LicenseRequest, LicenseResponse};
+pub use http::{HttpHeader, HttpRequest, HttpResponse, LicenseRequest, LicenseResponse};
 pub use media::{DrmParams, MediaEntry, MediaSource};
 pub use status::{AssetStatus, Expiry, LicenseStatus};

@@ -2,7 +2,8 @@
 
 use larder_core::assets::parse_license_id;
 use larder_core::model::{
-    self, AssetId, Coverage, DrmScheme, KeyId, LicenseState, MediaFormat, MediaPresence, Warning, Why, license,
+    self, AssetId, DrmScheme, KeyCoverage, KeyId, LicenseState, MediaFormat, MediaPresence, PlayabilityReason, Warning,
+    license,
 };
 use larder_core::{Code, Error, Remedy};
 
@@ -18,7 +19,7 @@ pub struct AssetStatus {
     /// True if a player can start it now.
     pub is_playable: bool,
     /// The first reason that stands in the way.
-    pub why: Why,
+    pub why: PlayabilityReason,
     /// The same in a sentence.
     pub message: String,
     /// What the caller can do.
@@ -26,11 +27,11 @@ pub struct AssetStatus {
     /// The earliest end among its licenses.
     pub expires: Expiry,
     /// Seconds until then.
-    pub remaining_s: Option<i64>,
+    pub remaining_seconds: Option<i64>,
     /// The end of the playback window alone.
     pub playback_expires: Expiry,
     /// How long it plays after the first start, in seconds.
-    pub playback_window_s: Option<i64>,
+    pub playback_window_seconds: Option<i64>,
     /// One entry per license.
     pub licenses: Vec<LicenseStatus>,
     /// Whether the media itself was found.
@@ -57,9 +58,9 @@ impl From<model::AssetStatus> for AssetStatus {
             message: status.message,
             remedy: status.remedy,
             expires: status.expires.into(),
-            remaining_s: status.expires.remaining_s(status.checked_at_ms).map(signed_64),
+            remaining_seconds: status.expires.remaining_seconds(status.checked_at_ms).map(signed_64),
             playback_expires: status.playback_expires.into(),
-            playback_window_s: status.playback_window_s.map(signed_64),
+            playback_window_seconds: status.playback_window_seconds.map(signed_64),
             licenses: status.licenses.into_iter().map(LicenseStatus::from).collect(),
             media: status.media,
             warnings: status.warnings,
@@ -85,7 +86,7 @@ impl TryFrom<AssetStatus> for model::AssetStatus {
             remedy: status.remedy,
             expires: status.expires.into(),
             playback_expires: status.playback_expires.into(),
-            playback_window_s: status.playback_window_s.map(unsigned_64),
+            playback_window_seconds: status.playback_window_seconds.map(unsigned_64),
             licenses: status.licenses.into_iter().map(model::LicenseStatus::try_from).collect::<Result<_, _>>()?,
             media: status.media,
             warnings: status.warnings,
@@ -145,7 +146,7 @@ pub struct LicenseStatus {
     /// The content keys it was asked for.
     pub key_ids: Vec<String>,
     /// Whether it has them.
-    pub coverage: Coverage,
+    pub coverage: KeyCoverage,
     /// When it was granted or last renewed.
     pub granted_at_ms: i64,
 }

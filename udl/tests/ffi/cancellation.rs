@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 
 use crate::support::{Device, Gate, code, eventually, protected, servers, uncancelled, wait};
-use larder_ffi::{FfiCancellation, Why};
+use larder_ffi::{FfiCancellation, PlayabilityReason};
 
 const STEPS: [&str; 6] = ["acquire", "before send", "after send", "save", "load", "release"];
 
@@ -46,7 +46,7 @@ fn a_registration_whose_future_is_dropped_at_any_step_leaves_nothing_behind() {
         eventually(step, || {
             let status = wait(manager.asset_status("a".into())).unwrap();
             let live = servers.book().licenses.iter().filter(|license| license.released_at_ms.is_none()).count();
-            status.why == Why::NotRegistered && live == 0 && status.pending_releases == 0
+            status.why == PlayabilityReason::NotRegistered && live == 0 && status.pending_releases == 0
         });
         assert!(device.storage.values.lock().unwrap().is_empty(), "{step}");
         // And the same asset can be registered at once.
@@ -71,12 +71,12 @@ fn a_registration_that_is_cancelled_by_its_object_says_so() {
         let outcome = wait(manager.register_asset(protected("a", &path, &servers), cancellation));
         thread.join().unwrap();
         assert_eq!(code(outcome), "CANCELLED", "{step}");
-        // The call settles at once; a license that the engine still gets is given back when it is there.
+        // The call completes at once; a license that the engine still gets is given back when it is there.
         eventually(step, || {
-            wait(manager.settle()).unwrap();
+            wait(manager.reconcile()).unwrap();
             servers.book().live == 0
         });
-        assert_eq!(wait(manager.asset_status("a".into())).unwrap().why, Why::NotRegistered, "{step}");
+        assert_eq!(wait(manager.asset_status("a".into())).unwrap().why, PlayabilityReason::NotRegistered, "{step}");
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use crate::support::{Device, Gate, clear, code, eventually, failed, protected, servers, uncancelled, wait};
 use larder_ffi::{
     ExchangeAnswer, FfiManager, FfiRequestAdapter, FfiSourceUrlProvider, FfiTokenProvider, HttpHeader, LicenseRequest,
-    LicenseResponse, SourceUrlMode, SourceUrlOrder, Why,
+    LicenseResponse, PlayabilityReason, SourceUrlMode, SourceUrlOrder,
 };
 
 type Thrown = larder_ffi::FfiError;
@@ -34,11 +34,11 @@ fn refused_by_storage(hook: impl Fn(&str) -> Result<(), Thrown> + Send + Sync + 
     let (device, servers) = (Device::new(), servers());
     let path = device.download("dash-cenc");
     let mut config = device.config();
-    config.delegate_timeout_s = 1;
+    config.delegate_timeout_seconds = 1;
     let manager = FfiManager::new(config, device.delegates()).unwrap();
     device.storage.hook(hook);
     let outcome = wait(manager.register_asset(protected("a", &path, &servers), uncancelled()));
-    assert_eq!(wait(manager.asset_status("a".into())).unwrap().why, Why::NotRegistered);
+    assert_eq!(wait(manager.asset_status("a".into())).unwrap().why, PlayabilityReason::NotRegistered);
     device.storage.unhook();
     eventually("the license is given back", || servers.book().live == 0);
     code(outcome)
@@ -87,7 +87,7 @@ fn a_storage_may_call_the_manager_back() {
     wait(manager.register_asset(protected("a", &path, &servers), uncancelled())).unwrap();
     device.storage.unhook();
     let seen = seen.lock().unwrap();
-    assert!(seen.contains(&("save".to_owned(), Why::Registering, 0, None)), "{seen:?}");
+    assert!(seen.contains(&("save".to_owned(), PlayabilityReason::Registering, 0, None)), "{seen:?}");
 }
 
 #[test]
@@ -260,7 +260,7 @@ fn an_exchange_that_is_kept_after_its_call_is_refused() {
     let (device, servers) = (Device::new(), servers());
     let path = device.download("dash-cenc");
     let mut config = device.config();
-    config.engine_timeout_s = 1;
+    config.engine_timeout_seconds = 1;
     let manager = FfiManager::new(config, device.delegates()).unwrap();
     let (gate, ended) = (Arc::new(Gate::default()), Arc::new(Mutex::new(None)));
     let (hanging, noted) = (Arc::clone(&gate), Arc::clone(&ended));
@@ -273,7 +273,7 @@ fn an_exchange_that_is_kept_after_its_call_is_refused() {
         Ok(())
     });
     assert_eq!(code_of_registration(&manager, &path, &servers), "TIMEOUT");
-    assert_eq!(wait(manager.asset_status("a".into())).unwrap().why, Why::NotRegistered);
+    assert_eq!(wait(manager.asset_status("a".into())).unwrap().why, PlayabilityReason::NotRegistered);
     gate.open();
     eventually("the late send has ended", || ended.lock().unwrap().is_some());
     assert_eq!(ended.lock().unwrap().as_deref(), Some("send failed"));

@@ -32,7 +32,7 @@ fn a_bad_configuration_is_refused_by_the_constructor() {
     }));
     bad.push(("no time", {
         let mut c = good.clone();
-        c.engine_timeout_s = 0;
+        c.engine_timeout_seconds = 0;
         c
     }));
     bad.push(("malformed certificate", {
@@ -82,7 +82,7 @@ fn every_call_after_shut_down_is_closed_and_closing_twice_is_closing_once() {
     assert_eq!(code(wait(manager.open())), "CLOSED");
     assert_eq!(code(wait(manager.register_asset(clear("a", &path), uncancelled()))), "CLOSED");
     assert_eq!(code(wait(manager.asset_status("a".into()))), "CLOSED");
-    assert_eq!(code(wait(manager.settle())), "CLOSED");
+    assert_eq!(code(wait(manager.reconcile())), "CLOSED");
     assert_eq!(code(manager.assets()), "CLOSED");
     assert_eq!(code(manager.source_url("a".into(), None)), "CLOSED");
     assert_eq!(code(manager.diagnostics()), "CLOSED");

@@ -12,21 +12,21 @@ use std::net::TcpStream;
 use std::sync::{Arc, Mutex};
 
 use crate::support::{Device, Gate, code, failed, protected, servers, uncancelled, wait};
-use larder_ffi::{FfiDelegates, FfiError, FfiHttpClient, FfiManager, HttpAnswer, HttpHeader, HttpRequest};
+use larder_ffi::{FfiDelegates, FfiError, FfiHttpClient, FfiManager, HttpHeader, HttpRequest, HttpResponse};
 
 /// A client of a few lines; what it does with a request is up to each test.
 struct Client<F>(F, Mutex<Vec<HttpRequest>>);
 
-impl<F: Fn(&HttpRequest) -> Result<HttpAnswer, FfiError> + Send + Sync> FfiHttpClient for Client<F> {
-    fn send(&self, request: HttpRequest) -> Result<HttpAnswer, FfiError> {
+impl<F: Fn(&HttpRequest) -> Result<HttpResponse, FfiError> + Send + Sync> FfiHttpClient for Client<F> {
+    fn send(&self, request: HttpRequest) -> Result<HttpResponse, FfiError> {
         self.1.lock().unwrap().push(request.clone());
         (self.0)(&request)
     }
 }
 
-type Answering = Client<Box<dyn Fn(&HttpRequest) -> Result<HttpAnswer, FfiError> + Send + Sync>>;
+type Answering = Client<Box<dyn Fn(&HttpRequest) -> Result<HttpResponse, FfiError> + Send + Sync>>;
 
-fn client(answer: impl Fn(&HttpRequest) -> Result<HttpAnswer, FfiError> + Send + Sync + 'static) -> Arc<Answering> {
+fn client(answer: impl Fn(&HttpRequest) -> Result<HttpResponse, FfiError> + Send + Sync + 'static) -> Arc<Answering> {
     Arc::new(Client(Box::new(answer), Mutex::default()))
 }
 
@@ -36,7 +36,7 @@ fn manager(device: &Device, client: &Arc<Answering>) -> FfiManager {
 }
 
 /// HTTP/1.0, so that the end of the answer is the end of the connection.
-fn over_a_socket(request: &HttpRequest) -> HttpAnswer {
+fn over_a_socket(request: &HttpRequest) -> HttpResponse {
     let (host, path) = request.url.strip_prefix("http://").unwrap().split_once('/').unwrap();
     let mut stream = TcpStream::connect(host).unwrap();
     let headers: String = request.headers.iter().map(|h| format!("{}: {}\r\n", h.name, h.value)).collect();
@@ -51,7 +51,7 @@ fn over_a_socket(request: &HttpRequest) -> HttpAnswer {
     let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
     let headers = lines.filter_map(|line| line.split_once(": "));
     let headers = headers.map(|(name, value)| HttpHeader { name: name.into(), value: value.into() }).collect();
-    HttpAnswer { status, headers, body: answer[end + 4..].to_vec() }
+    HttpResponse { status, headers, body: answer[end + 4..].to_vec() }
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn one_that_hangs_costs_no_more_than_its_time() {
         held.pass();
         Err(failed("NETWORK", "much later"))
     });
-    let config = larder_ffi::LarderConfig { network_timeout_s: 1, ..device.config() };
+    let config = larder_ffi::LarderConfig { network_timeout_seconds: 1, ..device.config() };
     let delegates = FfiDelegates { http_client: Some(client as _), ..device.delegates() };
     let manager = FfiManager::new(config, delegates).unwrap();
     let path = device.download("dash-cenc");

@@ -15,10 +15,10 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use larder_ffi::{
-    DrmParams, DrmScheme, ExchangeKind, ExchangeMessage, FfiCancellation, FfiDelegates, FfiDrmEngine, FfiDrmStorage,
-    FfiError, FfiExchange, FfiManager, GrantedHandle, KeyRequest, LarderConfig, LicenseGrant, LicenseTimes,
-    LicenseWire, MediaSource, NetworkState, Registration, ReleaseOutcome, Remaining, Remedy, RenewalPolicy,
-    SecurityLevel, StoredLicense,
+    AssetRegistration, DrmParams, DrmScheme, ExchangeKind, ExchangeMessage, FfiCancellation, FfiDelegates,
+    FfiDrmEngine, FfiDrmStorage, FfiError, FfiExchange, FfiManager, GrantedHandle, KeyRequest, LarderConfig,
+    LicenseDuration, LicenseGrant, LicenseTimes, LicenseWire, MediaSource, NetworkState, ReleaseOutcome, Remedy,
+    RenewalPolicy, SecurityLevel, StoredLicense,
 };
 use larder_testkit::{Options, Testkit};
 use serde_json::{Value, json};
@@ -67,9 +67,9 @@ impl Device {
             data_dir: text(&self.folder.path().join("larder")),
             roots: Vec::new(),
             profile: String::new(),
-            network_timeout_s: 10,
-            engine_timeout_s: 20,
-            delegate_timeout_s: 10,
+            network_timeout_seconds: 10,
+            engine_timeout_seconds: 20,
+            delegate_timeout_seconds: 10,
             user_agent: String::new(),
             software_clear_key: false,
             extra_root_certificates: Vec::new(),
@@ -108,25 +108,25 @@ pub(crate) fn servers() -> Testkit {
     Testkit::start(Options { media_root: Some(media_root()), ..Options::default() }).unwrap()
 }
 
-pub(crate) fn clear(asset_id: &str, path: &str) -> Registration {
+pub(crate) fn clear(asset_id: &str, path: &str) -> AssetRegistration {
     let source =
         MediaSource { id: "clear".into(), url: "https://origin.example/master.m3u8".into(), ..Default::default() };
-    Registration { asset_id: asset_id.into(), path: path.into(), source, entry_id: None, metadata: None }
+    AssetRegistration { asset_id: asset_id.into(), path: path.into(), source, entry_id: None, metadata: None }
 }
 
-pub(crate) fn protected(asset_id: &str, path: &str, servers: &Testkit) -> Registration {
+pub(crate) fn protected(asset_id: &str, path: &str, servers: &Testkit) -> AssetRegistration {
     let drm = vec![DrmParams {
         scheme: DrmScheme::ClearKey,
         license_url: servers.url("/clearkey/license"),
         certificate: None,
         certificate_url: None,
-        wire: LicenseWire::Usual,
+        wire: LicenseWire::Standard,
         renewal: RenewalPolicy::AcquireThenRelease,
         security_level: SecurityLevel::Default,
     }];
     let url = servers.url("/media/dash-cenc/manifest.mpd");
     let source = MediaSource { id: "dash".into(), url, drm, ..Default::default() };
-    Registration { asset_id: asset_id.into(), path: path.into(), source, entry_id: None, metadata: None }
+    AssetRegistration { asset_id: asset_id.into(), path: path.into(), source, entry_id: None, metadata: None }
 }
 
 pub(crate) fn uncancelled() -> Arc<FfiCancellation> {
@@ -236,7 +236,8 @@ impl FfiDrmEngine for Engine {
         let mut asked: Value = serde_json::from_slice(&request.init_data).unwrap();
         asked["type"] = json!("persistent-license");
         let handle = self.ask(ExchangeKind::License, &asked, &exchange)?;
-        let times = LicenseTimes { license: Remaining::Seconds { seconds: 3600 }, playback: Remaining::Unlimited };
+        let times =
+            LicenseTimes { license: LicenseDuration::Seconds { seconds: 3600 }, playback: LicenseDuration::Unlimited };
         Ok(LicenseGrant { handle: GrantedHandle::New { handle }, times, key_ids: None, acquired_level: None })
     }
 
@@ -251,7 +252,7 @@ impl FfiDrmEngine for Engine {
 
     fn inspect(&self, _: StoredLicense) -> Result<LicenseTimes, FfiError> {
         self.step("inspect")?;
-        Ok(LicenseTimes { license: Remaining::Seconds { seconds: 1800 }, playback: Remaining::Unlimited })
+        Ok(LicenseTimes { license: LicenseDuration::Seconds { seconds: 1800 }, playback: LicenseDuration::Unlimited })
     }
 
     fn release(&self, held: StoredLicense, exchange: Arc<FfiExchange>) -> Result<ReleaseOutcome, FfiError> {

@@ -96,7 +96,7 @@ struct AssetDownloadsTests {
     let url = try #require(URL(string: local.url))
     #expect(url.path.hasPrefix(phone.container.home.path))
     phone.say(true, of: url)
-    #expect(try await phone.manager.verify("film").isPlayable)
+    #expect(try await phone.manager.verifyAsset("film").isPlayable)
   }
 
   @Test("what could not be registered is registered at the next start")
@@ -129,14 +129,14 @@ struct AssetDownloadsTests {
     try phone.downloads.start("film", title: "A film")
     try await phone.run("film")
     _ = try await phone.event()
-    #expect(try await phone.manager.verify("film").isPlayable)
+    #expect(try await phone.manager.verifyAsset("film").isPlayable)
 
     let package = try #require(URL(string: try phone.manager.getLocalMediaSource(assetId: "film").url))
     phone.say(false, of: package)
-    let status = try await phone.manager.verify("film")
+    let status = try await phone.manager.verifyAsset("film")
     #expect(!status.isPlayable && status.why == .mediaMissing && status.remedy == .repair)
     #expect(status.media == .missing && status.message.contains("incomplete"))
-    #expect(try await phone.manager.verify("film", media: false).isPlayable)
+    #expect(try await phone.manager.verifyAsset("film", media: false).isPlayable)
     #expect(LocalAssetsManager.isPlayableOffline(package) == false)
     #expect(LocalAssetsManager.isPlayableOffline(phone.scene.downloads) == nil)
   }
@@ -150,7 +150,7 @@ struct AssetDownloadsTests {
     let location = try #require(phone.downloads.downloads().first?.location)
     try phone.downloads.start("film", title: "A film")
     try phone.downloads.remove("film")
-    await phone.system.settled()
+    await phone.system.idle()
     #expect(phone.system.tasks.isEmpty && phone.downloads.downloads().isEmpty)
     #expect(!FileManager.default.fileExists(atPath: location.path))
     #expect(phone.storage.keys.isEmpty && phone.events.value.isEmpty)
@@ -175,7 +175,7 @@ struct AssetDownloadsTests {
       phone.system.finishBackgroundEvents()
     }
     phone.system.finishBackgroundEvents()
-    await phone.system.settled()
+    await phone.system.idle()
     #expect(calls.value == 1)
   }
 

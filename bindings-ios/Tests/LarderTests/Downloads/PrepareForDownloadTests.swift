@@ -47,7 +47,7 @@ struct PrepareForDownloadTests {
     }
     let status = try await phone.manager.registerDownloadedAsset(
       location: try phone.package("film"), mediaSource: source, assetId: "film")
-    #expect(status.playbackWindowS == 600 && status.isPlayable)
+    #expect(status.playbackWindowSeconds == 600 && status.isPlayable)
     #expect(abs(try #require(status.expires.date).timeIntervalSinceNow - 600) < 60)
   }
 
@@ -125,7 +125,7 @@ struct PrepareForDownloadTests {
   func troubles(trouble: Trouble) async throws {
     let phone = try DownloadPhone()
     if !trouble.fault.isEmpty { try await phone.kit.addFault(trouble.fault) }
-    phone.device.script = { $0 == trouble.step ? .fails(-11800) : .usual }
+    phone.device.script = { $0 == trouble.step ? .fails(-11800) : .succeeds }
     let failures = Shared<[LarderError]>([])
     await #expect(throws: (any Error).self) {
       try await prepared(phone, try phone.source("film")) { failure in failures.change { $0.append(failure) } }
@@ -142,7 +142,7 @@ struct PrepareForDownloadTests {
     let phone = try DownloadPhone()
     let kept = Shared<(@Sendable () -> Void)?>(nil)
     phone.device.script = { step in
-      guard step == .requestData else { return .usual }
+      guard step == .requestData else { return .succeeds }
       return isLate ? .waits { goOn in kept.value = goOn } : .givesNothing
     }
     let failures = Shared<[LarderError]>([])

@@ -58,7 +58,7 @@ extension FairPlaySuites {
       ) { $0.release = .atServer }
       phone.device.script = { step in
         reached(Point(step))
-        return .usual
+        return .succeeds
       }
       task.value = Task {
         if point == .beforeTheCall { withUnsafeCurrentTask { $0?.cancel() } }
@@ -78,7 +78,7 @@ extension FairPlaySuites {
       }
       // Only what is asked for in the last moment may still be on its way back.
       try await eventually("a license is still live") {
-        try await phone.manager.settle()
+        try await phone.manager.reconcile()
         return try await phone.kit.book().live == 0
       }
       try await phone.isGone()
@@ -97,7 +97,7 @@ extension FairPlaySuites {
       case .success: try await phone.manager.unregisterAsset("film")
       }
       try await eventually("a license is still live") {
-        try await phone.manager.settle()
+        try await phone.manager.reconcile()
         return try await phone.kit.book().live == 0
       }
       try await phone.isGone()
@@ -115,14 +115,14 @@ extension FairPlaySuites {
           begun.wait()
           task.value?.cancel()
         }
-        return .usual
+        return .succeeds
       }
       task.value = Task { try await phone.manager.refreshAsset("film") }
       begun.open()
       await #expect(throws: CancellationError.self) { try await task.value?.value }
-      phone.device.script = { _ in .usual }
+      phone.device.script = { _ in .succeeds }
       #expect(try await phone.play().item.status == .readyToPlay)
-      try await phone.manager.settle()
+      try await phone.manager.reconcile()
       #expect(try await phone.kit.book().live == 1)
     }
   }

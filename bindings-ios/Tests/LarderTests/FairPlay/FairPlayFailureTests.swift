@@ -35,7 +35,7 @@ extension FairPlaySuites {
     func device(failing: Case) async throws {
       // One at a time: a device that hangs is at work again when it has been given up.
       let phone = try Phone { ($0.patience, $0.operationsAtOnce) = (failing.isNever ? 1 : 60, 1) }
-      phone.device.script = { $0 == failing.step ? failing.behaviour : .usual }
+      phone.device.script = { $0 == failing.step ? failing.behaviour : .succeeds }
       let error = try await thrown { try await phone.register() }
       #expect(error.code == failing.code, "\(error)")
       try await phone.isGone(live: failing.lost)
@@ -45,7 +45,7 @@ extension FairPlaySuites {
       if isOurs { #expect(phone.device.unanswered.isEmpty) }
       try await eventually("a session is left") { phone.device.sessionCounts.live == 0 }
       // The next one goes well.
-      phone.device.script = { _ in .usual }
+      phone.device.script = { _ in .succeeds }
       #expect(
         try await phone.manager.registerDownloadedAsset(
           location: phone.scene.downloads.appendingPathComponent("film/master.m3u8"), mediaSource: phone.source(),
@@ -62,7 +62,7 @@ extension FairPlaySuites {
       let error = try await thrown { try await phone.register(from: phone.source(query: answer.query)) }
       #expect(error.code == answer.code, "\(error)")
       // What was granted and is of no use is given up.
-      try await phone.manager.settle()
+      try await phone.manager.reconcile()
       #expect(try phone.manager.assets().isEmpty && phone.storage.keys.isEmpty)
       try await phone.isTidy()
     }
@@ -178,7 +178,7 @@ extension FairPlaySuites {
     func interrupted(fails: Bool) async throws {
       let phone = try Phone { $0.patience = 1 }
       phone.device.script = { [notifications = phone.notifications] step in
-        guard step == .requestData else { return .usual }
+        guard step == .requestData else { return .succeeds }
         notifications.post(name: Notification.Name("UIApplicationDidEnterBackgroundNotification"), object: nil)
         return fails ? .fails(-11800) : .never
       }
@@ -192,17 +192,17 @@ extension FairPlaySuites {
       let phone = try Phone()
       let asked = Shared(0)
       phone.device.script = { step in
-        guard step == .request else { return .usual }
+        guard step == .request else { return .succeeds }
         let count = asked.change { count -> Int in
           count += 1
           return count
         }
-        return count == 1 ? .asksToRetry(.timedOut) : .usual
+        return count == 1 ? .asksToRetry(.timedOut) : .succeeds
       }
       #expect(try await phone.register("a").isPlayable)
       #expect(try await phone.licenseRequests() == 1)
 
-      phone.device.script = { $0 == .request ? .asksToRetry(.receivedObsoleteContentKey) : .usual }
+      phone.device.script = { $0 == .request ? .asksToRetry(.receivedObsoleteContentKey) : .succeeds }
       #expect(try await thrown { try await phone.register("b") }.code == .cdmFailed)
       #expect(try await phone.licenseRequests() == 1)
       try await eventually("a session is left") { phone.device.sessionCounts.live == 0 }
@@ -211,7 +211,7 @@ extension FairPlaySuites {
     @Test("a call that takes too long has an unknown outcome, and a key that comes after it is given back")
     func late() async throws {
       try await withTimeToRunOut { seconds in
-        let phone = try Phone(engineTimeoutS: seconds) { $0.release = .atServer }
+        let phone = try Phone(engineTimeoutSeconds: seconds) { $0.release = .atServer }
         let (isReached, free) = (Shared(false), Gate())
         defer { free.open() }
         phone.device.script = { step in
@@ -219,7 +219,7 @@ extension FairPlaySuites {
             isReached.value = true
             free.wait()
           }
-          return .usual
+          return .succeeds
         }
         let error = try await thrown { try await phone.register() }
         #expect(error.code == .timeout && error.isRetryable, "\(error)")
@@ -227,7 +227,7 @@ extension FairPlaySuites {
         #expect(try await phone.kit.book().live == 1)
         free.open()
         try await eventually("the late key was not given back") {
-          try await phone.manager.settle()
+          try await phone.manager.reconcile()
           return try await phone.kit.book().live == 0
         }
         try await phone.isGone()
@@ -239,10 +239,10 @@ extension FairPlaySuites {
     @Test("a callback that comes too late asks no server, and its request is answered")
     func lateCallback() async throws {
       try await withTimeToRunOut { seconds in
-        let phone = try Phone(engineTimeoutS: seconds)
+        let phone = try Phone(engineTimeoutSeconds: seconds)
         let kept = Shared<[@Sendable () -> Void]>([])
         phone.device.script = { step in
-          step == .requestData ? .waits { goOn in kept.change { $0.append(goOn) } } : .usual
+          step == .requestData ? .waits { goOn in kept.change { $0.append(goOn) } } : .succeeds
         }
         #expect(try await thrown { try await phone.register() }.code == .timeout)
         if kept.value.isEmpty { return false }
@@ -259,7 +259,7 @@ extension FairPlaySuites {
       let phone = try Phone { ($0.operationsAtOnce, $0.queueTimeout) = (1, 0.2) }
       let first = Shared<(@Sendable () -> Void)?>(nil)
       phone.device.script = { step in
-        guard step == .requestData, first.value == nil else { return .usual }
+        guard step == .requestData, first.value == nil else { return .succeeds }
         return .waits { goOn in first.value = goOn }
       }
       async let slow = phone.register("a")
@@ -275,7 +275,7 @@ extension FairPlaySuites {
     @Test("messages hold no key, token or URL")
     func redaction() async throws {
       let phone = try Phone()
-      phone.device.script = { $0 == .persistableKey ? .fails(-11800) : .usual }
+      phone.device.script = { $0 == .persistableKey ? .fails(-11800) : .succeeds }
       let error = try await thrown { try await phone.register(from: phone.source(query: "&token=hunter2")) }
       for secret in ["hunter2", "skd://", "CKC", phone.kit.url] { #expect(!"\(error)".contains(secret)) }
     }

@@ -16,7 +16,7 @@ extension FairPlaySuites {
 
       var wire: LicenseWire {
         switch self {
-        case .udrm: .usual
+        case .udrm: .standard
         case .plain: .raw
         case .base64: .base64
         case .form: .form
@@ -47,7 +47,7 @@ extension FairPlaySuites {
 
       let refreshed = try await phone.manager.refreshAsset("film")
       #expect(refreshed.isPlayable && refreshed.licenses.map(\.state).contains(.active))
-      try await phone.manager.settle()
+      try await phone.manager.reconcile()
       #expect(try await phone.kit.book().live == 1)
       #expect(try await phone.play().item.status == .readyToPlay)
       try await phone.keysHaveChanged(since: refreshed)
@@ -68,7 +68,7 @@ extension FairPlaySuites {
       #expect(abs(try #require(renewed.expires.date).timeIntervalSinceNow - 7200) < 60)
       let new = try #require(renewed.licenses.first { $0.state == .active })
       #expect(try phone.manager.licenseHandle(new.licenseId) != key)
-      try await phone.manager.settle()
+      try await phone.manager.reconcile()
       let book = try await phone.kit.book()
       #expect(book.licenses.count == 1 && book.live == 1 && book.licenses.first?.renewals == 1)
       #expect(try await phone.licenseRequests(["release"]) == 0)
@@ -93,8 +93,8 @@ extension FairPlaySuites {
       let key = try phone.manager.licenseHandle(license.licenseId)
       #expect(phone.device.opens(key))
       try await phone.manager.unregisterAsset("film")
-      let settled = try await phone.manager.settle()
-      #expect(settled.pending == 0)
+      let reconciled = try await phone.manager.reconcile()
+      #expect(reconciled.pending == 0)
       #expect(!phone.device.opens(key) && phone.storage.keys.isEmpty)
       #expect(try await phone.licenseRequests(["release"]) == 0)
       try await phone.isTidy()
@@ -107,8 +107,8 @@ extension FairPlaySuites {
       try await phone.kit.addFault(
         #"{"path": "/fairplay", "request_kind": "release", "action": {"kind": "status", "status": \#(status)}}"#)
       try await phone.manager.unregisterAsset("film")
-      let settled = try await phone.manager.settle()
-      #expect(settled.pending == 0 && phone.storage.keys.isEmpty)
+      let reconciled = try await phone.manager.reconcile()
+      #expect(reconciled.pending == 0 && phone.storage.keys.isEmpty)
       try await phone.isTidy()
     }
 
@@ -120,7 +120,7 @@ extension FairPlaySuites {
       try await phone.register()
       try await phone.kit.stop()
       try await phone.manager.unregisterAsset("film")
-      #expect(try await phone.manager.settle().pending == 1)
+      #expect(try await phone.manager.reconcile().pending == 1)
       try await phone.kit.resume()
       try await phone.isGone()
       try await phone.isTidy()
@@ -133,14 +133,14 @@ extension FairPlaySuites {
       let key = try phone.manager.licenseHandle(license.licenseId)
       try await phone.kit.stop()
       try await phone.manager.unregisterAsset("film")
-      #expect(try await phone.manager.settle().pending == 1)
+      #expect(try await phone.manager.reconcile().pending == 1)
       #expect(!phone.device.opens(key) && phone.storage.keys.count == 2)
       phone.manager.close()
 
       try await phone.kit.resume()
       let next = try phone.relaunched()
-      let settled = try await next.settle()
-      #expect(settled.released == 1 && settled.pending == 0)
+      let reconciled = try await next.reconcile()
+      #expect(reconciled.released == 1 && reconciled.pending == 0)
       #expect(try await phone.kit.book().live == 0)
       #expect(phone.storage.keys.isEmpty)
       try await phone.isTidy()
@@ -152,7 +152,7 @@ extension FairPlaySuites {
       let license = try #require(try await phone.register().licenses.first)
       let key = try phone.manager.licenseHandle(license.licenseId)
       try await phone.manager.unregisterAsset("film")
-      #expect(try await phone.manager.settle().pending == 1)
+      #expect(try await phone.manager.reconcile().pending == 1)
       #expect(phone.device.opens(key))
       try await phone.isTidy()
     }
@@ -164,7 +164,7 @@ extension FairPlaySuites {
       let key = try phone.manager.licenseHandle(license.licenseId)
       try await phone.manager.unregisterAsset("film")
       #expect(phone.device.opens(key))
-      try await eventually("it is never forgotten") { try await phone.manager.settle().pending == 0 }
+      try await eventually("it is never forgotten") { try await phone.manager.reconcile().pending == 0 }
       #expect(!phone.device.opens(key) && phone.storage.keys.isEmpty)
       try await phone.isTidy()
     }
@@ -191,7 +191,7 @@ extension FairPlaySuites {
     @Test("the content identifier follows the app's rule")
     func contentId() async throws {
       for (rule, expected) in [
-        (FairPlayContentId.usual, "license.invalid/dc17a1fbd4c04ba6a33ec70ff3ba9042"), (.host, "license.invalid"),
+        (FairPlayContentId.succeeds, "license.invalid/dc17a1fbd4c04ba6a33ec70ff3ba9042"), (.host, "license.invalid"),
         (.uri, Phone.keyURI), (FairPlayContentId { _ in Data("mine".utf8) }, "mine"),
       ] {
         let phone = try Phone { $0.contentId = rule }
@@ -247,7 +247,7 @@ extension FairPlaySuites {
       for n in 0..<20 { #expect(try await phone.register("film-\(n)").isPlayable) }
       #expect(phone.device.sessionCounts.made == 20 && phone.device.sessionCounts.most == 1)
       #expect(try await phone.manager.removeAll() == 20)
-      try await phone.manager.settle()
+      try await phone.manager.reconcile()
       #expect(try await phone.kit.book().live == 0)
       try await phone.isTidy()
     }
@@ -263,7 +263,7 @@ extension FairPlaySuites {
       #expect(phone.device.sessionCounts.most <= 3)
       #expect(try await phone.kit.book().live == 20)
       #expect(try await phone.manager.removeAll() == 20)
-      try await phone.manager.settle()
+      try await phone.manager.reconcile()
       #expect(try await phone.kit.book().live == 0)
       try await phone.isTidy()
     }

@@ -126,7 +126,7 @@ extension FairPlaySuites {
       let asset = try source.makeAsset(manager: phone.manager, session: phone.session())
       try await StubMedia().key(Phone.keyURI, for: asset)
       try await phone.manager.refreshAsset("film")
-      try await phone.manager.settle()
+      try await phone.manager.reconcile()
       try await StubMedia().key(Phone.keyURI, for: asset)
     }
 
@@ -172,9 +172,9 @@ extension FairPlaySuites {
       // From now on the playback duration is the key's whole life.
       #expect(abs(try #require(status.expires.date).timeIntervalSinceNow - 600) < 60)
       #expect(try await phone.play().item.status == .readyToPlay)
-      phone.device.clockAheadS = 601
+      phone.device.clockAheadSeconds = 601
       #expect(try await phone.play().item.status == .failed)
-      try await phone.manager.settle()
+      try await phone.manager.reconcile()
       #expect(phone.storage.keys.count == 1)
       #expect(phone.device.misuses.isEmpty)
     }

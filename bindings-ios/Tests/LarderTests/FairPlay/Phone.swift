@@ -18,7 +18,7 @@ final class Phone: Sendable {
   ///   - change: how the engine differs from the usual one.
   ///   - storage: in place of one in memory.
   init(
-    engineTimeoutS: Int32 = 60, storage: (any LocalDrmStorage)? = nil, requestAdapter: (any RequestAdapter)? = nil,
+    engineTimeoutSeconds: Int32 = 60, storage: (any LocalDrmStorage)? = nil, requestAdapter: (any RequestAdapter)? = nil,
     tokenProvider: (any TokenProvider)? = nil, sourceURLProvider: (any SourceURLProvider)? = nil,
     httpClient: (any HttpClient)? = nil, application: String = "UIApplication",
     _ change: (inout FairPlayEngine.Options) -> Void = { _ in }
@@ -29,7 +29,7 @@ final class Phone: Sendable {
     change(&options)
     let engine = FairPlayEngine(options: options, notifications: notifications, application: application)
     manager = try LocalAssetsManager(
-      config: scene.config(engineTimeoutS: engineTimeoutS), storage: storage ?? self.storage, engines: [engine],
+      config: scene.config(engineTimeoutSeconds: engineTimeoutSeconds), storage: storage ?? self.storage, engines: [engine],
       requestAdapter: requestAdapter, tokenProvider: tokenProvider, sourceURLProvider: sourceURLProvider,
       httpClient: httpClient)
   }
@@ -53,7 +53,7 @@ final class Phone: Sendable {
 
   /// Where a title came from. `query` is the license server's terms, for example `&playback_s=600`.
   func source(
-    _ asset: String = "film", wire: LicenseWire = .usual, path: String = "udrm", query: String = "",
+    _ asset: String = "film", wire: LicenseWire = .standard, path: String = "udrm", query: String = "",
     renewal: RenewalPolicy = .acquireThenRelease, certificate: Data? = nil,
     certificatePath: String? = "fairplay/certificate"
   ) -> MediaSource {
@@ -117,10 +117,10 @@ final class Phone: Sendable {
   func isGone(_ asset: String = "film", live: Int = 0, _ here: SourceLocation = #_sourceLocation) async throws {
     #expect(try manager.assets().isEmpty, sourceLocation: here)
     #expect(try await manager.status(of: asset).why == .notRegistered, sourceLocation: here)
-    let settled = try await manager.settle()
-    #expect(settled.pending == 0, sourceLocation: here)
+    let reconciled = try await manager.reconcile()
+    #expect(reconciled.pending == 0, sourceLocation: here)
     #expect(storage.keys.isEmpty, sourceLocation: here)
     let book = try await kit.book()
-    #expect(book.live == live, "\(settled) \(book)", sourceLocation: here)
+    #expect(book.live == live, "\(reconciled) \(book)", sourceLocation: here)
   }
 }

@@ -81,7 +81,7 @@ struct PlayerItemTests {
     let location = try scene.download(.clearHls)
     let remote = try #require(URL(string: "https://cdn.example/film.m3u8"))
     try await manager.registerAsset(
-      try Registration(
+      try AssetRegistration(
         assetId: "film", location: location, mediaSource: MediaSource(id: "s", url: remote.absoluteString),
         entryId: "entry-1"))
     @MainActor func played(_ entry: String) async throws -> URL? {
@@ -118,7 +118,7 @@ struct PlayerItemTests {
     let id = UUID().uuidString
     let location = try scene.download(.clearHls, as: id)
     try await manager.registerAsset(
-      try Registration(
+      try AssetRegistration(
         assetId: id, location: location, mediaSource: MediaSource(id: "s", url: "https://cdn.example/a.m3u8")))
     StubMedia.put(media, at: location)
     return (location, try manager.getLocalMediaSource(assetId: id))

@@ -20,8 +20,8 @@ pub(super) struct Held {
     pub(super) license_id: Option<String>,
     pub(super) keys: BTreeMap<KeyId, ContentKey>,
     pub(super) granted_at_ms: i64,
-    pub(super) duration_s: Option<u64>,
-    pub(super) playback_duration_s: Option<u64>,
+    pub(super) duration_seconds: Option<u64>,
+    pub(super) playback_duration_seconds: Option<u64>,
     pub(super) is_renewable: bool,
 }
 
@@ -31,8 +31,8 @@ struct Head<'a> {
     larder: u32,
     license_id: Option<&'a str>,
     granted_at_ms: i64,
-    duration_s: Option<u64>,
-    playback_duration_s: Option<u64>,
+    duration_seconds: Option<u64>,
+    playback_duration_seconds: Option<u64>,
     renewable: bool,
 }
 
@@ -41,8 +41,10 @@ struct Stored<'a> {
     larder: u32,
     license_id: Option<String>,
     granted_at_ms: i64,
-    duration_s: Option<u64>,
-    playback_duration_s: Option<u64>,
+    #[serde(alias = "duration_s")] // as releases before 0.2 wrote it
+    duration_seconds: Option<u64>,
+    #[serde(alias = "playback_duration_s")]
+    playback_duration_seconds: Option<u64>,
     renewable: bool,
     #[serde(borrow)]
     keys: Vec<Jwk<'a>>,
@@ -55,8 +57,8 @@ impl Held {
             larder: VERSION,
             license_id: self.license_id.as_deref(),
             granted_at_ms: self.granted_at_ms,
-            duration_s: self.duration_s,
-            playback_duration_s: self.playback_duration_s,
+            duration_seconds: self.duration_seconds,
+            playback_duration_seconds: self.playback_duration_seconds,
             renewable: self.is_renewable,
         };
         let head = serde_json::to_string(&head)
@@ -94,8 +96,8 @@ impl Held {
             license_id: stored.license_id,
             keys,
             granted_at_ms: stored.granted_at_ms,
-            duration_s: stored.duration_s,
-            playback_duration_s: stored.playback_duration_s,
+            duration_seconds: stored.duration_seconds,
+            playback_duration_seconds: stored.playback_duration_seconds,
             is_renewable: stored.renewable,
         })
     }

@@ -43,11 +43,11 @@ pub struct License<'a> {
     #[serde(default)]
     pub license_id: Option<String>,
     /// Ours: how long it lasts from now, in seconds. Absent: for ever.
-    #[serde(default, deserialize_with = "span")]
-    pub duration_s: Option<u64>,
+    #[serde(default, alias = "duration_s", deserialize_with = "span")]
+    pub duration_seconds: Option<u64>,
     /// Ours: how long it plays after the first start, in seconds. Absent: as long as it lasts.
-    #[serde(default, deserialize_with = "span")]
-    pub playback_duration_s: Option<u64>,
+    #[serde(default, alias = "playback_duration_s", deserialize_with = "span")]
+    pub playback_duration_seconds: Option<u64>,
     /// Ours: whether it may be renewed. Absent: yes.
     #[serde(default)]
     pub renewable: Option<bool>,
@@ -119,5 +119,5 @@ pub(super) fn unpack(reply: Reply<'_>) -> Result<ExchangeAnswer> {
             None => Error::new(Code::LicenseMalformed, format!("the answer has no {member}")),
         });
     }
-    Ok(ExchangeAnswer { body: reply.body, persistence_duration_s: None })
+    Ok(ExchangeAnswer { body: reply.body, persistence_duration_seconds: None })
 }

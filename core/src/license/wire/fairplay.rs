@@ -37,7 +37,7 @@ pub(super) fn unpack_base64(reply: Reply<'_>) -> Result<ExchangeAnswer> {
     let body = trimmed(&reply.body);
     let text = between(body, b"<ckc>", b"</ckc>").unwrap_or(body);
     if let Some(license) = decode(text) {
-        return Ok(ExchangeAnswer { body: license, persistence_duration_s: None });
+        return Ok(ExchangeAnswer { body: license, persistence_duration_seconds: None });
     }
     not_a_page(&reply)?;
     if body.first() == Some(&b'{')
@@ -60,7 +60,7 @@ pub(super) fn unpack_udrm(reply: Reply<'_>) -> Result<ExchangeAnswer> {
             return Err(match refusal_member(&object) {
                 Some(message) => denied(&server_message(&message, reply.sent)),
                 None if reply.kind == ExchangeKind::Release => {
-                    return Ok(ExchangeAnswer { body: Vec::new(), persistence_duration_s: None });
+                    return Ok(ExchangeAnswer { body: Vec::new(), persistence_duration_seconds: None });
                 }
                 None => Error::new(Code::LicenseMalformed, "the answer has no ckc"),
             });
@@ -69,14 +69,14 @@ pub(super) fn unpack_udrm(reply: Reply<'_>) -> Result<ExchangeAnswer> {
     };
     let body =
         decode(ckc.as_bytes()).ok_or_else(|| Error::new(Code::LicenseMalformed, "the answer's ckc is not base64"))?;
-    let persistence_duration_s =
+    let persistence_duration_seconds =
         match object.get("persistence_duration") {
             None | Some(Value::Null) => None,
             Some(value) => Some(seconds(value).ok_or_else(|| {
                 Error::new(Code::LicenseMalformed, "the answer's persistence_duration is not a number")
             })?),
         };
-    Ok(ExchangeAnswer { body, persistence_duration_s })
+    Ok(ExchangeAnswer { body, persistence_duration_seconds })
 }
 
 /// The application certificate in DER: as it is, in base64, or in PEM.

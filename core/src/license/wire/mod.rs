@@ -28,7 +28,7 @@ use crate::ports::{ExchangeAnswer, ExchangeKind};
 /// No real license, certificate or provisioning answer is longer.
 pub const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 
-/// A wire format, with "usual" resolved.
+/// A wire format, with "standard" resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// The CDM's bytes, both ways.
@@ -49,10 +49,10 @@ impl Format {
     /// What a source of this scheme and setting speaks.
     pub fn of(scheme: DrmScheme, wire: LicenseWire) -> Self {
         match (wire, scheme) {
-            (LicenseWire::Usual, DrmScheme::FairPlay) => Self::Udrm,
-            (LicenseWire::Usual, DrmScheme::ClearKey) => Self::ClearKey,
-            (LicenseWire::Usual | LicenseWire::Raw, DrmScheme::PlayReady) => Self::Soap,
-            (LicenseWire::Usual | LicenseWire::Raw, _) => Self::Raw,
+            (LicenseWire::Standard, DrmScheme::FairPlay) => Self::Udrm,
+            (LicenseWire::Standard, DrmScheme::ClearKey) => Self::ClearKey,
+            (LicenseWire::Standard | LicenseWire::Raw, DrmScheme::PlayReady) => Self::Soap,
+            (LicenseWire::Standard | LicenseWire::Raw, _) => Self::Raw,
             (LicenseWire::Base64, _) => Self::Base64,
             (LicenseWire::Form, _) => Self::Form,
             (LicenseWire::Udrm, _) => Self::Udrm,
@@ -98,7 +98,7 @@ pub fn pack(format: Format, message: &[u8], content_id: Option<&str>) -> Packed 
 pub fn unpack(format: Format, reply: Reply<'_>) -> Result<ExchangeAnswer> {
     if reply.body.is_empty() && reply.kind == ExchangeKind::Release && format != Format::ClearKey {
         // A CDM's release needs no more than the server's success. ClearKey's has an acknowledgement.
-        return Ok(ExchangeAnswer { body: Vec::new(), persistence_duration_s: None });
+        return Ok(ExchangeAnswer { body: Vec::new(), persistence_duration_seconds: None });
     }
     checks::not_empty(&reply)?;
     match format {
@@ -114,5 +114,5 @@ pub fn unpack(format: Format, reply: Reply<'_>) -> Result<ExchangeAnswer> {
 pub fn unpack_provisioning(reply: Reply<'_>) -> Result<ExchangeAnswer> {
     checks::not_empty(&reply)?;
     checks::not_a_page(&reply)?;
-    Ok(ExchangeAnswer { body: reply.body, persistence_duration_s: None })
+    Ok(ExchangeAnswer { body: reply.body, persistence_duration_seconds: None })
 }

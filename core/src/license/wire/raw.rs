@@ -19,7 +19,7 @@ pub(super) fn pack_soap(message: &[u8]) -> Packed {
 
 pub(super) fn unpack(reply: Reply<'_>) -> Result<ExchangeAnswer> {
     not_text(&reply)?;
-    Ok(ExchangeAnswer { body: reply.body, persistence_duration_s: None })
+    Ok(ExchangeAnswer { body: reply.body, persistence_duration_seconds: None })
 }
 
 /// The license is in the XML; the CDM reads it. A SOAP fault is a refusal.
@@ -28,7 +28,7 @@ pub(super) fn unpack_soap(reply: Reply<'_>) -> Result<ExchangeAnswer> {
     if reply.body.windows(7).any(|window| window == b":Fault>" || window == b"<Fault>") {
         return Err(denied("a SOAP fault"));
     }
-    Ok(ExchangeAnswer { body: reply.body, persistence_duration_s: None })
+    Ok(ExchangeAnswer { body: reply.body, persistence_duration_seconds: None })
 }
 
 /// The URL of a provisioning request: Android's framework documents that the message goes into the default URL's query,

@@ -24,10 +24,10 @@ fn code(result: Result<ExchangeAnswer>) -> Code {
 fn the_usual_format_depends_on_the_scheme() {
     use DrmScheme::{ClearKey, FairPlay, PlayReady, Widevine};
     for (scheme, wire, format) in [
-        (Widevine, LicenseWire::Usual, Format::Raw),
-        (PlayReady, LicenseWire::Usual, Format::Soap),
-        (FairPlay, LicenseWire::Usual, Format::Udrm),
-        (ClearKey, LicenseWire::Usual, Format::ClearKey),
+        (Widevine, LicenseWire::Standard, Format::Raw),
+        (PlayReady, LicenseWire::Standard, Format::Soap),
+        (FairPlay, LicenseWire::Standard, Format::Udrm),
+        (ClearKey, LicenseWire::Standard, Format::ClearKey),
         (FairPlay, LicenseWire::Raw, Format::Raw),
         (FairPlay, LicenseWire::Form, Format::Form),
         (Widevine, LicenseWire::Base64, Format::Base64),
@@ -164,7 +164,7 @@ fn udrm_says_how_long_a_license_may_be_stored() {
     ] {
         let body = format!(r#"{{"ckc":"QUJD"{member}}}"#);
         let answer = license(Format::Udrm, "application/json", body.as_bytes()).unwrap();
-        assert_eq!((answer.body.as_slice(), answer.persistence_duration_s), (&b"ABC"[..], expected), "{body}");
+        assert_eq!((answer.body.as_slice(), answer.persistence_duration_seconds), (&b"ABC"[..], expected), "{body}");
     }
 }
 

@@ -136,7 +136,7 @@ pub struct Files {
     pub(super) addressing: Addressing,
     pub(super) id: Rc<str>,
     pub(super) bandwidth: Rc<str>,
-    pub(super) period_s: Option<f64>,
+    pub(super) period_seconds: Option<f64>,
 }
 
 /// Without templates, which may be signed.
@@ -196,11 +196,11 @@ impl Files {
         if let Some(timeline) = &said.timeline {
             return Box::new(numbers.zip(self.times(timeline).map(Some)));
         }
-        let count = match (said.duration.filter(|duration| *duration > 0), self.period_s) {
+        let count = match (said.duration.filter(|duration| *duration > 0), self.period_seconds) {
             // Rounded up: the last segment may be short. Casts saturate.
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
-            (Some(duration), Some(period_s)) => {
-                (period_s * said.timescale.unwrap_or(1) as f64 / duration as f64).ceil() as usize
+            (Some(duration), Some(period_seconds)) => {
+                (period_seconds * said.timescale.unwrap_or(1) as f64 / duration as f64).ceil() as usize
             }
             // A template without any length is one segment, unless it says where it ends.
             (None, _) if said.end_number.is_none() => 1,
@@ -230,7 +230,8 @@ impl Files {
 
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
     fn period_end(&self) -> Option<u64> {
-        self.period_s.map(|period_s| (period_s * self.addressing.timescale.unwrap_or(1) as f64) as u64)
+        self.period_seconds
+            .map(|period_seconds| (period_seconds * self.addressing.timescale.unwrap_or(1) as f64) as u64)
     }
 
     /// A template with its `$…$` identifiers replaced (5.3.9.4.4). None if one is unknown or has no value here.

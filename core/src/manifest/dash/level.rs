@@ -57,8 +57,8 @@ pub(super) struct Level {
     pub(super) content_type: Option<String>,
     pub(super) codecs: Option<String>,
     pub(super) bandwidth: Option<String>,
-    pub(super) start_s: Option<f64>,
-    pub(super) duration_s: Option<f64>,
+    pub(super) start_seconds: Option<f64>,
+    pub(super) duration_seconds: Option<f64>,
     pub(super) base_urls: Vec<String>,
     pub(super) protection: Vec<ContentProtection>,
     pub(super) addressing: Addressing,
@@ -174,9 +174,9 @@ impl LevelReader {
             "contentType" => level.content_type = Some(value.into_owned()),
             "codecs" => level.codecs = Some(value.into_owned()),
             "bandwidth" => level.bandwidth = Some(value.into_owned()),
-            "start" => level.start_s = seconds(&value),
-            "duration" if !is_root => level.duration_s = seconds(&value),
-            "mediaPresentationDuration" => level.duration_s = seconds(&value),
+            "start" => level.start_seconds = seconds(&value),
+            "duration" if !is_root => level.duration_seconds = seconds(&value),
+            "mediaPresentationDuration" => level.duration_seconds = seconds(&value),
             _ => {}
         })?;
         self.open.push(level);

@@ -79,27 +79,28 @@ pub fn read(bytes: &[u8], place: &Place) -> Result<Mpd> {
     let (root, linked) = level::read(&text)?;
     let mut mpd = Mpd { linked, ..Mpd::default() };
     let base = Base { place: place.clone(), name: Rc::from(""), has_url: false }.below(&root);
-    let total_s = root.duration_s;
+    let total_seconds = root.duration_seconds;
     // A period without a duration lasts until the next one starts, the last until the end.
-    let starts: Vec<Option<f64>> = root.children.iter().skip(1).map(|period| period.start_s).collect();
+    let starts: Vec<Option<f64>> = root.children.iter().skip(1).map(|period| period.start_seconds).collect();
     for (index, period) in root.children.into_iter().enumerate() {
-        let start_s = period.start_s.unwrap_or(0.0);
-        let end_s = starts.get(index).copied().flatten().or(total_s);
-        let period_s = period.duration_s.or(end_s.map(|end_s| (end_s - start_s).max(0.0)));
-        mpd.periods.push(read_period(period, &base, &root.addressing, period_s));
+        let start_seconds = period.start_seconds.unwrap_or(0.0);
+        let end_seconds = starts.get(index).copied().flatten().or(total_seconds);
+        let period_seconds =
+            period.duration_seconds.or(end_seconds.map(|end_seconds| (end_seconds - start_seconds).max(0.0)));
+        mpd.periods.push(read_period(period, &base, &root.addressing, period_seconds));
     }
     mpd.protection = root.protection;
     Ok(mpd)
 }
 
-fn read_period(period: Level, base: &Base, above: &addressing::Addressing, period_s: Option<f64>) -> Period {
+fn read_period(period: Level, base: &Base, above: &addressing::Addressing, period_seconds: Option<f64>) -> Period {
     let base = base.below(&period);
     let addressing = period.addressing.inherit(above);
-    let sets = period.children.into_iter().map(|set| read_set(set, &base, &addressing, period_s)).collect();
+    let sets = period.children.into_iter().map(|set| read_set(set, &base, &addressing, period_seconds)).collect();
     Period { protection: period.protection, sets }
 }
 
-fn read_set(set: Level, base: &Base, above: &addressing::Addressing, period_s: Option<f64>) -> AdaptationSet {
+fn read_set(set: Level, base: &Base, above: &addressing::Addressing, period_seconds: Option<f64>) -> AdaptationSet {
     let base = base.below(&set);
     let addressing = set.addressing.inherit(above);
     let representations = set
@@ -118,7 +119,7 @@ fn read_set(set: Level, base: &Base, above: &addressing::Addressing, period_s: O
                 addressing: level.addressing.inherit(&addressing),
                 id: Rc::from(id.as_str()),
                 bandwidth: Rc::from(level.bandwidth.unwrap_or_default()),
-                period_s,
+                period_seconds,
             };
             Representation { kind: kind(&content_type, &mime, &codecs), id, mime, protection: level.protection, files }
         })

@@ -98,7 +98,7 @@ internal fun describe(status: AssetStatus): String = when {
     else -> when (val end = status.expires) {
         Expiry.Never -> "ready, without an end"
         Expiry.Unknown -> "ready"
-        is Expiry.At -> "ready for ${remaining(status.remainingS ?: ((end.atMs - status.checkedAtMs) / 1000))}"
+        is Expiry.At -> "ready for ${remaining(status.remainingSeconds ?: ((end.atMs - status.checkedAtMs) / 1000))}"
     }
 }
 

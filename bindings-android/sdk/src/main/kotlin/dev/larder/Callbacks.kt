@@ -67,7 +67,7 @@ internal class Callbacks(executor: Executor?) {
             try {
                 (on ?: executor).execute(delivery)
             } catch (_: RejectedExecutionException) {
-                // The app's executor is shut down; a call still settles.
+                // The app's executor is shut down; a call still completes.
                 Dispatchers.Default.dispatch(scope.coroutineContext, delivery)
             }
         }

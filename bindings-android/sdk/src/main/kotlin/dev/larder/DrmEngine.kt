@@ -7,7 +7,7 @@ package dev.larder
  * gives the answer to the CDM and closes the session, all within one call. No session stays open between calls.
  *
  * Called on background threads, several at once, never under a lock of Larder's. It may block; after
- * `LarderConfig.engineTimeoutS` the call's outcome counts as unknown, its exchange is refused, and a license that it
+ * `LarderConfig.engineTimeoutSeconds` the call's outcome counts as unknown, its exchange is refused, and a license that it
  * brings later is given back. Throw what `send` threw as it is, and a [LarderException] with a code of your own choice
  * (`CDM_…`, `LICENSE_…`, `PROVISIONING_FAILED`) for the rest; anything else, `Error` included, becomes
  * [LarderException.Code.CDM_FAILED].

@@ -14,8 +14,8 @@ internal enum class KeysSay { NOTHING, USABLE, EXPIRED }
 
 /** The answer of `MediaDrm.queryKeyStatus`: texts, whose names and values are the vendor's. */
 internal class KeyStatusReading(private val said: Map<String, String?>) {
-    private val license: Remaining get() = remaining(LICENSE)
-    private val playback: Remaining get() = remaining(PLAYBACK)
+    private val license: LicenseDuration get() = remaining(LICENSE)
+    private val playback: LicenseDuration get() = remaining(PLAYBACK)
 
     /** The license says that it may not be renewed. */
     val isRenewalForbidden: Boolean get() = isFalse("RenewAllowed")
@@ -33,13 +33,13 @@ internal class KeyStatusReading(private val said: Map<String, String?>) {
     }
 
     /** What is no number, or not there, is not known. */
-    private fun remaining(name: String): Remaining {
-        val seconds = said[name]?.trim()?.toLongOrNull() ?: return Remaining.Unknown
+    private fun remaining(name: String): LicenseDuration {
+        val seconds = said[name]?.trim()?.toLongOrNull() ?: return LicenseDuration.Unknown
         return when {
             // The largest i32, u32 or i64: how CDMs say "without an end".
-            seconds >= Int.MAX_VALUE -> Remaining.Unlimited
+            seconds >= Int.MAX_VALUE -> LicenseDuration.Unlimited
 
-            else -> Remaining.Seconds(seconds.coerceAtLeast(0))
+            else -> LicenseDuration.Seconds(seconds.coerceAtLeast(0))
         }
     }
 
@@ -51,7 +51,7 @@ internal class KeyStatusReading(private val said: Map<String, String?>) {
     private companion object {
         const val LICENSE = "LicenseDurationRemaining"
         const val PLAYBACK = "PlaybackDurationRemaining"
-        val ZERO = Remaining.Seconds(0)
+        val ZERO = LicenseDuration.Seconds(0)
     }
 }
 
@@ -76,7 +76,7 @@ internal val keyStatusQuirks: List<KeyStatusQuirk> = listOf(
         applies = { times, moment, keys ->
             times.license.isZero && keys != KeysSay.EXPIRED && (keys == KeysSay.USABLE || moment == Moment.GRANTED)
         },
-        meant = { it.copy(license = Remaining.Unlimited) },
+        meant = { it.copy(license = LicenseDuration.Unlimited) },
     ),
     KeyStatusQuirk(
         what = "0 or 00 for a playback without an end, while its keys are usable, or just granted",
@@ -84,7 +84,7 @@ internal val keyStatusQuirks: List<KeyStatusQuirk> = listOf(
         applies = { times, moment, keys ->
             times.playback.isZero && keys != KeysSay.EXPIRED && (keys == KeysSay.USABLE || moment == Moment.GRANTED)
         },
-        meant = { it.copy(playback = Remaining.Unlimited) },
+        meant = { it.copy(playback = LicenseDuration.Unlimited) },
     ),
     KeyStatusQuirk(
         what = "0 later, from a CDM that says nothing of its keys: over, or without an end. The ledger knows",
@@ -94,8 +94,8 @@ internal val keyStatusQuirks: List<KeyStatusQuirk> = listOf(
         },
         meant = { times ->
             LicenseTimes(
-                license = if (times.license.isZero) Remaining.Unknown else times.license,
-                playback = if (times.playback.isZero) Remaining.Unknown else times.playback,
+                license = if (times.license.isZero) LicenseDuration.Unknown else times.license,
+                playback = if (times.playback.isZero) LicenseDuration.Unknown else times.playback,
             )
         },
     ),
@@ -103,10 +103,10 @@ internal val keyStatusQuirks: List<KeyStatusQuirk> = listOf(
         what = "the largest number for a license with an end, once it has been played: its end is what it was",
         evidence = "google/ExoPlayer#9493",
         applies = { times, moment, _ ->
-            moment == Moment.INSPECTED && times.license == Remaining.Unlimited && times.playback is Remaining.Seconds
+            moment == Moment.INSPECTED && times.license == LicenseDuration.Unlimited && times.playback is LicenseDuration.Seconds
         },
-        meant = { it.copy(license = Remaining.Unknown) },
+        meant = { it.copy(license = LicenseDuration.Unknown) },
     ),
 )
 
-private val Remaining.isZero: Boolean get() = this is Remaining.Seconds && seconds == 0L
+private val LicenseDuration.isZero: Boolean get() = this is LicenseDuration.Seconds && seconds == 0L

@@ -106,8 +106,8 @@ public class LarderSetup internal constructor(
         public fun profile(profile: String): Builder = changed { changes += { it.copy(profile = profile) } }
 
         /** How long one request to a server, one call of an engine, and one call of other code of the app may take. */
-        public fun timeouts(networkS: Int, engineS: Int, delegateS: Int): Builder = changed {
-            changes += { it.copy(networkTimeoutS = networkS, engineTimeoutS = engineS, delegateTimeoutS = delegateS) }
+        public fun timeouts(networkSeconds: Int, engineSeconds: Int, delegateSeconds: Int): Builder = changed {
+            changes += { it.copy(networkTimeoutSeconds = networkSeconds, engineTimeoutSeconds = engineSeconds, delegateTimeoutSeconds = delegateSeconds) }
         }
 
         /** Sent to servers as `User-Agent`, in front of Larder's own. */

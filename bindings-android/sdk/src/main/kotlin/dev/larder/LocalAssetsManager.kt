@@ -131,11 +131,11 @@ public class LocalAssetsManager private constructor(private val core: Core, priv
         assetId: String,
         entryId: String? = null,
         metadata: ByteArray? = null,
-    ): AssetStatus = registerAsset(Registration(assetId, localAssetPath, mediaSource, entryId, metadata))
+    ): AssetStatus = registerAsset(AssetRegistration(assetId, localAssetPath, mediaSource, entryId, metadata))
 
     /** The same from one value. */
     @JvmSynthetic
-    public suspend fun registerAsset(registration: Registration): AssetStatus =
+    public suspend fun registerAsset(registration: AssetRegistration): AssetStatus =
         core.awaitCancellable { manager, cancellation -> manager.registerAsset(registration, cancellation) }
 
     /** [registerAsset] for Java, as in the guides. */
@@ -151,7 +151,7 @@ public class LocalAssetsManager private constructor(private val core: Core, priv
     /** [registerAsset] for Java, with everything that can be said and told. */
     @JvmOverloads
     public fun registerAsset(
-        registration: Registration,
+        registration: AssetRegistration,
         listener: ResultListener<AssetStatus>,
         executor: Executor? = null,
     ): Cancellable = start(listener, executor) { registerAsset(registration) }
@@ -195,7 +195,7 @@ public class LocalAssetsManager private constructor(private val core: Core, priv
      * itself is the app's to delete.
      */
     @JvmSynthetic
-    public suspend fun unregisterAsset(assetId: String): Unregistered = core.await { it.unregisterAsset(assetId) }
+    public suspend fun unregisterAsset(assetId: String): UnregisterResult = core.await { it.unregisterAsset(assetId) }
 
     /** [unregisterAsset] for Java, as in the guides. The path only names the asset for the listener. */
     @JvmOverloads
@@ -230,14 +230,14 @@ public class LocalAssetsManager private constructor(private val core: Core, priv
      * Protected media without a license is `LICENSE_MISSING`, a license that the CDM does not know `LICENSE_VANISHED`.
      */
     @JvmSynthetic
-    public suspend fun importAssets(assets: List<ImportedAsset>): List<Imported> =
+    public suspend fun importAssets(assets: List<AssetImport>): List<ImportResult> =
         core.awaitCancellable { manager, cancellation -> manager.importAssets(assets, cancellation) }
 
     /** [importAssets] for Java. */
     @JvmOverloads
     public fun importAssets(
-        assets: List<ImportedAsset>,
-        listener: ResultListener<List<Imported>>,
+        assets: List<AssetImport>,
+        listener: ResultListener<List<ImportResult>>,
         executor: Executor? = null,
     ): Cancellable = start(listener, executor) { importAssets(assets) }
 
@@ -299,21 +299,21 @@ public class LocalAssetsManager private constructor(private val core: Core, priv
 
     /**
      * Renews the licenses that end within this time, one asset after the other; a failure does not stop the rest and is
-     * told in its [Renewal].
+     * told in its [RenewalResult].
      */
     @JvmSynthetic
-    public suspend fun renewAll(expiringWithin: Duration): List<Renewal> = renewAll(expiringWithin.inWholeSeconds)
+    public suspend fun renewAll(expiringWithin: Duration): List<RenewalResult> = renewAll(expiringWithin.inWholeSeconds)
 
     /** [renewAll] for Java, in seconds. */
     @JvmOverloads
     public fun renewAll(
-        expiringWithinS: Long,
-        listener: ResultListener<List<Renewal>>,
+        expiringWithinSeconds: Long,
+        listener: ResultListener<List<RenewalResult>>,
         executor: Executor? = null,
-    ): Cancellable = start(listener, executor) { renewAll(expiringWithinS) }
+    ): Cancellable = start(listener, executor) { renewAll(expiringWithinSeconds) }
 
-    private suspend fun renewAll(expiringWithinS: Long): List<Renewal> {
-        if (expiringWithinS < 0) {
+    private suspend fun renewAll(expiringWithinSeconds: Long): List<RenewalResult> {
+        if (expiringWithinSeconds < 0) {
             throw LarderException(
                 LarderException.Code.INVALID_ARGUMENT,
                 "the time within which to renew is negative",
@@ -321,7 +321,7 @@ public class LocalAssetsManager private constructor(private val core: Core, priv
             )
         }
         return core.awaitCancellable { manager, cancellation ->
-            manager.renewAll(expiringWithinS.toULong(), cancellation)
+            manager.renewAll(expiringWithinSeconds.toULong(), cancellation)
         }
     }
 
@@ -330,12 +330,12 @@ public class LocalAssetsManager private constructor(private val core: Core, priv
      * app reports a network.
      */
     @JvmSynthetic
-    public suspend fun settle(): Settlement = core.await { it.settle() }
+    public suspend fun reconcile(): ReconcileReport = core.await { it.reconcile() }
 
-    /** [settle] for Java. */
+    /** [reconcile] for Java. */
     @JvmOverloads
-    public fun settle(listener: ResultListener<Settlement>, executor: Executor? = null): Cancellable =
-        start(listener, executor) { settle() }
+    public fun reconcile(listener: ResultListener<ReconcileReport>, executor: Executor? = null): Cancellable =
+        start(listener, executor) { reconcile() }
 
     /**
      * What the app knows of the network. `OFFLINE` means no network call at all; `ONLINE` sends what was queued.

@@ -6,7 +6,7 @@ import java.io.FileNotFoundException
  * The app's secret storage: small values, which are license handles, under short keys of Larder's.
  *
  * Called on background threads, several at once, never under a lock of Larder's, and bounded by
- * `LarderConfig.delegateTimeoutS`. It may block and may use the manager. Whatever it throws, `Error` included, makes the
+ * `LarderConfig.delegateTimeoutSeconds`. It may block and may use the manager. Whatever it throws, `Error` included, makes the
  * call that needed it fail with [LarderException.Code.STORAGE_FAILED]; a registration then leaves nothing behind.
  */
 public interface LocalDrmStorage {

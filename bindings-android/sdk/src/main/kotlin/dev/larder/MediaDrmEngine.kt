@@ -144,7 +144,7 @@ public class MediaDrmEngine internal constructor(
         public fun isSupported(scheme: DrmScheme): Boolean =
             scheme != DrmScheme.FAIR_PLAY && MediaDrm.isCryptoSchemeSupported(SystemId.forMediaDrm(SystemId.of(scheme)))
 
-        private val unknownTimes = LicenseTimes(Remaining.Unknown, Remaining.Unknown)
+        private val unknownTimes = LicenseTimes(LicenseDuration.Unknown, LicenseDuration.Unknown)
     }
 }
 

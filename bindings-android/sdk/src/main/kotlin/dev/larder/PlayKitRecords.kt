@@ -51,8 +51,8 @@ public class PlayKitRecords @JvmOverloads constructor(context: Context, private 
      * @param titles as they would be registered. A source without an id or DRM parameters gets what the offline manager
      *   kept of them.
      */
-    public fun read(titles: List<Registration>): List<ImportedAsset> =
-        titles.map { title -> ImportedAsset(completed(title), licenses(title.path)) }
+    public fun read(titles: List<AssetRegistration>): List<AssetImport> =
+        titles.map { title -> AssetImport(completed(title), licenses(title.path)) }
 
     /**
      * Removes PlayKit's records, all of them, once every title is Larder's: it is registered, and its media and licenses
@@ -89,7 +89,7 @@ public class PlayKitRecords @JvmOverloads constructor(context: Context, private 
         offline.remove(listOf(SOURCE_ID + assetId, DRM_PARAMS + assetId))
     }
 
-    private fun completed(title: Registration): Registration {
+    private fun completed(title: AssetRegistration): AssetRegistration {
         val source = title.source
         val id = source.id.ifEmpty { offline.getString(SOURCE_ID + title.assetId, null) ?: "" }
         val drm = source.drm.ifEmpty { listOfNotNull(drmParams(title.assetId)) }
@@ -108,7 +108,7 @@ public class PlayKitRecords @JvmOverloads constructor(context: Context, private 
     }
 
     /** PlayKit asked with one PSSH box of the media, whichever it found; each that the media has is looked up. */
-    private fun licenses(path: String): List<ImportedLicense> {
+    private fun licenses(path: String): List<LicenseImport> {
         val boxes = try {
             Larder.findInitData(path).filter { it.scheme == DrmScheme.WIDEVINE }.mapNotNull { it.pssh }
         } catch (_: LarderException) {
@@ -116,7 +116,7 @@ public class PlayKitRecords @JvmOverloads constructor(context: Context, private 
         }
         return boxes.distinctBy { it.asKey() }.mapNotNull { pssh ->
             val handle = handle(pssh.asKey()) ?: handle(payload(pssh).asKey())
-            handle?.let { ImportedLicense(DrmScheme.WIDEVINE, it, pssh, Expiry.Unknown) }
+            handle?.let { LicenseImport(DrmScheme.WIDEVINE, it, pssh, Expiry.Unknown) }
         }
     }
 
@@ -174,7 +174,7 @@ public class PlayKitRecords @JvmOverloads constructor(context: Context, private 
         const val PAYLOAD_OFFSET = 32
 
         /** What answered: its end is no reason to keep another library's record of it. */
-        val VERIFIED = setOf(Why.PLAYABLE, Why.LICENSE_EXPIRED, Why.PLAYBACK_WINDOW_OVER)
+        val VERIFIED = setOf(PlayabilityReason.PLAYABLE, PlayabilityReason.LICENSE_EXPIRED, PlayabilityReason.PLAYBACK_WINDOW_OVER)
 
         fun ByteArray.asKey(): String = Base64.encodeToString(this, Base64.NO_WRAP)
 

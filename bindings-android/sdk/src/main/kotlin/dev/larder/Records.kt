@@ -20,7 +20,7 @@ public fun drmParams(
     scheme: DrmScheme,
     licenseUrl: String,
     renewal: RenewalPolicy = RenewalPolicy.ACQUIRE_THEN_RELEASE,
-    wire: LicenseWire = LicenseWire.USUAL,
+    wire: LicenseWire = LicenseWire.STANDARD,
 ): DrmParams = DrmParams(scheme, licenseUrl, wire = wire, renewal = renewal)
 
 /** What an app registers. See [LocalAssetsManager.registerAsset]. */
@@ -31,4 +31,4 @@ public fun registration(
     source: MediaSource,
     entryId: String? = null,
     metadata: ByteArray? = null,
-): Registration = Registration(assetId, path, source, entryId, metadata)
+): AssetRegistration = AssetRegistration(assetId, path, source, entryId, metadata)

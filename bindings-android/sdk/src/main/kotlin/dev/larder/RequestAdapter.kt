@@ -4,7 +4,7 @@ package dev.larder
  * The app's hand on every request to its license servers, for offline registrations too: URL, headers, body, and the
  * answer.
  *
- * Called on background threads, never under a lock of Larder's, and bounded by `LarderConfig.delegateTimeoutS`. What it
+ * Called on background threads, never under a lock of Larder's, and bounded by `LarderConfig.delegateTimeoutSeconds`. What it
  * throws stops the request: a [LarderException] as it is, anything else as [LarderException.Code.DELEGATE_FAILED].
  */
 public fun interface RequestAdapter {

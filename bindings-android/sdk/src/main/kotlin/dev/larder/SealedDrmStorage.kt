@@ -12,7 +12,7 @@ import java.io.FileNotFoundException
  *
  * The values are files below `noBackupFilesDir`: on another device, without the Keystore's key, they would be worth
  * nothing. A Keystore can lose a key. Then [load] fails with `LICENSE_UNREADABLE`, the asset's status says
- * [Why.LICENSE_UNREADABLE] with the remedy to register again, and new values are sealed with a new key. A
+ * [PlayabilityReason.LICENSE_UNREADABLE] with the remedy to register again, and new values are sealed with a new key. A
  * Keystore that only fails to answer is `STORAGE_FAILED`, which a later call may get over. [state] tells which it is.
  *
  * One process at a time.
@@ -56,7 +56,7 @@ public class SealedDrmStorage @JvmOverloads constructor(context: Context, privat
     }
 
     /**
-     * Forgets the key and every value, for good: their assets' status is then [Why.LICENSE_UNREADABLE] until
+     * Forgets the key and every value, for good: their assets' status is then [PlayabilityReason.LICENSE_UNREADABLE] until
      * they are registered again.
      */
     public fun reset() {

@@ -4,7 +4,7 @@ package dev.larder
  * Chooses what a player plays. Asked at the start of every playback, replays too; the answer is never cached.
  *
  * The app's own is called on a background thread, never under a lock of Larder's, and bounded by
- * `LarderConfig.delegateTimeoutS`. If it fails, the registry decides. [LocalPlayback.sourceURLProvider] is a ready one.
+ * `LarderConfig.delegateTimeoutSeconds`. If it fails, the registry decides. [LocalPlayback.sourceURLProvider] is a ready one.
  */
 public fun interface SourceURLProvider {
     /** The URL to play for an entry, `null` for the default one. */

@@ -3,7 +3,7 @@ package dev.larder
 /**
  * Gives the token for requests to license servers, at the time of use. Tokens are never stored.
  *
- * Called on background threads, never under a lock of Larder's, and bounded by `LarderConfig.delegateTimeoutS`. What it
+ * Called on background threads, never under a lock of Larder's, and bounded by `LarderConfig.delegateTimeoutSeconds`. What it
  * throws stops the request: a [LarderException] as it is, anything else as [LarderException.Code.DELEGATE_FAILED].
  */
 public fun interface TokenProvider {

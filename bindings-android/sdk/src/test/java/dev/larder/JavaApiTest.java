@@ -97,7 +97,7 @@ class JavaApiTest {
             Outcome<AssetStatus> registered = new Outcome<>();
             manager.registerAsset(Records.registration("a", path, source()), registered);
             assertTrue(registered.get().isPlayable());
-            Long remaining = registered.get().getRemainingS();
+            Long remaining = registered.get().getRemainingSeconds();
             assertTrue(remaining != null && remaining > 0 && registered.get().getPendingReleases() == 0);
 
             Outcome<AssetStatus> refreshed = new Outcome<>();
@@ -105,7 +105,7 @@ class JavaApiTest {
             assertTrue(refreshed.get().isPlayable());
             Outcome<AssetStatus> status = new Outcome<>();
             manager.status("a", status);
-            assertEquals(Why.PLAYABLE, status.get().getWhy());
+            assertEquals(PlayabilityReason.PLAYABLE, status.get().getWhy());
             PlayKitStatus triple = Larder.playKitStatus(status.get());
             assertTrue(triple.isRegistered() && triple.getAvailableTimeSeconds() == 172800);
             Outcome<List<AssetStatus>> all = new Outcome<>();
@@ -114,15 +114,15 @@ class JavaApiTest {
             Outcome<AssetStatus> verified = new Outcome<>();
             manager.verifyAsset("a", true, true, verified);
             assertEquals(MediaPresence.PRESENT, verified.get().getMedia());
-            Outcome<List<Renewal>> renewed = new Outcome<>();
+            Outcome<List<RenewalResult>> renewed = new Outcome<>();
             manager.renewAll(0, renewed);
             assertEquals(0, renewed.get().size());
-            Outcome<List<Renewal>> negative = new Outcome<>();
+            Outcome<List<RenewalResult>> negative = new Outcome<>();
             manager.renewAll(-1, negative);
             assertEquals(LarderException.Code.INVALID_ARGUMENT, negative.error().getCode());
-            Outcome<Settlement> settled = new Outcome<>();
-            manager.settle(settled);
-            assertEquals(0, settled.get().getForeign());
+            Outcome<ReconcileReport> reconciled = new Outcome<>();
+            manager.reconcile(reconciled);
+            assertEquals(0, reconciled.get().getForeign());
 
             assertEquals("a", manager.assets().get(0).getAssetId());
             assertEquals(path, manager.asset("a").getPath());
@@ -177,7 +177,7 @@ class JavaApiTest {
     }
 
     @Test
-    void aCallSettlesEvenIfTheAppsExecutorIsShutDown() throws Exception {
+    void aCallCompletesEvenIfTheAppsExecutorIsShutDown() throws Exception {
         ExecutorService gone = Executors.newSingleThreadExecutor();
         gone.shutdown();
         try (LocalAssetsManager manager = new LocalAssetsManager(setup().callbackExecutor(gone).build())) {
@@ -255,7 +255,7 @@ class JavaApiTest {
     }
 
     @Test
-    void aCallThatIsCancelledSettlesOnceAndLeavesNothing() throws Exception {
+    void aCallThatIsCancelledCompletesOnceAndLeavesNothing() throws Exception {
         CountDownLatch arrived = new CountDownLatch(1);
         CountDownLatch go = new CountDownLatch(1);
         DrmEngine engine = new JavaEngine(() -> {
@@ -304,15 +304,15 @@ class JavaApiTest {
             String kids = new String(request.getInitData()).trim();
             String asked = kids.substring(0, kids.length() - 1) + ",\"type\":\"persistent-license\"}";
             ExchangeAnswer answer = exchange.send(new ExchangeMessage(ExchangeKind.LICENSE, asked.getBytes(), null));
-            Long duration = answer.getPersistenceDurationS();
-            Remaining left = duration == null ? Remaining.Unlimited.INSTANCE : new Remaining.Seconds(duration);
+            Long duration = answer.getPersistenceDurationSeconds();
+            LicenseDuration left = duration == null ? LicenseDuration.Unlimited.INSTANCE : new LicenseDuration.Seconds(duration);
             return new LicenseGrant(
-                    new GrantedHandle.New(answer.getBody()), new LicenseTimes(left, new Remaining.Seconds(60)), null, null);
+                    new GrantedHandle.New(answer.getBody()), new LicenseTimes(left, new LicenseDuration.Seconds(60)), null, null);
         }
 
         @Override
         public LicenseTimes inspect(StoredLicense held) {
-            return new LicenseTimes(Remaining.Unknown.INSTANCE, Remaining.Unknown.INSTANCE);
+            return new LicenseTimes(LicenseDuration.Unknown.INSTANCE, LicenseDuration.Unknown.INSTANCE);
         }
 
         @Override
@@ -327,7 +327,7 @@ class JavaApiTest {
             Outcome<AssetStatus> registered = new Outcome<>();
             manager.registerAsset(Records.registration("a", path, source()), registered);
             assertTrue(registered.get().isPlayable());
-            assertEquals(60L, registered.get().getPlaybackWindowS());
+            assertEquals(60L, registered.get().getPlaybackWindowSeconds());
         }
     }
 

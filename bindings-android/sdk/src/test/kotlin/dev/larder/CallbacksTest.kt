@@ -59,7 +59,7 @@ class CallbacksTest {
     private val calls: Map<String, (LocalAssetsManager, Told, Executor?) -> Cancellable> = mapOf(
         "open" to { it, told, on -> it.open(told, on) },
         "register" to { it, told, on -> it.registerAsset(clearSource, film, "film", told, on) },
-        "register all" to { it, told, on -> it.registerAsset(Registration("all", film, clearSource), told, on) },
+        "register all" to { it, told, on -> it.registerAsset(AssetRegistration("all", film, clearSource), told, on) },
         "register nothing" to { it, told, on -> it.registerAsset(clearSource, "nowhere", "", told, on) },
         "refresh" to { it, told, on -> it.refreshAsset(clearSource, film, "film", told, on) },
         "refresh nobody" to { it, told, on -> it.refreshAsset("nobody", told, on) },
@@ -70,7 +70,7 @@ class CallbacksTest {
         "renew" to { it, told, on -> it.renewAll(60, told, on) },
         "renew badly" to { it, told, on -> it.renewAll(-1, told, on) },
         "import" to { it, told, on -> it.importAssets(emptyList(), told, on) },
-        "settle" to { it, told, on -> it.settle(told, on) },
+        "reconcile" to { it, told, on -> it.reconcile(told, on) },
         "unregister" to { it, told, on -> it.unregisterAsset(film, "film", told, on) },
         "remove" to { it, told, on -> it.removeAll(told, on) },
     )

@@ -50,9 +50,9 @@ class CancellationTest {
                 assertThrows<CancellationException> { registration.await() }
                 gate.open()
                 eventually("nothing is left after $step") {
-                    runBlocking { manager.settle() }
+                    runBlocking { manager.reconcile() }
                     val status = runBlocking { manager.status("a") }
-                    status.why == Why.NOT_REGISTERED && status.pendingReleases == 0 && online.live == 0
+                    status.why == PlayabilityReason.NOT_REGISTERED && status.pendingReleases == 0 && online.live == 0
                 }
                 assertTrue(storage.memory.keys.isEmpty(), "no handle is left after $step")
                 assertEquals(emptyList<AssetInfo>(), manager.assets())
@@ -73,16 +73,16 @@ class CancellationTest {
                     val call = async(Dispatchers.Default) { manager.registerAsset(protectedSource(online), path, "a") }
                     Thread.sleep(ms)
                     call.cancelAndJoin()
-                    eventually("settled after $ms ms") {
-                        runBlocking { manager.settle() }
+                    eventually("reconciled after $ms ms") {
+                        runBlocking { manager.reconcile() }
                         val status = runBlocking { manager.status("a") }
                         val licenses = if (status.isRegistered) 1 else 0
-                        status.why in setOf(Why.PLAYABLE, Why.NOT_REGISTERED) && online.live == licenses
+                        status.why in setOf(PlayabilityReason.PLAYABLE, PlayabilityReason.NOT_REGISTERED) && online.live == licenses
                     }
                     manager.unregisterAsset("a")
                 }
                 eventually("every license is given back") {
-                    runBlocking { manager.settle() }
+                    runBlocking { manager.reconcile() }
                     online.live == 0
                 }
             }
@@ -103,10 +103,10 @@ class CancellationTest {
                 refresh.cancelAndJoin()
                 gate.open()
                 eventually("one license is live, and it is the asset's") {
-                    runBlocking { manager.settle() }
+                    runBlocking { manager.reconcile() }
                     online.issued == 2 && online.live == 1
                 }
-                assertEquals(Why.PLAYABLE, manager.verifyAsset("a").why)
+                assertEquals(PlayabilityReason.PLAYABLE, manager.verifyAsset("a").why)
             }
         }
     }

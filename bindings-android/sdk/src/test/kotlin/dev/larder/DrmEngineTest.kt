@@ -33,7 +33,7 @@ class DrmEngineTest {
     private fun refusal(engine: DrmEngine, change: (LarderConfig) -> LarderConfig = { it }): LarderException = runBlocking {
         LocalAssetsManager(device.context(engine = engine, change = change)).use { manager ->
             val refused = assertThrows<LarderException> { manager.registerAsset(protectedSource(online), path, "a") }
-            assertEquals(Why.NOT_REGISTERED, manager.status("a").why)
+            assertEquals(PlayabilityReason.NOT_REGISTERED, manager.status("a").why)
             eventually("what was granted is given back") { online.live == 0 }
             refused
         }
@@ -100,7 +100,7 @@ class DrmEngineTest {
                 "after send", "send failed" -> ended.complete(it)
             }
         }
-        assertEquals(LarderException.Code.TIMEOUT, refusal(engine) { it.copy(engineTimeoutS = 1) }.code)
+        assertEquals(LarderException.Code.TIMEOUT, refusal(engine) { it.copy(engineTimeoutSeconds = 1) }.code)
         go.countDown()
         assertEquals("send failed", ended.get(30, TimeUnit.SECONDS))
     }
@@ -110,16 +110,16 @@ class DrmEngineTest {
         val go = CountDownLatch(1)
         val engine = KotlinClearKeyEngine { if (it == "granted") go.await(30, TimeUnit.SECONDS) }
         runBlocking {
-            LocalAssetsManager(device.context(engine = engine) { it.copy(engineTimeoutS = 1) }).use { manager ->
+            LocalAssetsManager(device.context(engine = engine) { it.copy(engineTimeoutSeconds = 1) }).use { manager ->
                 val refused = assertThrows<LarderException> { manager.registerAsset(protectedSource(online), path, "a") }
                 assertEquals(LarderException.Code.TIMEOUT, refused.code)
                 assertEquals(1, online.live)
                 go.countDown()
                 eventually("it is given back") {
-                    runBlocking { manager.settle() }
+                    runBlocking { manager.reconcile() }
                     online.live == 0
                 }
-                assertEquals(Why.NOT_REGISTERED, manager.status("a").why)
+                assertEquals(PlayabilityReason.NOT_REGISTERED, manager.status("a").why)
             }
         }
     }
@@ -154,7 +154,7 @@ class DrmEngineTest {
         LocalAssetsManager(device.context(engine = engine)).use {
             manager.set(it)
             it.registerAsset(protectedSource(online), path, "a")
-            assertEquals(Why.REGISTERING, seen.get().why)
+            assertEquals(PlayabilityReason.REGISTERING, seen.get().why)
         }
     }
 

@@ -1,8 +1,8 @@
 package dev.larder
 
-import dev.larder.Remaining.Seconds
-import dev.larder.Remaining.Unknown
-import dev.larder.Remaining.Unlimited
+import dev.larder.LicenseDuration.Seconds
+import dev.larder.LicenseDuration.Unknown
+import dev.larder.LicenseDuration.Unlimited
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertFalse
 import org.junit.jupiter.api.Assertions.assertTrue
@@ -18,8 +18,8 @@ class KeyStatusQuirksTest {
         val said: Map<String, String?>,
         val moment: Moment,
         val keys: KeysSay,
-        val license: Remaining,
-        val playback: Remaining,
+        val license: LicenseDuration,
+        val playback: LicenseDuration,
     )
 
     private val traces = listOf(
@@ -164,8 +164,8 @@ class KeyStatusQuirksTest {
         playback: String?,
         moment: Moment,
         keys: KeysSay,
-        meansLicense: Remaining,
-        meansPlayback: Remaining,
+        meansLicense: LicenseDuration,
+        meansPlayback: LicenseDuration,
     ): Trace {
         val said = buildMap {
             put("LicenseType", "Offline")

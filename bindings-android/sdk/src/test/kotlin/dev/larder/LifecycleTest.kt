@@ -45,7 +45,7 @@ class LifecycleTest {
             { manager.allStatuses() },
             { manager.verifyAsset("a") },
             { manager.renewAll(kotlin.time.Duration.ZERO) },
-            { manager.settle() },
+            { manager.reconcile() },
             { manager.assets() },
             { manager.asset("a") },
             { manager.assetAt(path) },
@@ -104,7 +104,7 @@ class LifecycleTest {
         assertTrue(File(before).renameTo(after))
         LocalAssetsManager(device.context { it.copy(roots = listOf(StorageRoot("downloads", after.path))) }).use {
             assertEquals(path.replace(before, after.path), it.asset("a")?.path)
-            assertEquals(Why.PLAYABLE, it.verifyAsset("a").why)
+            assertEquals(PlayabilityReason.PLAYABLE, it.verifyAsset("a").why)
         }
     }
 
@@ -114,8 +114,8 @@ class LifecycleTest {
             { it.copy(dataDir = "") },
             { it.copy(dataDir = "relative") },
             { it.copy(profile = "a\u0000b") },
-            { it.copy(networkTimeoutS = 0) },
-            { it.copy(engineTimeoutS = -1) },
+            { it.copy(networkTimeoutSeconds = 0) },
+            { it.copy(engineTimeoutSeconds = -1) },
             { it.copy(userAgent = "a\r\nX: y") },
             { it.copy(extraRootCertificates = listOf(byteArrayOf(1))) },
             { it.copy(roots = listOf(StorageRoot("", "/a"))) },
@@ -193,7 +193,7 @@ class LifecycleTest {
                 pool.shutdown()
                 assertEquals(32, manager.assets().size)
                 eventually("those unregistered are given back") {
-                    runBlocking { manager.settle() }
+                    runBlocking { manager.reconcile() }
                     online.live == 32
                 }
             }

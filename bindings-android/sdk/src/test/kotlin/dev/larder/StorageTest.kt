@@ -55,13 +55,13 @@ class StorageTest {
     /** Tries to register with this storage, which must fail. Nothing may be left: no asset, no license. */
     private fun refusal(storage: LocalDrmStorage): LarderException = runBlocking {
         val path = device.download(PROTECTED_TITLE)
-        LocalAssetsManager(device.context(storage) { it.copy(delegateTimeoutS = 1) }).use { manager ->
+        LocalAssetsManager(device.context(storage) { it.copy(delegateTimeoutSeconds = 1) }).use { manager ->
             val refused = assertThrows<LarderException> {
                 manager.registerAsset(protectedSource(online, "?token=s3cr3t"), path, "a")
             }
-            assertEquals(Why.NOT_REGISTERED, manager.status("a").why)
+            assertEquals(PlayabilityReason.NOT_REGISTERED, manager.status("a").why)
             eventually("the license is given back") {
-                runBlocking { manager.settle() }
+                runBlocking { manager.reconcile() }
                 online.live == 0
             }
             refused
@@ -187,9 +187,9 @@ class StorageTest {
             it.registerAsset(protectedSource(online), path, "a")
         }
         LocalAssetsManager(device.context(FileDrmStorage(secrets))).use {
-            assertEquals(Why.PLAYABLE, it.verifyAsset("a").why)
+            assertEquals(PlayabilityReason.PLAYABLE, it.verifyAsset("a").why)
             assertTrue(secrets.deleteRecursively())
-            assertEquals(Why.LICENSE_UNREADABLE, it.verifyAsset("a").why)
+            assertEquals(PlayabilityReason.LICENSE_UNREADABLE, it.verifyAsset("a").why)
         }
     }
 

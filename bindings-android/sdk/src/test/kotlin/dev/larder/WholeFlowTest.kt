@@ -43,7 +43,7 @@ class WholeFlowTest {
         LocalAssetsManager(context).use { manager ->
             val registered = manager.registerAsset(source, path, "film-1", metadata = "notes".encodeToByteArray())
             assertTrue(registered.isRegistered && registered.isPlayable, registered.message)
-            assertEquals(Why.PLAYABLE, registered.why)
+            assertEquals(PlayabilityReason.PLAYABLE, registered.why)
             assertEquals(1, online.requests, "a license is one round trip")
             assertEquals(1, online.live)
             assertArrayEquals("notes".encodeToByteArray(), manager.metadata("film-1"))
@@ -55,8 +55,8 @@ class WholeFlowTest {
             assertEquals(2, license.keyIds.size)
             val handle = manager.licenseHandle(license.licenseId)
             assertTrue(handle.isNotEmpty())
-            assertEquals(Why.PLAYABLE, manager.status("film-1").why)
-            assertEquals(Why.PLAYABLE, manager.verifyAsset("film-1").why)
+            assertEquals(PlayabilityReason.PLAYABLE, manager.status("film-1").why)
+            assertEquals(PlayabilityReason.PLAYABLE, manager.verifyAsset("film-1").why)
 
             val refused = assertThrows<LarderException> { manager.refreshAsset("film-1") }
             assertEquals(LarderException.Code.OFFLINE, refused.code)
@@ -70,12 +70,12 @@ class WholeFlowTest {
 
             online.stop()
             assertTrue(manager.unregisterAsset("film-1").wasRegistered)
-            assertEquals(Why.NOT_REGISTERED, manager.status("film-1").why)
+            assertEquals(PlayabilityReason.NOT_REGISTERED, manager.status("film-1").why)
             assertEquals(emptyList<AssetInfo>(), manager.assets())
 
             online.resume()
             manager.setNetworkState(NetworkState.ONLINE)
-            manager.settle()
+            manager.reconcile()
             eventually("every license is given back") { online.live == 0 }
         }
         assertTrue((context.storage as MemoryDrmStorage).keys.isEmpty(), "no handle is left")
@@ -105,7 +105,7 @@ class WholeFlowTest {
             manager.setNetworkState(NetworkState.OFFLINE)
             val refused = assertThrows<LarderException> { manager.registerAsset(protectedSource(online), path, "a") }
             assertEquals(LarderException.Code.OFFLINE, refused.code)
-            assertEquals(Why.NOT_REGISTERED, manager.status("a").why)
+            assertEquals(PlayabilityReason.NOT_REGISTERED, manager.status("a").why)
             assertFalse(manager.unregisterAsset("a").wasRegistered)
         }
         assertEquals(0, online.requests, "offline mode is no network call at all")
@@ -130,7 +130,7 @@ class WholeFlowTest {
             manager.registerAsset(protectedSource(online, "?duration_s=864000"), path, "later")
             val renewals = manager.renewAll(expiringWithin = 1.days)
             assertEquals(listOf("soon" to true), renewals.map { it.assetId to it.isRenewed })
-            assertEquals(emptyList<Renewal>(), manager.renewAll(expiringWithin = 0.days))
+            assertEquals(emptyList<RenewalResult>(), manager.renewAll(expiringWithin = 0.days))
             assertEquals(2, manager.allStatuses().size)
             assertEquals(2, manager.removeAll())
         }
@@ -141,7 +141,7 @@ class WholeFlowTest {
         val path = device.download(PROTECTED_TITLE)
         LocalAssetsManager(device.context()).use { manager ->
             manager.registerAsset(protectedSource(online, "?playback_s=60"), path, "a")
-            assertEquals(60L, manager.status("a").playbackWindowS)
+            assertEquals(60L, manager.status("a").playbackWindowSeconds)
             manager.playbackStarted("a")
             assertTrue(manager.status("a").playbackExpires is Expiry.At)
         }

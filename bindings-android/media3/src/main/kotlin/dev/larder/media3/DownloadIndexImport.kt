@@ -14,12 +14,12 @@ import androidx.media3.exoplayer.offline.DownloadIndex
 import androidx.media3.exoplayer.offline.DownloadRequest
 import dev.larder.DrmScheme
 import dev.larder.Expiry
-import dev.larder.ImportedAsset
-import dev.larder.ImportedLicense
+import dev.larder.AssetImport
+import dev.larder.LicenseImport
 import dev.larder.LarderException
 import dev.larder.MediaFormat
 import dev.larder.MediaSource
-import dev.larder.Registration
+import dev.larder.AssetRegistration
 import dev.larder.Remedy
 import java.io.File
 import java.io.IOException
@@ -60,7 +60,7 @@ public class DownloadIndexImport @JvmOverloads constructor(
      * @throws LarderException `STORE_UNAVAILABLE` if the index cannot be read; then nothing was.
      */
     @WorkerThread
-    public fun read(): List<ImportedDownload> = try {
+    public fun read(): List<DownloadImport> = try {
         index.getDownloads(Download.STATE_COMPLETED).use { downloads ->
             buildList {
                 while (downloads.moveToNext()) add(read(downloads.download.request))
@@ -75,21 +75,21 @@ public class DownloadIndexImport @JvmOverloads constructor(
         ).apply { initCause(e) }
     }
 
-    private fun read(request: DownloadRequest): ImportedDownload = try {
-        ImportedDownload(request.id, importOf(request), error = null)
+    private fun read(request: DownloadRequest): DownloadImport = try {
+        DownloadImport(request.id, importOf(request), error = null)
     } catch (e: LarderException) {
-        ImportedDownload(request.id, asset = null, e)
+        DownloadImport(request.id, asset = null, e)
     }
 
-    private fun importOf(request: DownloadRequest): ImportedAsset {
+    private fun importOf(request: DownloadRequest): AssetImport {
         val format = request.format
         val path = CachedMediaExport(cache, folder).export(request, format).path
         val source = described(request).let { if (it.format == null) it.copy(format = format) else it }
         val metadata = request.data.takeIf { it.isNotEmpty() }
-        return ImportedAsset(
-            Registration(request.id, path, source, metadata = metadata),
+        return AssetImport(
+            AssetRegistration(request.id, path, source, metadata = metadata),
             // Media3 does not keep what the license was asked for with; the media says it.
-            listOfNotNull(request.keySetId).map { ImportedLicense(scheme, it, initData = null, expires = Expiry.Unknown) },
+            listOfNotNull(request.keySetId).map { LicenseImport(scheme, it, initData = null, expires = Expiry.Unknown) },
         )
     }
 
@@ -125,9 +125,9 @@ public class DownloadIndexImport @JvmOverloads constructor(
  *   `MANIFEST_INVALID`, `FORMAT_UNSUPPORTED`: it is no DASH, HLS or MP4. `DISK_FULL`, `MEDIA_UNREADABLE`: the folder for
  *   what is imported cannot be written. `DELEGATE_FAILED`: its [DownloadDescription] failed.
  */
-public class ImportedDownload internal constructor(
+public class DownloadImport internal constructor(
     public val assetId: String,
-    public val asset: ImportedAsset?,
+    public val asset: AssetImport?,
     public val error: LarderException?,
 )
 

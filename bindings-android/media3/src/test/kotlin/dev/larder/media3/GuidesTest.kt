@@ -10,7 +10,7 @@ import androidx.media3.exoplayer.source.DefaultMediaSourceFactory
 import dev.larder.AssetStatus
 import dev.larder.DrmParams
 import dev.larder.DrmScheme
-import dev.larder.Imported
+import dev.larder.ImportResult
 import dev.larder.LarderConfig
 import dev.larder.LarderException
 import dev.larder.LarderSetup
@@ -20,7 +20,7 @@ import dev.larder.MediaSource
 import dev.larder.MemoryDrmStorage
 import dev.larder.Remedy
 import dev.larder.StorageRoot
-import dev.larder.Why
+import dev.larder.PlayabilityReason
 import dev.larder.media3.support.Downloads
 import dev.larder.media3.support.SAMPLES
 import dev.larder.media3.support.Theatre
@@ -92,7 +92,7 @@ class GuidesTest {
 
         val errors = mutableListOf<LarderException>()
         Theatre { films.player(it, context, errors::add) }.use { theatre ->
-            assertEquals(Why.PLAYABLE, runBlocking { films.play(theatre.player, "film") }.why)
+            assertEquals(PlayabilityReason.PLAYABLE, runBlocking { films.play(theatre.player, "film") }.why)
             assertEquals(SAMPLES, theatre.watch())
             VirtualCdm.ids.forEach(VirtualCdm::vanish)
             theatre.player.stop()
@@ -103,7 +103,7 @@ class GuidesTest {
 
         runBlocking { films.remove("film", file) }
         assertFalse(file.exists())
-        assertEquals(Why.NOT_REGISTERED, runBlocking { manager.status("film") }.why)
+        assertEquals(PlayabilityReason.NOT_REGISTERED, runBlocking { manager.status("film") }.why)
     }
 
     @Test
@@ -160,7 +160,7 @@ class OfflineFilms(private val manager: LocalAssetsManager) {
 
 // What docs/guides/migrating.md shows.
 
-suspend fun takeOver(manager: LocalAssetsManager, index: DownloadIndex, cache: Cache, folder: File): List<Imported> {
+suspend fun takeOver(manager: LocalAssetsManager, index: DownloadIndex, cache: Cache, folder: File): List<ImportResult> {
     val read = DownloadIndexImport(index, cache, folder).read()
     for (download in read) download.error?.let { println("${download.assetId}: ${it.code}, ${it.remedy}") }
     return manager.importAssets(read.mapNotNull { it.asset })

@@ -21,11 +21,11 @@ import dev.larder.MediaFormat
 import dev.larder.MediaSource
 import dev.larder.MemoryDrmStorage
 import dev.larder.ReleaseOutcome
-import dev.larder.Remaining
+import dev.larder.LicenseDuration
 import dev.larder.Remedy
 import dev.larder.StorageRoot
 import dev.larder.StoredLicense
-import dev.larder.Why
+import dev.larder.PlayabilityReason
 import dev.larder.media3.support.Cdm
 import dev.larder.media3.support.Downloads
 import dev.larder.media3.support.SAMPLES
@@ -80,7 +80,7 @@ class ImportingDownloadsTest {
         downloads.add("film-1", "https://cdn.example/film.mp4", film(folder.root).readBytes(), keySetId = "key set 7")
         import()
         val status = runBlocking { manager.status("film-1") }
-        assertEquals(Why.PLAYABLE, status.why)
+        assertEquals(PlayabilityReason.PLAYABLE, status.why)
         assertArrayEquals("the app's own".encodeToByteArray(), manager.metadata("film-1"))
         val factory = ProgressiveMediaSource.Factory(DownloadIndexImport.cachedMedia(downloads.cache))
             .setDrmSessionManagerProvider(LarderDrmSessionManagerProvider(manager))
@@ -237,7 +237,7 @@ class ImportingDownloadsTest {
             if (held.handle.decodeToString() !in Cdm.held) {
                 throw LarderException(Code.LICENSE_VANISHED, "unknown", Remedy.REREGISTER)
             }
-            return LicenseTimes(license = Remaining.Seconds(3600), playback = Remaining.Unlimited)
+            return LicenseTimes(license = LicenseDuration.Seconds(3600), playback = LicenseDuration.Unlimited)
         }
 
         override fun acquire(request: KeyRequest, exchange: LicenseExchange): LicenseGrant =

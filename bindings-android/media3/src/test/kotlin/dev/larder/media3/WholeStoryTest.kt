@@ -15,7 +15,7 @@ import dev.larder.MediaSource
 import dev.larder.MemoryDrmStorage
 import dev.larder.SourceUrlMode
 import dev.larder.StorageRoot
-import dev.larder.Why
+import dev.larder.PlayabilityReason
 import dev.larder.media3.support.SAMPLES
 import dev.larder.media3.support.Theatre
 import dev.larder.media3.support.film
@@ -83,7 +83,7 @@ class WholeStoryTest {
 
         servers.resume()
         runBlocking { manager.unregisterAsset("film") }
-        until("the license is given back") { runBlocking { manager.settle() }.pending == 0 && servers.live == 0 }
+        until("the license is given back") { runBlocking { manager.reconcile() }.pending == 0 && servers.live == 0 }
     }
 
     @Test
@@ -92,14 +92,14 @@ class WholeStoryTest {
         manager.setSourceUrlMode(SourceUrlMode.LOCAL_ALWAYS)
         VirtualCdm.ids.forEach(VirtualCdm::vanish)
         theatre().use { assertEquals(Code.LICENSE_VANISHED, it.failure(remote()).code) }
-        assertEquals(Why.LICENSE_VANISHED, runBlocking { manager.verifyAsset("film") }.why)
+        assertEquals(PlayabilityReason.LICENSE_VANISHED, runBlocking { manager.verifyAsset("film") }.why)
     }
 
     private fun register() {
         val drm = listOf(DrmParams(DrmScheme.WIDEVINE, servers.url("/widevine/license")))
         val source = MediaSource("film", REMOTE, drm = drm)
         val status = runBlocking { manager.registerAsset(source, film(folder.root).path, "film", entryId = "entry") }
-        assertEquals(Why.PLAYABLE, status.why)
+        assertEquals(PlayabilityReason.PLAYABLE, status.why)
         assertTrue(servers.live > 0)
     }
 

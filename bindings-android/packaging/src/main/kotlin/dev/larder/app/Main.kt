@@ -21,8 +21,8 @@ import dev.larder.ReleaseOutcome
 import dev.larder.ResultListener
 import dev.larder.SourceUrlMode
 import dev.larder.StoredLicense
-import dev.larder.Unregistered
-import dev.larder.Why
+import dev.larder.UnregisterResult
+import dev.larder.PlayabilityReason
 import kotlinx.coroutines.runBlocking
 import java.io.FileNotFoundException
 import java.nio.file.Files
@@ -46,7 +46,7 @@ object Main {
         LocalAssetsManager(LarderSetup(config, storage, engines = listOf(engine))).use { manager ->
             runBlocking {
                 val status = manager.registerAsset(MediaSource("1", "https://origin.example/1.mpd"), clear, "clear", "entry")
-                check(status.why == Why.PLAYABLE) { "${status.why}" }
+                check(status.why == PlayabilityReason.PLAYABLE) { "${status.why}" }
                 check(manager.getLocalMediaSource("clear", clear).isLocal)
                 val drm = listOf(DrmParams(DrmScheme.CLEAR_KEY, "http://127.0.0.1:9/license"))
                 try {
@@ -73,7 +73,7 @@ object Main {
             })
             check(removed.await(30, TimeUnit.SECONDS)) { "no listener was called" }
         }
-        println("OK ${Larder.version()}, renamed: ${Unregistered::class.java.name != "dev.larder." + "Unregistered"}")
+        println("OK ${Larder.version()}, renamed: ${UnregisterResult::class.java.name != "dev.larder." + "Unregistered"}")
         exitProcess(0)
     }
 }

@@ -15,8 +15,8 @@ import dev.larder.MediaDrmEngine;
 import dev.larder.MediaSource;
 import dev.larder.RenewalPolicy;
 import dev.larder.ResultListener;
-import dev.larder.Settlement;
-import dev.larder.Why;
+import dev.larder.ReconcileReport;
+import dev.larder.PlayabilityReason;
 import dev.larder.support.Device;
 import dev.larder.support.ScriptedStorage;
 import dev.larder.support.TestServers;
@@ -84,15 +84,15 @@ public class MediaDrmEngineJavaTest {
 
             VirtualCdm.INSTANCE.vanish(VirtualCdm.INSTANCE.getIds().get(0));
             AssetStatus lost = answer(listener -> manager.verifyAsset("film", false, true, listener, SAME_THREAD));
-            assertEquals(Why.LICENSE_VANISHED, lost.getWhy());
+            assertEquals(PlayabilityReason.LICENSE_VANISHED, lost.getWhy());
 
             CompletableFuture<String> removed = new CompletableFuture<>();
             manager.unregisterAsset(film, "film", removed::complete, SAME_THREAD);
             assertEquals(film, removed.get(30, TimeUnit.SECONDS));
-            Settlement settled = answer(listener -> manager.settle(listener, SAME_THREAD));
+            ReconcileReport reconciled = answer(listener -> manager.reconcile(listener, SAME_THREAD));
             // Before Android 10 a CDM lists nothing.
-            assertEquals(Build.VERSION.SDK_INT < 29 ? null : Integer.valueOf(0), settled.getHeld());
-            assertFalse(settled.isCrowded());
+            assertEquals(Build.VERSION.SDK_INT < 29 ? null : Integer.valueOf(0), reconciled.getHeld());
+            assertFalse(reconciled.isCrowded());
         }
     }
 

@@ -2,7 +2,7 @@ package dev.larder.android
 
 import dev.larder.LocalAssetsManager
 import dev.larder.MediaDrmEngine
-import dev.larder.Why
+import dev.larder.PlayabilityReason
 import dev.larder.support.Device
 import dev.larder.support.Moment.AFTER
 import dev.larder.support.Moment.BEFORE
@@ -60,13 +60,13 @@ class AbandonedProcessTest(private val verb: Verb, private val point: Point) {
 
     private fun registeringItLeavesTheWholeOrNothing() {
         val manager = dying(start("larder")) { it.registerAsset(source, film, "film") }
-        eventually("it is settled") { runBlocking { manager.settle() }.pending == 0 }
+        eventually("it is reconciled") { runBlocking { manager.reconcile() }.pending == 0 }
         val status = runBlocking { manager.status("film") }
         if (status.isRegistered) {
             assertTrue(status.message, runBlocking { manager.verifyAsset("film") }.isPlayable)
             assertEquals(1 to 1, VirtualCdm.ids.size to storage.size)
         } else {
-            assertEquals(Why.NOT_REGISTERED, status.why)
+            assertEquals(PlayabilityReason.NOT_REGISTERED, status.why)
             assertEquals(0 to 0, VirtualCdm.ids.size to storage.size)
         }
         runBlocking { manager.registerAsset(source, film, "film") }
@@ -78,7 +78,7 @@ class AbandonedProcessTest(private val verb: Verb, private val point: Point) {
         runBlocking { before.registerAsset(source, film, "film") }
         val manager = dying(before) { it.refreshAsset("film") }
         assertTrue(runBlocking { manager.status("film") }.isPlayable)
-        eventually("it is settled") { runBlocking { manager.settle() }.pending == 0 }
+        eventually("it is reconciled") { runBlocking { manager.reconcile() }.pending == 0 }
         assertTrue(runBlocking { manager.verifyAsset("film") }.isPlayable)
         assertEquals(1 to 1, VirtualCdm.ids.size to storage.size)
         balances(manager)
@@ -88,14 +88,14 @@ class AbandonedProcessTest(private val verb: Verb, private val point: Point) {
         val before = start("larder")
         runBlocking { before.registerAsset(source, film, "film") }
         val manager = dying(before) { it.unregisterAsset("film") }
-        assertEquals(Why.NOT_REGISTERED, runBlocking { manager.status("film") }.why)
+        assertEquals(PlayabilityReason.NOT_REGISTERED, runBlocking { manager.status("film") }.why)
         balances(manager)
     }
 
     /** Everything goes back: device, storage and book are empty, but for what never came onto the device. */
     private fun balances(manager: LocalAssetsManager) {
         runBlocking { manager.unregisterAsset("film") }
-        eventually("it is settled") { runBlocking { manager.settle() }.pending == 0 }
+        eventually("it is reconciled") { runBlocking { manager.reconcile() }.pending == 0 }
         assertEquals(0 to 0, VirtualCdm.ids.size to storage.size)
         assertEquals(point.lost, servers.live)
         manager.close()
@@ -119,7 +119,7 @@ class AbandonedProcessTest(private val verb: Verb, private val point: Point) {
     private fun start(folder: String): LocalAssetsManager = LocalAssetsManager(
         device.context(storage, MediaDrmEngine()) {
             // Longer than any test: nobody comes back from the dead.
-            it.copy(dataDir = File(device.folder, folder).path, engineTimeoutS = 3000, delegateTimeoutS = 3000)
+            it.copy(dataDir = File(device.folder, folder).path, engineTimeoutSeconds = 3000, delegateTimeoutSeconds = 3000)
         },
     )
 

@@ -14,7 +14,7 @@ import dev.larder.MediaSource
 import dev.larder.OpenReport
 import dev.larder.ResultListener
 import dev.larder.SourceUrlMode
-import dev.larder.Why
+import dev.larder.PlayabilityReason
 import dev.larder.android.support.Phone
 import dev.larder.support.TestServers
 import kotlinx.coroutines.runBlocking
@@ -74,7 +74,7 @@ class AndroidSetupTest {
         }
         LocalAssetsManager(moved).use { manager ->
             assertEquals(File(adopted, "films/cmaf-clear").path, manager.asset("film")?.path)
-            assertEquals(Why.PLAYABLE, manager.verifyAsset("film").why)
+            assertEquals(PlayabilityReason.PLAYABLE, manager.verifyAsset("film").why)
             manager.unregisterAsset("film")
         }
     }
@@ -124,7 +124,7 @@ class AndroidSetupTest {
             Phone.until("it is open") { outcomes == listOf("open") }
 
             manager.registerAsset(
-                dev.larder.Registration("film", film, Phone.clearKeySource(servers)),
+                dev.larder.AssetRegistration("film", film, Phone.clearKeySource(servers)),
                 Outcome { outcomes += it.why.name },
             )
             Phone.until("it is registered") { outcomes.last() == "PLAYABLE" }

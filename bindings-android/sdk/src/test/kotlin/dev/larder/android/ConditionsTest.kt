@@ -16,7 +16,7 @@ import dev.larder.MediaSource
 import dev.larder.NetworkState
 import dev.larder.Remedy
 import dev.larder.StorageFolders
-import dev.larder.Why
+import dev.larder.PlayabilityReason
 import dev.larder.android.support.Phone
 import dev.larder.support.TestServers
 import kotlinx.coroutines.runBlocking
@@ -107,7 +107,7 @@ class ConditionsTest {
 
             phone.isMounted = false
             phone.tell(Intent.ACTION_MEDIA_EJECT)
-            Phone.until("it is missed") { runBlocking { manager.status("film") }.why == Why.VOLUME_MISSING }
+            Phone.until("it is missed") { runBlocking { manager.status("film") }.why == PlayabilityReason.VOLUME_MISSING }
             val gone = manager.status("film")
             assertEquals(Remedy.RETRY, gone.remedy)
             val refused = assertThrows(LarderException::class.java) { manager.getLocalMediaSource("film", film.path) }
@@ -123,7 +123,7 @@ class ConditionsTest {
         phone.isMounted = false
         val again = shadowOf(connectivity).networkCallbacks.toSet()
         LocalAssetsManager(phone).use { manager ->
-            assertEquals(Why.VOLUME_MISSING, manager.status("film").why)
+            assertEquals(PlayabilityReason.VOLUME_MISSING, manager.status("film").why)
             Phone.until("it listens") { (shadowOf(connectivity).networkCallbacks - again).isNotEmpty() }
             phone.isMounted = true
             phone.tell(Intent.ACTION_MEDIA_MOUNTED)

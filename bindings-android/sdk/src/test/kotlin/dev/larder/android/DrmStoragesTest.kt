@@ -4,11 +4,11 @@ import android.util.Base64
 import dev.larder.LarderException
 import dev.larder.LocalAssetsManager
 import dev.larder.LocalDrmStorage
-import dev.larder.Registration
+import dev.larder.AssetRegistration
 import dev.larder.Remedy
 import dev.larder.SealedDrmStorage
 import dev.larder.SharedPreferencesDrmStorage
-import dev.larder.Why
+import dev.larder.PlayabilityReason
 import dev.larder.android.support.FakeAndroidKeyStore
 import dev.larder.android.support.Phone
 import dev.larder.support.TestServers
@@ -160,24 +160,24 @@ class DrmStoragesTest {
     @Test
     fun `an asset whose key was lost says so, and registering it again is enough`(): Unit = runBlocking {
         TestServers.start().use { servers ->
-            val title = Registration("film", Phone.download("dash-cenc"), Phone.clearKeySource(servers))
+            val title = AssetRegistration("film", Phone.download("dash-cenc"), Phone.clearKeySource(servers))
             LocalAssetsManager(Phone.withClearKey().storage(SealedDrmStorage(Phone.app)).build()).use { manager ->
                 assertTrue(manager.registerAsset(title).isPlayable)
                 FakeAndroidKeyStore.isBroken = true
                 val busy = assertThrows(LarderException::class.java) { runBlocking { manager.verifyAsset("film") } }
                 assertEquals(LarderException.Code.STORAGE_FAILED, busy.code)
                 FakeAndroidKeyStore.isBroken = false
-                assertEquals(Why.PLAYABLE, manager.verifyAsset("film").why)
+                assertEquals(PlayabilityReason.PLAYABLE, manager.verifyAsset("film").why)
 
                 FakeAndroidKeyStore.lose()
                 val lost = manager.verifyAsset("film")
-                assertEquals(Why.LICENSE_UNREADABLE, lost.why)
+                assertEquals(PlayabilityReason.LICENSE_UNREADABLE, lost.why)
                 assertEquals(Remedy.REREGISTER, lost.remedy)
                 val id = manager.localMediaSource("film").licenses.single().licenseId
                 unreadable { manager.licenseHandle(id) }
 
                 assertTrue(manager.registerAsset(title).isPlayable)
-                assertEquals(Why.PLAYABLE, manager.verifyAsset("film").why)
+                assertEquals(PlayabilityReason.PLAYABLE, manager.verifyAsset("film").why)
                 assertTrue(manager.unregisterAsset("film").wasRegistered)
             }
         }

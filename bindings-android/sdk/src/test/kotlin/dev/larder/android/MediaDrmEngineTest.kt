@@ -12,7 +12,7 @@ import dev.larder.LarderException
 import dev.larder.LicenseTimes
 import dev.larder.MediaDrmEngine
 import dev.larder.ReleaseOutcome
-import dev.larder.Remaining
+import dev.larder.LicenseDuration
 import dev.larder.SecurityLevel
 import dev.larder.support.KID_A
 import dev.larder.support.KID_B
@@ -133,7 +133,7 @@ class MediaDrmEngineTest {
         VirtualCdm.trace = mapOf("LicenseType" to "Offline")
         val grant = engine.acquire(widevineRequest(), exchange)
         assertNull(grant.keyIds)
-        assertEquals(LicenseTimes(Remaining.Unknown, Remaining.Unknown), grant.times)
+        assertEquals(LicenseTimes(LicenseDuration.Unknown, LicenseDuration.Unknown), grant.times)
     }
 
     @Test
@@ -147,7 +147,7 @@ class MediaDrmEngineTest {
         acquire()
         VirtualCdm.plan(Step.QUERY, times = 9) { throw ShadowMediaDrm.stateError("no answer") }
         val grant = engine.acquire(widevineRequest(), exchange)
-        assertEquals(LicenseTimes(Remaining.Unknown, Remaining.Unknown), grant.times)
+        assertEquals(LicenseTimes(LicenseDuration.Unknown, LicenseDuration.Unknown), grant.times)
         assertEquals(2, VirtualCdm.ids.size)
     }
 
@@ -232,7 +232,7 @@ class MediaDrmEngineTest {
         assertEquals("LICENSE_EXPIRED", failing { engine.inspect(stored(unplayed)) }.code)
 
         servers.policy("""{"duration_s":null,"playback_s":null}""")
-        assertEquals(LicenseTimes(Remaining.Unlimited, Remaining.Unlimited), engine.inspect(stored(acquire())))
+        assertEquals(LicenseTimes(LicenseDuration.Unlimited, LicenseDuration.Unlimited), engine.inspect(stored(acquire())))
     }
 
     @Test
@@ -255,12 +255,12 @@ class MediaDrmEngineTest {
     fun `a quirk is put right from the grant on, and keys that are usable outweigh a 0`() {
         VirtualCdm.trace = mapOf("LicenseDurationRemaining" to "00", "PlaybackDurationRemaining" to "00")
         val grant = engine.acquire(widevineRequest(), exchange)
-        val unlimited = LicenseTimes(Remaining.Unlimited, Remaining.Unlimited)
+        val unlimited = LicenseTimes(LicenseDuration.Unlimited, LicenseDuration.Unlimited)
         assertEquals(unlimited, grant.times)
         val handle = (grant.handle as GrantedHandle.New).handle
         assertEquals(unlimited, engine.inspect(stored(handle)))
         VirtualCdm.tellsKeys = false
-        assertEquals(LicenseTimes(Remaining.Unknown, Remaining.Unknown), engine.inspect(stored(handle)))
+        assertEquals(LicenseTimes(LicenseDuration.Unknown, LicenseDuration.Unknown), engine.inspect(stored(handle)))
     }
 
     // Renewal
@@ -547,12 +547,12 @@ class MediaDrmEngineTest {
 
     private fun failing(work: () -> Unit): LarderException = assertThrows(LarderException::class.java) { work() }
 
-    private fun times(licenseS: Long, playbackS: Long) =
-        LicenseTimes(Remaining.Seconds(licenseS), Remaining.Seconds(playbackS))
+    private fun times(licenseSeconds: Long, playbackSeconds: Long) =
+        LicenseTimes(LicenseDuration.Seconds(licenseSeconds), LicenseDuration.Seconds(playbackSeconds))
 
     /** A slow machine may have let a minute pass. */
-    private fun assertAbout(seconds: Long, remaining: Remaining) {
-        val actual = (remaining as Remaining.Seconds).seconds
+    private fun assertAbout(seconds: Long, remaining: LicenseDuration) {
+        val actual = (remaining as LicenseDuration.Seconds).seconds
         assertTrue("$actual, not about $seconds", actual in seconds - 60..seconds)
     }
 

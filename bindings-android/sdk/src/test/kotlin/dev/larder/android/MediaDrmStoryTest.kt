@@ -1,6 +1,6 @@
 package dev.larder.android
 
-import dev.larder.Coverage
+import dev.larder.KeyCoverage
 import dev.larder.Larder
 import dev.larder.LarderException
 import dev.larder.LocalAssetsManager
@@ -9,7 +9,7 @@ import dev.larder.LogSink
 import dev.larder.MediaDrmEngine
 import dev.larder.Remedy
 import dev.larder.RenewalPolicy
-import dev.larder.Why
+import dev.larder.PlayabilityReason
 import dev.larder.support.Device
 import dev.larder.support.ScriptedStorage
 import dev.larder.support.TestServers
@@ -73,10 +73,10 @@ class MediaDrmStoryTest {
         for (title in titles.keys) {
             val status = manager.verifyAsset(title)
             assertTrue("$title: ${status.message}", status.isPlayable)
-            assertEquals(Why.PLAYABLE to Remedy.NOTHING, status.why to status.remedy)
+            assertEquals(PlayabilityReason.PLAYABLE to Remedy.NOTHING, status.why to status.remedy)
         }
         val first = manager.status("film").licenses.single()
-        assertEquals(Coverage.COVERED, first.coverage)
+        assertEquals(KeyCoverage.COVERED, first.coverage)
         assertEquals(1, storage.size)
 
         servers.stop()
@@ -104,10 +104,10 @@ class MediaDrmStoryTest {
         assertEquals(emptyList<Any>(), manager.assets())
         assertThrows(LarderException::class.java) { manager.getLocalMediaSource("film", paths.getValue("film")) }
         val gone = manager.status("film")
-        assertEquals(Why.NOT_REGISTERED to 1, gone.why to gone.pendingReleases)
+        assertEquals(PlayabilityReason.NOT_REGISTERED to 1, gone.why to gone.pendingReleases)
 
         servers.resume()
-        assertEquals("with the one that went back by itself", 2, manager.settle().released)
+        assertEquals("with the one that went back by itself", 2, manager.reconcile().released)
         assertEquals(0, servers.live)
         assertEquals(2, servers.issued)
         assertEquals(0 to 0, VirtualCdm.ids.size to storage.size)
@@ -149,7 +149,7 @@ class MediaDrmStoryTest {
             assertTrue(manager.verifyAsset("film").isPlayable)
 
             VirtualCdm.aheadMs = 40L * 24 * 3600 * 1000
-            assertEquals(Why.LICENSE_EXPIRED, manager.verifyAsset("film").why)
+            assertEquals(PlayabilityReason.LICENSE_EXPIRED, manager.verifyAsset("film").why)
             manager.refreshAsset("film")
             assertTrue(manager.verifyAsset("film").isPlayable)
             eventually("one is live") { servers.live == 1 && VirtualCdm.ids.size == 1 }
@@ -162,15 +162,15 @@ class MediaDrmStoryTest {
         val source = widevineSource(servers)
         manager.registerAsset(source, film, "film")
         VirtualCdm.vanish(VirtualCdm.ids.single())
-        assertEquals(Why.LICENSE_VANISHED to Remedy.REREGISTER, manager.verifyAsset("film").let { it.why to it.remedy })
+        assertEquals(PlayabilityReason.LICENSE_VANISHED to Remedy.REREGISTER, manager.verifyAsset("film").let { it.why to it.remedy })
         manager.registerAsset(source, film, "film")
         assertTrue(manager.verifyAsset("film").isPlayable)
 
         VirtualCdm.level = "L3"
-        assertEquals(Why.LICENSE_VANISHED to Remedy.REREGISTER, manager.verifyAsset("film").let { it.why to it.remedy })
+        assertEquals(PlayabilityReason.LICENSE_VANISHED to Remedy.REREGISTER, manager.verifyAsset("film").let { it.why to it.remedy })
         manager.refreshAsset("film")
         assertTrue(manager.verifyAsset("film").isPlayable)
-        manager.settle()
+        manager.reconcile()
         assertEquals("the one of the old level is removed", 1, VirtualCdm.ids.size)
     }
 
@@ -185,7 +185,7 @@ class MediaDrmStoryTest {
         }
         servers.policy("""{"omit_keys":["6f651ae1dbe44434bcb4690d1564c41c"]}""")
         assertEquals("LICENSE_KEYS_MISSING", failing { manager.registerAsset(widevineSource(servers), film, "film") }.code)
-        manager.settle()
+        manager.reconcile()
         assertEquals(0 to 0, VirtualCdm.ids.size to storage.size)
         assertNull(manager.asset("film"))
     }
@@ -203,9 +203,9 @@ class MediaDrmStoryTest {
             val lines = CopyOnWriteArrayList<String>()
             Larder.setLogSink(LogSink { _, _, message -> lines += message }, LogLevel.WARN)
             try {
-                assertEquals(listOf(140, 149, false), manager.settle().let { listOf(it.foreign, it.held, it.isCrowded) })
+                assertEquals(listOf(140, 149, false), manager.reconcile().let { listOf(it.foreign, it.held, it.isCrowded) })
                 register(10..11)
-                assertEquals(listOf(140, 151, true), manager.settle().let { listOf(it.foreign, it.held, it.isCrowded) })
+                assertEquals(listOf(140, 151, true), manager.reconcile().let { listOf(it.foreign, it.held, it.isCrowded) })
                 eventually("the log warns") { lines.any { "many licenses" in it } }
             } finally {
                 Larder.setLogSink(null, LogLevel.WARN)
@@ -221,8 +221,8 @@ class MediaDrmStoryTest {
             assertTrue(manager.status("film 1").isPlayable)
 
             for (number in 1..55) manager.unregisterAsset("film $number")
-            val settled = manager.settle()
-            assertEquals(listOf(141, 146, false), listOf(settled.foreign, settled.held, settled.isCrowded))
+            val reconciled = manager.reconcile()
+            assertEquals(listOf(141, 146, false), listOf(reconciled.foreign, reconciled.held, reconciled.isCrowded))
             assertTrue(manager.verifyAsset("film 60").isPlayable)
             register(62..62)
             // The server granted one that never came onto the device: it is in its book alone.

@@ -6,7 +6,7 @@ import dev.larder.DrmEngine
 import dev.larder.DrmParams
 import dev.larder.DrmScheme
 import dev.larder.Expiry
-import dev.larder.Imported
+import dev.larder.ImportResult
 import dev.larder.KeyRequest
 import dev.larder.Larder
 import dev.larder.LarderException
@@ -19,11 +19,11 @@ import dev.larder.MediaSource
 import dev.larder.MemoryDrmStorage
 import dev.larder.NetworkState
 import dev.larder.PlayKitRecords
-import dev.larder.Registration
+import dev.larder.AssetRegistration
 import dev.larder.ReleaseOutcome
-import dev.larder.Remaining
+import dev.larder.LicenseDuration
 import dev.larder.StoredLicense
-import dev.larder.Why
+import dev.larder.PlayabilityReason
 import dev.larder.android.support.Phone
 import kotlinx.coroutines.runBlocking
 import org.junit.Assert.assertArrayEquals
@@ -65,7 +65,7 @@ class PlayKitRecordsTest {
             if (held.handle.decodeToString() !in this.held) {
                 throw LarderException(LarderException.Code.LICENSE_VANISHED, "no such key set")
             }
-            return LicenseTimes(Remaining.Seconds(3600), Remaining.Seconds(600))
+            return LicenseTimes(LicenseDuration.Seconds(3600), LicenseDuration.Seconds(600))
         }
 
         override fun release(held: StoredLicense, exchange: LicenseExchange): ReleaseOutcome {
@@ -93,9 +93,9 @@ class PlayKitRecordsTest {
         LarderSetup.Builder(Phone.app).storage(MemoryDrmStorage()).engine(cdm).build(),
     ).also { it.setNetworkState(NetworkState.OFFLINE) }
 
-    private fun title(id: String, path: String = film, source: MediaSource = widevine) = Registration(id, path, source)
+    private fun title(id: String, path: String = film, source: MediaSource = widevine) = AssetRegistration(id, path, source)
 
-    private fun List<Imported>.codes() = map { it.errorCode }
+    private fun List<ImportResult>.codes() = map { it.errorCode }
 
     private fun everything(): List<Map<String, *>> = listOf(playKit.all, older.all, offline.all).map { it.toMap() }
 
@@ -114,7 +114,7 @@ class PlayKitRecordsTest {
             assertTrue(manager.status("clip").isPlayable)
             val license = manager.localMediaSource("film").licenses.single()
             assertArrayEquals(keySet, manager.licenseHandle(license.licenseId))
-            assertEquals(Why.PLAYABLE, manager.verifyAsset("film").why)
+            assertEquals(PlayabilityReason.PLAYABLE, manager.verifyAsset("film").why)
             assertEquals("the originals are kept", before, everything())
         }
     }
@@ -148,9 +148,9 @@ class PlayKitRecordsTest {
             assertEquals(listOf(null, null), manager.importAssets(both).codes())
             manager.unregisterAsset("one")
             manager.setNetworkState(NetworkState.UNKNOWN)
-            manager.settle()
+            manager.reconcile()
             assertEquals(emptyList<String>(), cdm.released.toList())
-            assertEquals(Why.PLAYABLE, manager.verifyAsset("two").why)
+            assertEquals(PlayabilityReason.PLAYABLE, manager.verifyAsset("two").why)
             assertArrayEquals(keySet, manager.licenseHandle(manager.localMediaSource("two").licenses.single().licenseId))
         }
     }

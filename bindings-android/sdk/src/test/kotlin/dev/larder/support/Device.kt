@@ -22,9 +22,9 @@ class Device : AutoCloseable {
 
     val config = LarderConfig(
         dataDir = File(folder, "larder").path,
-        networkTimeoutS = 10,
-        engineTimeoutS = 20,
-        delegateTimeoutS = 10,
+        networkTimeoutSeconds = 10,
+        engineTimeoutSeconds = 20,
+        delegateTimeoutSeconds = 10,
     )
 
     /** A context with the software ClearKey engine, or with an engine of the test's. */

@@ -10,7 +10,7 @@ import dev.larder.LicenseExchange
 import dev.larder.LicenseGrant
 import dev.larder.LicenseTimes
 import dev.larder.ReleaseOutcome
-import dev.larder.Remaining
+import dev.larder.LicenseDuration
 import dev.larder.StoredLicense
 import java.util.concurrent.Callable
 import java.util.concurrent.ExecutionException
@@ -60,7 +60,7 @@ class KotlinClearKeyEngine(private val step: (String) -> Unit = {}) : DrmEngine 
     }
 
     private companion object {
-        val times = LicenseTimes(license = Remaining.Seconds(3600), playback = Remaining.Unlimited)
+        val times = LicenseTimes(license = LicenseDuration.Seconds(3600), playback = LicenseDuration.Unlimited)
         val queue = Executors.newCachedThreadPool { work -> Thread(work, "cdm").apply { isDaemon = true } }
     }
 }

@@ -37,8 +37,8 @@ object VirtualCdm {
         val kids: List<String>,
         val l3: Boolean,
         val storedAtMs: Long,
-        val durationS: Long?,
-        val playbackS: Long?,
+        val durationSeconds: Long?,
+        val playbackSeconds: Long?,
         val renewable: Boolean,
         var firstPlayedAtMs: Long? = null,
         /** A release was asked for: the keys do not play any more, whether or not the server has heard of it. */
@@ -179,7 +179,7 @@ object VirtualCdm {
     /** Seconds left: of the license, and of its playback. `null` is for ever. */
     fun left(keySet: KeySet): Pair<Long?, Long?> {
         fun of(seconds: Long?, sinceMs: Long) = seconds?.let { maxOf(0, (sinceMs + it * 1000 - nowMs + 999) / 1000) }
-        return of(keySet.durationS, keySet.storedAtMs) to of(keySet.playbackS, keySet.firstPlayedAtMs ?: nowMs)
+        return of(keySet.durationSeconds, keySet.storedAtMs) to of(keySet.playbackSeconds, keySet.firstPlayedAtMs ?: nowMs)
     }
 
     fun isOver(keySet: KeySet): Boolean {

@@ -9,12 +9,12 @@ use super::types::{LocalLicense, LocalMediaSource};
 use crate::cancel::Cancellation;
 use crate::error::{Code, Error, Result};
 use crate::model::license::{Handle, LicenseTimes};
-use crate::model::{AssetId, Expiry, LicenseId, LicenseState, Remaining};
+use crate::model::{AssetId, Expiry, LicenseDuration, LicenseId, LicenseState};
 use crate::store::LicenseRow;
 
 impl Registry {
     /// The local source of a registered asset. `path`, if given, must be the registered one.
-    pub(crate) fn local_source(&self, asset_id: &AssetId, path: Option<&Path>) -> Result<LocalMediaSource> {
+    pub(crate) fn local_media_source(&self, asset_id: &AssetId, path: Option<&Path>) -> Result<LocalMediaSource> {
         let stored = path.map(|path| self.stored_path(path)).transpose()?;
         let entry = {
             let view = self.view()?;
@@ -71,7 +71,7 @@ impl Registry {
 
     /// A CDM changed a handle by itself: the license goes on under the new one, and a new id. The old handle is dropped
     /// only when the new one is safe. A license that is on its way back to its server goes on with that.
-    pub(crate) fn handle_changed(
+    pub(crate) fn license_handle_changed(
         self: &Arc<Self>,
         license_id: &LicenseId,
         handle: &Handle,
@@ -95,9 +95,9 @@ impl Registry {
         // The CDM's word replaces the old end, also by a later one: after the first playback FairPlay's playback
         // duration is the key's whole life, whatever was left of its storage duration.
         let expires = match times.license {
-            Remaining::Seconds(left_s) => Expiry::after(now_ms, left_s),
-            Remaining::Unlimited => Expiry::Never,
-            Remaining::Unknown => old.expires,
+            LicenseDuration::Seconds(left_seconds) => Expiry::after(now_ms, left_seconds),
+            LicenseDuration::Unlimited => Expiry::Never,
+            LicenseDuration::Unknown => old.expires,
         };
         let mut row = LicenseRow {
             license_id: LicenseId::random()?,
@@ -106,10 +106,10 @@ impl Registry {
             acquired_level: None,
             replaces: Some(old.license_id.clone()),
             expires,
-            playback_window_s: match times.playback {
-                Remaining::Seconds(window_s) => Some(window_s),
-                Remaining::Unlimited => None,
-                Remaining::Unknown => old.playback_window_s,
+            playback_window_seconds: match times.playback {
+                LicenseDuration::Seconds(window_seconds) => Some(window_seconds),
+                LicenseDuration::Unlimited => None,
+                LicenseDuration::Unknown => old.playback_window_seconds,
             },
             ..old.clone()
         };
@@ -134,7 +134,7 @@ impl Registry {
         };
         self.licensing.queue_release_of(&row, handle)?;
         tracing::info!(license = %row.license_id, "the CDM changed the handle of a license that goes back");
-        self.settle_soon(true);
+        self.reconcile_soon(true);
         Ok(row.license_id)
     }
 

@@ -5,7 +5,7 @@ import LarderBindings
 ///
 /// iOS moves an app's container with each update, so no absolute path into it lasts. Larder stores a path relative to the
 /// innermost ``StorageRoot`` that it lies in; the roots of ``LarderConfig/standard(profile:)`` are these folders.
-public enum AppFolders {
+public enum StorageFolders {
   /// Where the app's downloads belong unless it has a place of its own: `Downloads` in Documents, out of backups and
   /// readable after the first unlock. It is made when missing.
   ///

@@ -1,7 +1,7 @@
-//! A world to test in: an app with a manager, its device, its storage and its clock, and the servers it talks to.
+//! A device to test in: an app with a manager, its device, its storage and its clock, and the servers it talks to.
 //! Everything that lasts from one run of the app to the next is here; the manager is what a restart replaces.
 
-#![allow(dead_code, reason = "each test file uses its part of the world")]
+#![allow(dead_code, reason = "each test file uses its part of the device")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what it expects")]
 #![allow(unreachable_pub, reason = "a module of several test crates")]
 
@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use larder_core::assets::{Config, LocalAssetsManager, Ports, Root, Timeouts};
+use larder_core::assets::{Config, LocalAssetsManager, Ports, StorageRoot, Timeouts};
 use larder_core::license::clearkey::ClearKeyEngine;
 use larder_core::model::{
-    AssetId, AssetStatus, DrmParams, DrmScheme, MediaFormat, MediaSource, Profile, Registration, RenewalPolicy,
+    AssetId, AssetRegistration, AssetStatus, DrmParams, DrmScheme, MediaFormat, MediaSource, Profile, RenewalPolicy,
 };
 use larder_core::net::{ClientSettings, ReqwestClient};
 use larder_core::ports::{
@@ -25,10 +25,10 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 /// See the module.
-pub struct World {
+pub struct TestDevice {
     pub servers: Arc<Testkit>,
-    pub device: Arc<WidevineDevice>,
-    pub apple: Arc<FairPlayDevice>,
+    pub widevine: Arc<WidevineDevice>,
+    pub fairplay: Arc<FairPlayDevice>,
     pub storage: Arc<ScriptedStorage>,
     pub clock: Arc<ManualClock>,
     pub folder: TempDir,
@@ -39,7 +39,7 @@ pub struct World {
     pub runtime: Arc<Runtime>,
 }
 
-impl World {
+impl TestDevice {
     pub fn new() -> Self {
         let servers = Testkit::start(Options { media_root: Some(media_root()), ..Options::default() }).unwrap();
         let clock = Arc::new(ManualClock::at(now_ms()));
@@ -48,8 +48,8 @@ impl World {
             copy(&media_root().join(title), &folder.path().join("downloads").join(title));
         }
         Self {
-            device: Arc::new(WidevineDevice::new(servers.url("/widevine/provision"), Arc::clone(&clock) as _)),
-            apple: Arc::new(FairPlayDevice::new(Arc::clone(&clock) as _)),
+            widevine: Arc::new(WidevineDevice::new(servers.url("/widevine/provision"), Arc::clone(&clock) as _)),
+            fairplay: Arc::new(FairPlayDevice::new(Arc::clone(&clock) as _)),
             servers: Arc::new(servers),
             storage: Arc::default(),
             clock,
@@ -80,7 +80,7 @@ impl World {
     pub fn config(&self) -> Config {
         Config {
             data_dir: self.data_dir(),
-            roots: vec![Root { name: "downloads".into(), path: self.folder.path().join("downloads") }],
+            roots: vec![StorageRoot { name: "downloads".into(), path: self.folder.path().join("downloads") }],
             profile: Profile::default(),
             timeouts: self.timeouts,
             network: NetworkState::Unknown,
@@ -91,8 +91,8 @@ impl World {
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
         let engines: Vec<Arc<dyn DrmEngine>> = vec![
             Arc::new(ClearKeyEngine::new(Arc::clone(&clock))),
-            Arc::new(ScriptedWidevine::new(Arc::clone(&self.device))),
-            Arc::new(ScriptedFairPlay::new(Arc::clone(&self.apple))),
+            Arc::new(ScriptedWidevine::new(Arc::clone(&self.widevine))),
+            Arc::new(ScriptedFairPlay::new(Arc::clone(&self.fairplay))),
         ];
         let http = ReqwestClient::new(&ClientSettings::default(), self.runtime.handle().clone()).unwrap();
         Ports {
@@ -117,7 +117,7 @@ impl World {
     }
 
     /// Clear media.
-    pub fn clear(&self, id: &str) -> Registration {
+    pub fn clear(&self, id: &str) -> AssetRegistration {
         let mut registration = self.registration(id, "cmaf-clear", vec![]);
         // The folder holds an HLS playlist, too.
         registration.source.format = Some(MediaFormat::Dash);
@@ -125,20 +125,20 @@ impl World {
     }
 
     /// The two-key DASH title with ClearKey.
-    pub fn clear_key(&self, id: &str) -> Registration {
+    pub fn clear_key(&self, id: &str) -> AssetRegistration {
         let params = DrmParams::new(DrmScheme::ClearKey, self.servers.url("/clearkey/license"));
         self.registration(id, "dash-cenc", vec![params])
     }
 
     /// The two-key DASH title with Widevine.
-    pub fn widevine(&self, id: &str, renewal: RenewalPolicy) -> Registration {
+    pub fn widevine(&self, id: &str, renewal: RenewalPolicy) -> AssetRegistration {
         let params =
             DrmParams { renewal, ..DrmParams::new(DrmScheme::Widevine, self.servers.url("/widevine/license")) };
         self.registration(id, "dash-cenc", vec![params])
     }
 
     /// The HLS title with FairPlay, by uDRM.
-    pub fn fair_play(&self, id: &str) -> Registration {
+    pub fn fair_play(&self, id: &str) -> AssetRegistration {
         let params = DrmParams {
             certificate_url: Some(self.servers.url("/fairplay/certificate")),
             ..DrmParams::new(DrmScheme::FairPlay, self.servers.url("/fairplay/udrm"))
@@ -146,8 +146,8 @@ impl World {
         self.registration(id, "hls-cbcs", vec![params])
     }
 
-    pub fn registration(&self, id: &str, title: &str, drm: Vec<DrmParams>) -> Registration {
-        Registration {
+    pub fn registration(&self, id: &str, title: &str, drm: Vec<DrmParams>) -> AssetRegistration {
+        AssetRegistration {
             asset_id: AssetId::new(id).unwrap(),
             entry_id: None,
             path: self.path(title),
@@ -163,7 +163,7 @@ impl World {
 }
 
 /// Registers without ever cancelling.
-pub fn register(manager: &LocalAssetsManager, registration: Registration) -> Result<AssetStatus> {
+pub fn register(manager: &LocalAssetsManager, registration: AssetRegistration) -> Result<AssetStatus> {
     manager.register(registration, &Cancellation::new())
 }
 
@@ -171,10 +171,10 @@ pub fn id(text: &str) -> AssetId {
     AssetId::new(text).unwrap()
 }
 
-/// Settles again and again until nothing waits any more; fails the test if that does not happen.
-pub fn settle_all(manager: &LocalAssetsManager) {
+/// Reconciles again and again until nothing waits any more; fails the test if that does not happen.
+pub fn reconcile_all(manager: &LocalAssetsManager) {
     for _ in 0..100 {
-        if manager.settle().unwrap().pending == 0 {
+        if manager.reconcile().unwrap().pending == 0 {
             return;
         }
         std::thread::yield_now();

@@ -12,7 +12,7 @@ struct AppFoldersTests {
     let (kit, scene) = (try Testkit(), try Scene())
     let before = AppContainer(home: scene.folder.appendingPathComponent("Application/AAAA"))
     let places: [(root: String, folder: URL)] = [
-      ("documents", try AppFolders.downloads(in: before)),
+      ("documents", try StorageFolders.downloads(in: before)),
       ("support", before.applicationSupport.appendingPathComponent("films")),
       ("caches", before.caches.appendingPathComponent("trailers")),
       ("home", before.home.appendingPathComponent("Library/com.apple.UserManagedAssets.x")),
@@ -38,7 +38,7 @@ struct AppFoldersTests {
     let manager = try open(after)
     #expect(try await manager.open().assets == places.count)
     for place in places {
-      let status = try await manager.verify(place.root)
+      let status = try await manager.verifyAsset(place.root)
       #expect(status.isPlayable && status.media == .present && status.warnings.isEmpty)
       #expect(status.root == place.root)
       let local = try manager.getLocalMediaSource(assetId: place.root)
@@ -78,11 +78,11 @@ struct AppFoldersTests {
     let scene = try Scene()
     let marks = Marks()
     let container = AppContainer(home: scene.folder)
-    let folder = try FileMarks.$current.withValue(marks) { try AppFolders.downloads(in: container) }
+    let folder = try FileMarks.$current.withValue(marks) { try StorageFolders.downloads(in: container) }
     #expect(folder.path == scene.folder.path + "/Documents/Downloads")
     #expect(FileManager.default.fileExists(atPath: folder.path))
     #expect(marks.excluded == [folder.path] && marks.protected == [folder.path])
-    #expect(FileMarks.$current.withValue(marks) { AppFolders.isExcludedFromBackup(folder) })
+    #expect(FileMarks.$current.withValue(marks) { StorageFolders.isExcludedFromBackup(folder) })
   }
 
   @Test("a folder of the app's own is made and excluded, again at every start")
@@ -90,9 +90,9 @@ struct AppFoldersTests {
     let scene = try Scene()
     let (first, second) = (Marks(), Marks())
     let folder = scene.folder.appendingPathComponent("films", isDirectory: true)
-    try FileMarks.$current.withValue(first) { try AppFolders.excludeFromBackup(folder) }
+    try FileMarks.$current.withValue(first) { try StorageFolders.excludeFromBackup(folder) }
     try FileManager.default.removeItem(at: folder)
-    try FileMarks.$current.withValue(second) { try AppFolders.excludeFromBackup(folder) }
+    try FileMarks.$current.withValue(second) { try StorageFolders.excludeFromBackup(folder) }
     #expect(first.excluded == [folder.path] && second.excluded == [folder.path])
     #expect(FileManager.default.fileExists(atPath: folder.path))
   }
@@ -102,11 +102,11 @@ struct AppFoldersTests {
     let scene = try Scene()
     let folder = scene.folder.appendingPathComponent("films")
     let error = try await thrown {
-      try FileMarks.$current.withValue(Marks(failing: true)) { try AppFolders.excludeFromBackup(folder) }
+      try FileMarks.$current.withValue(Marks(failing: true)) { try StorageFolders.excludeFromBackup(folder) }
     }
     #expect(error.code == .storeUnavailable && error.isRetryable)
     let web = try #require(URL(string: "https://cdn.example/"))
-    #expect(try await thrown { try AppFolders.excludeFromBackup(web) }.code == .invalidArgument)
+    #expect(try await thrown { try StorageFolders.excludeFromBackup(web) }.code == .invalidArgument)
   }
 
   @Test("the database's folder and files are out of backups and protected until the first unlock, old files too")
