@@ -27,6 +27,7 @@ pub mod manifest;
 pub mod model;
 pub mod net;
 pub mod ports;
+mod registry;
 pub mod store;
 
 pub use cancel::Cancellation;

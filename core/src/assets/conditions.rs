@@ -1,35 +1,22 @@
-//! What the device is like, as the platform reports it through one port.
+//! Reports of the platform about network and device.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use super::registry::Registry;
 use crate::ports::{DeviceConditions, NetworkState};
+use crate::registry::Registry;
 
-/// The last report. Its network is not kept here: the client that must obey it has it.
-#[derive(Default)]
-pub(crate) struct Conditions {
-    // Protects one small value; held to copy it.
-    reported: Mutex<DeviceConditions>,
+/// Takes the state of the network that the app knows. Going online sends what is queued.
+pub(super) fn set_network_state(registry: &Arc<Registry>, state: NetworkState) {
+    let before = registry.set_network_state(state);
+    if state == NetworkState::Online {
+        // A pause after a lost network ends here. A pause that a server's failure has caused is not cut short by an app
+        // that reports `Online` every minute.
+        registry.reconcile_soon(before != NetworkState::Online);
+    }
 }
 
-impl Registry {
-    pub(crate) fn set_network_state(self: &Arc<Self>, state: NetworkState) {
-        let before = self.licensing.network().state();
-        self.licensing.network().set_state(state);
-        if state == NetworkState::Online {
-            // A pause that a lost network has caused is over; one that a server has caused is not shortened by an app
-            // that says every minute that it is online.
-            self.reconcile_soon(before != NetworkState::Online);
-        }
-    }
-
-    pub(crate) fn set_conditions(self: &Arc<Self>, conditions: DeviceConditions) {
-        *self.conditions.reported.lock().unwrap_or_else(PoisonError::into_inner) = conditions;
-        self.set_network_state(conditions.network);
-    }
-
-    pub(crate) fn conditions(&self) -> DeviceConditions {
-        let reported = *self.conditions.reported.lock().unwrap_or_else(PoisonError::into_inner);
-        DeviceConditions { network: self.licensing.network().state(), ..reported }
-    }
+/// Takes a report of the platform. Its network state has the same effect as [`set_network_state`].
+pub(super) fn set_conditions(registry: &Arc<Registry>, conditions: DeviceConditions) {
+    registry.set_conditions(conditions);
+    set_network_state(registry, conditions.network);
 }

@@ -1,8 +1,8 @@
 //! Facts for support, redacted: versions, counts, states, codes. No key, handle, token, URL or path.
 
-use super::registry::Registry;
 use crate::error::Result;
 use crate::model::LicenseState;
+use crate::registry::Registry;
 use crate::store::Notice;
 
 impl Registry {
@@ -42,13 +42,13 @@ impl Registry {
             "version": env!("CARGO_PKG_VERSION"),
             "store": {
                 "is_read_only": self.store().is_read_only(),
-                "notice": self.shared.notice.as_ref().map(Notice::code).map(|code| code.as_str()),
+                "notice": self.notice().map(Notice::code).map(|code| code.as_str()),
             },
             "network": {
                 "state": format!("{:?}", conditions.network),
                 "is_metered": conditions.is_metered,
                 "is_roaming": conditions.is_roaming,
-                "requests_made": self.licensing.network().requests_made(),
+                "requests_made": self.requests_made(),
             },
             "device": {
                 "is_charging": conditions.is_charging,

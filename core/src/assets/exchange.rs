@@ -1,12 +1,12 @@
 //! The network for a platform that gets licenses before anything is registered: while it downloads.
 
 use super::register::check_source;
-use super::registry::Registry;
 use crate::cancel::Cancellation;
 use crate::error::{Code, Error, Result};
 use crate::license::exchange::Exchange;
 use crate::model::{AssetId, DrmScheme, MediaSource};
 use crate::ports::{ExchangeAnswer, ExchangeKind, ExchangeMessage, LicenseExchange as _};
+use crate::registry::Registry;
 
 impl Registry {
     /// Sends one message, as an engine's exchange would.

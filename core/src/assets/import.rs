@@ -9,14 +9,14 @@
 use std::sync::Arc;
 
 use super::register::check_registration;
-use super::registry::Registry;
-use super::types::{AssetImport, ImportResult, LicenseImport};
 use crate::cancel::Cancellation;
 use crate::error::{Code, Error, Result};
 use crate::license::{EngineError, Plan, plan};
 use crate::manifest::{self, Protection};
 use crate::model::license::{Handle, LicenseDuration, LicenseTimes};
+use crate::model::{AssetImport, ImportResult, LicenseImport};
 use crate::model::{DrmParams, DrmScheme, Expiry, KeyId, KeyRequest, LicenseId, LicenseState};
+use crate::registry::Registry;
 use crate::store::{AssetRow, LicenseRow};
 
 /// As many licenses as a registration may ask for.
@@ -50,7 +50,7 @@ impl Registry {
             return Err(Error::new(Code::InvalidArgument, message));
         }
         let asset_id = registration.asset_id.clone();
-        let turn = self.turn(&asset_id, cancel)?;
+        let turn = self.lock_asset(&asset_id, cancel)?;
         let media = manifest::find_format(&registration.path, registration.source.format)?;
         let protection = manifest::inspect(&media)?;
         let path = self.locate(&registration.path, &media)?;
@@ -58,7 +58,7 @@ impl Registry {
 
         let registered = self.store().read(|tx| tx.asset(self.profile(), &asset_id))?;
         if let Some(old) = &registered {
-            if old.path.root != asset.path.root || old.path.path != asset.path.path {
+            if !old.path.is_same_media(&asset.path) {
                 let message = format!("the id {asset_id} is registered for other media; unregister it first");
                 return Err(Error::new(Code::AssetExists, message));
             }
@@ -107,7 +107,7 @@ impl Registry {
             let mut row = LicenseRow {
                 state: LicenseState::Active,
                 handle_digest: Some(license.handle.digest()),
-                granted_at_ms: self.clock.now_ms(),
+                granted_at_ms: self.now_ms(),
                 expires: license.expires,
                 playback_window_seconds: license.playback_window_seconds.filter(|window_seconds| *window_seconds > 0),
                 ..LicenseRow::intended(id, asset.profile.clone(), asset.asset_id.clone(), request, params)

@@ -1,46 +1,45 @@
-//! `LocalAssetsManager`: the registry of what lies on this device.
+//! `LocalAssetsManager`: the flows over the registry of this device's assets.
 //!
 //! | file | what |
 //! |---|---|
-//! | [`types`] | what the manager is given and what it answers |
-//! | `registry`, `shared` | what a manager is made of; what all managers over one folder share |
-//! | `snapshot` | the registry in memory, from which look-ups are answered |
-//! | `register`, `refresh`, `unregister` | the flows that change something |
-//! | `status`, `clock_guard` | why an asset plays or does not |
-//! | `local_media_source`, `source_urls` | what a player is told to play |
-//! | `paths` | where media lies, relative to named roots |
+//! | `register`, `refresh`, `unregister`, `import` | the flows that change a registration |
+//! | `reconcile` | recovery, queued releases and the count of the CDMs' licenses |
+//! | `status` | why an asset plays or does not |
+//! | `playback` | the local source for a player, and its licenses' handles |
+//! | `source_url` | the URL that a player is given |
+//! | `conditions` | reports of the platform about network and device |
+//! | `exchange` | license requests for media that is not registered yet |
 //! | `diagnostics` | facts for support, redacted |
 
-mod clock_guard;
 mod conditions;
 mod diagnostics;
 mod exchange;
 mod import;
-mod local_media_source;
-mod paths;
+mod playback;
+mod reconcile;
 mod refresh;
 mod register;
-mod registry;
-mod shared;
-mod snapshot;
-mod source_urls;
+mod source_url;
 mod status;
-pub mod types;
 mod unregister;
 
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-pub use types::*;
-
-use self::registry::Registry;
 use crate::cancel::Cancellation;
 use crate::error::{Code, Error, Result};
 use crate::model::license::{Handle, LicenseTimes};
 use crate::model::{AssetId, AssetRegistration, AssetStatus, DrmScheme, LicenseId, MediaSource};
 use crate::ports::{DeviceConditions, ExchangeAnswer, ExchangeMessage, NetworkState};
+use crate::registry::Registry;
 use crate::store::{AssetState, Notice};
+
+pub use crate::model::{
+    AssetImport, AssetInfo, ImportResult, LicenseImport, LocalLicense, LocalMediaSource, OpenReport, ReconcileReport,
+    Refresh, RenewalResult, SourceUrlMode, SourceUrlOrder, StorageRoot, UnregisterResult, Verify,
+};
+pub use crate::registry::{Config, Ports, Timeouts};
 
 /// The registry of what lies on this device: registration, status, licenses and local URLs.
 ///
@@ -65,7 +64,7 @@ impl LocalAssetsManager {
     /// What opening found and did.
     pub fn report(&self) -> Result<OpenReport> {
         let registry = self.open_registry()?;
-        let notice = registry.shared.notice.as_ref().map(|notice| (notice.code(), describe(notice)));
+        let notice = registry.notice().map(|notice| (notice.code(), describe(notice)));
         Ok(OpenReport { notice, assets: u32::try_from(registry.view()?.len()).unwrap_or(u32::MAX) })
     }
 
@@ -201,7 +200,7 @@ impl LocalAssetsManager {
     /// The URL to play for an entry: the registry and the app's provider, in the set order. `None` keeps the current
     /// one. Ask at the start of every playback; never cache the answer.
     pub fn source_url(&self, entry_id: &str, current_url: Option<&str>) -> Result<Option<String>> {
-        self.open_registry()?.source_url(entry_id, current_url)
+        source_url::source_url(self.open_registry()?, entry_id, current_url)
     }
 
     /// When the registry answers [`source_url`](Self::source_url), and who is asked first.
@@ -212,7 +211,7 @@ impl LocalAssetsManager {
 
     /// What the app knows of the network. `Offline` means no network call at all; `Online` sends what was queued.
     pub fn set_network_state(&self, state: NetworkState) -> Result<()> {
-        self.open_registry()?.set_network_state(state);
+        conditions::set_network_state(self.open_registry()?, state);
         Ok(())
     }
 
@@ -224,13 +223,13 @@ impl LocalAssetsManager {
 
     /// What the device is like now. Its network counts as [`set_network_state`](Self::set_network_state) has it.
     pub fn set_conditions(&self, conditions: DeviceConditions) -> Result<()> {
-        self.open_registry()?.set_conditions(conditions);
+        conditions::set_conditions(self.open_registry()?, conditions);
         Ok(())
     }
 
     /// How many requests were made so far, repeated and redirected ones included.
     pub fn requests_made(&self) -> u64 {
-        self.registry.licensing.network().requests_made()
+        self.registry.requests_made()
     }
 
     /// Facts for support, as JSON. No key, handle, token, URL or path.

@@ -3,16 +3,15 @@
 
 use std::sync::Arc;
 
-use super::paths;
 use super::register::{check_metadata, check_source};
-use super::registry::Registry;
 use super::status::not_found;
-use super::types::{Refresh, RenewalResult};
 use crate::cancel::Cancellation;
 use crate::error::{Code, Error, Result};
 use crate::license::{Ask, Obtained, Plan, Predecessor, activate, drop_intent, plan};
 use crate::manifest::{self, Protection};
 use crate::model::{AssetId, AssetStatus, DrmParams, KeyRequest, LicenseId, LicenseState, RenewalPolicy};
+use crate::model::{Refresh, RenewalResult};
+use crate::registry::{Registry, paths};
 use crate::store::{AssetRow, AssetState, LicenseRow};
 
 impl Registry {
@@ -27,11 +26,11 @@ impl Registry {
         if let Some(source) = &refresh.source {
             check_source(source)?;
         }
-        let turn = self.turn(asset_id, cancel)?;
+        let turn = self.lock_asset(asset_id, cancel)?;
         let mut asset = self.registered_row(asset_id)?;
         asset.source = refresh.source.unwrap_or(asset.source);
         asset.metadata = refresh.metadata.or(asset.metadata);
-        asset.updated_at_ms = self.clock.now_ms();
+        asset.updated_at_ms = self.now_ms();
         if asset.is_protected {
             self.renew_from_ledger(&asset, cancel)?;
         }
@@ -48,7 +47,7 @@ impl Registry {
         expiring_within_seconds: u64,
         cancel: &Cancellation,
     ) -> Result<Vec<RenewalResult>> {
-        let now_ms = self.clock.now_ms();
+        let now_ms = self.now_ms();
         let due: Vec<AssetId> = self
             .fresh_view()?
             .all()

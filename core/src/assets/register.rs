@@ -5,8 +5,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::paths;
-use super::registry::Registry;
 use crate::cancel::Cancellation;
 use crate::error::{Code, Error, Result};
 use crate::license::exchange::check_params;
@@ -14,6 +12,7 @@ use crate::license::{Ask, Obtained, Plan, Predecessor, activate, drop_intent, pl
 use crate::manifest::{self, LocalMedia, Protection};
 use crate::model::{AssetId, AssetRegistration, AssetStatus, DrmParams, KeyId, KeyRequest, LicenseState, MediaSource};
 use crate::ports::NetworkState;
+use crate::registry::{Registry, paths};
 use crate::store::{AssetRow, AssetState, LicenseRow, StoredPath};
 
 const MAX_METADATA_BYTES: usize = 1 << 20;
@@ -29,7 +28,7 @@ impl Registry {
     ) -> Result<AssetStatus> {
         check_registration(&registration)?;
         let asset_id = registration.asset_id.clone();
-        let turn = self.turn(&asset_id, cancel)?;
+        let turn = self.lock_asset(&asset_id, cancel)?;
         let media = manifest::find_format(&registration.path, registration.source.format)?;
         let protection = manifest::inspect(&media)?;
         let path = self.locate(&registration.path, &media)?;
@@ -141,7 +140,7 @@ impl Registry {
         protection: &Protection,
         cancel: &Cancellation,
     ) -> Result<()> {
-        if old.path.root != path.root || old.path.path != path.path {
+        if !old.path.is_same_media(&path) {
             return Err(Error::new(
                 Code::AssetExists,
                 format!("the id {} is registered for other media; unregister it first", old.asset_id),
@@ -168,7 +167,7 @@ impl Registry {
     /// True if the asset's licenses are those that the media needs, and neither ledger nor storage nor CDM speaks against
     /// them: registering again is what a user is told to do about a license that one of them has lost.
     fn licenses_are_good(&self, asset: &AssetRow, protection: &Protection) -> Result<bool> {
-        let now_ms = self.clock.now_ms();
+        let now_ms = self.now_ms();
         if !self.fresh_view()?.registered(&asset.asset_id).is_some_and(|entry| entry.is_playable(now_ms)) {
             return Ok(false);
         }
@@ -200,7 +199,7 @@ impl Registry {
         media: &LocalMedia,
         protection: &Protection,
     ) -> AssetRow {
-        let now_ms = self.clock.now_ms();
+        let now_ms = self.now_ms();
         AssetRow {
             profile: self.profile().clone(),
             entry_id: registration.entry_id.unwrap_or_else(|| registration.asset_id.as_str().to_owned()),
@@ -222,7 +221,7 @@ impl Registry {
     /// Fails at once where asking makes no sense: a bad URL, or no network by the app's own word.
     pub(crate) fn check_reachable(&self, params: &DrmParams) -> Result<()> {
         check_params(params)?;
-        if self.licensing.network().state() == NetworkState::Offline {
+        if self.network_state() == NetworkState::Offline {
             return Err(Error::new(
                 Code::Offline,
                 "a license is needed, and the app says that there is no network; nothing was changed",

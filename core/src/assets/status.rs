@@ -1,14 +1,13 @@
 //! Status: why an asset plays or does not, from the ledger alone. `verify` asks the disk and the CDM, too.
-use super::registry::Registry;
-use super::snapshot::{Entry, Snapshot};
-use super::types::Verify;
 use crate::error::{Code, Error, Remedy, Result};
 use crate::license::EngineError;
 use crate::manifest;
+use crate::model::Verify;
 use crate::model::{
-    AssetId, AssetStatus, Expiry, KeyCoverage, LicenseDuration, LicenseState, LicenseStatus, MediaPresence,
-    PlayabilityReason, Warning,
+    AssetId, AssetStatus, Expiry, LicenseDuration, LicenseState, LicenseStatus, MediaPresence, PlayabilityReason,
+    Warning,
 };
+use crate::registry::{CachedAsset, Registry, Snapshot, paths};
 use crate::store::{LicenseRow, LicenseSummary};
 
 /// Some players refuse to start with less than this left (ExoPlayer's `MAX_LICENSE_DURATION_TO_RENEW_SECONDS`).
@@ -38,10 +37,8 @@ impl Registry {
             set_why(&mut status, why);
         }
         if verify.media && status.is_registered {
-            let path = self
-                .view()?
-                .get(asset_id)
-                .and_then(|entry| super::paths::playable_path(&entry.summary.path, &self.roots()));
+            let path =
+                self.view()?.get(asset_id).and_then(|entry| paths::playable_path(&entry.summary.path, &self.roots()));
             // A path under a root that was not given in this run is not there.
             let is_there =
                 path.is_some_and(|path| manifest::find(&path).and_then(|media| manifest::inspect(&media)).is_ok());
@@ -80,7 +77,7 @@ impl Registry {
             .call(row.request.scheme, None, move |engine| engine.inspect(&held), drop)
             .map_err(EngineError::into_error)?;
         let LicenseDuration::Seconds(left_seconds) = times.license else { return Ok(()) };
-        let by_cdm = Expiry::after(self.clock.now_ms(), left_seconds);
+        let by_cdm = Expiry::after(self.now_ms(), left_seconds);
         // Only a renewal makes a license last longer: a CDM that says more is not believed. Differences of a few
         // seconds are the time that asking took.
         let expires = row.expires.or_earlier(by_cdm);
@@ -97,8 +94,8 @@ impl Registry {
     }
 
     fn look_at_clock(&self) -> Result<ClockView> {
-        let rollback_suspected = self.clock_guard.observe(self.store())?;
-        Ok(ClockView { now_ms: self.clock.now_ms(), rollback_suspected })
+        let rollback_suspected = self.observe_clock()?;
+        Ok(ClockView { now_ms: self.now_ms(), rollback_suspected })
     }
 }
 
@@ -127,7 +124,7 @@ fn of(view: &Snapshot, asset_id: &AssetId, clock: ClockView) -> AssetStatus {
     }
 }
 
-fn of_entry(view: &Snapshot, entry: &Entry, clock: ClockView) -> AssetStatus {
+fn of_entry(view: &Snapshot, entry: &CachedAsset, clock: ClockView) -> AssetStatus {
     let summary = &entry.summary;
     let mut status = blank(summary.asset_id.clone(), clock.now_ms);
     status.format = Some(summary.format);
@@ -177,74 +174,7 @@ fn license_status(license: &LicenseSummary) -> LicenseStatus {
     }
 }
 
-impl Entry {
-    /// The licenses that a player uses.
-    pub(crate) fn active(&self) -> impl Iterator<Item = &LicenseSummary> {
-        self.summary.licenses.iter().filter(|license| license.state == LicenseState::Active)
-    }
-
-    /// True if nothing in the ledger stands in the way.
-    pub(crate) fn is_playable(&self, now_ms: i64) -> bool {
-        self.why(now_ms) == PlayabilityReason::Playable
-    }
-
-    /// The first reason that stands in the way.
-    fn why(&self, now_ms: i64) -> PlayabilityReason {
-        use crate::store::AssetState;
-        if self.summary.state == AssetState::Registering {
-            return PlayabilityReason::Registering;
-        }
-        if !self.summary.is_protected {
-            return self.why_not_here();
-        }
-        if self.active().next().is_none() {
-            return PlayabilityReason::LicenseMissing;
-        }
-        if self.license_expires().is_over(now_ms) {
-            return PlayabilityReason::LicenseExpired;
-        }
-        if self.playback_expires().is_over(now_ms) {
-            return PlayabilityReason::PlaybackWindowOver;
-        }
-        if self.active().any(|license| license.coverage == KeyCoverage::Missing) || self.lacks_a_license() {
-            return PlayabilityReason::KeyMissing;
-        }
-        self.why_not_here()
-    }
-
-    /// Media below a root that is not there now comes back with it; the disk is not asked.
-    fn why_not_here(&self) -> PlayabilityReason {
-        if self.has_root() { PlayabilityReason::Playable } else { PlayabilityReason::VolumeMissing }
-    }
-
-    fn license_expires(&self) -> Expiry {
-        if self.summary.is_protected && self.active().next().is_none() {
-            return Expiry::Unknown;
-        }
-        self.active().map(|license| license.expires).fold(Expiry::Never, Expiry::or_earlier)
-    }
-
-    /// The end of the playback window.
-    fn playback_expires(&self) -> Expiry {
-        let Some(window_seconds) = self.active().filter_map(|license| license.playback_window_seconds).min() else {
-            return Expiry::Never;
-        };
-        match self.summary.playback_started_at_ms {
-            Some(started_ms) => Expiry::after(started_ms, window_seconds),
-            None => Expiry::Unknown,
-        }
-    }
-
-    /// The earlier of license and window; a window that does not run yet does not count.
-    pub(crate) fn expires(&self) -> Expiry {
-        match self.playback_expires() {
-            Expiry::Unknown | Expiry::Never => self.license_expires(),
-            window => self.license_expires().or_earlier(window),
-        }
-    }
-}
-
-fn warnings(entry: &Entry, clock: ClockView) -> Vec<Warning> {
+fn warnings(entry: &CachedAsset, clock: ClockView) -> Vec<Warning> {
     let is_protected = entry.summary.is_protected;
     let expires = entry.expires();
     let is_short = |license: &LicenseSummary| match license.expires {

@@ -111,9 +111,6 @@ impl Engines {
     }
 }
 
-/// From so many licenses on an app is told: near 200 some devices fail for all of their apps (google/ExoPlayer#11202).
-pub(crate) const MANY_LICENSES: u32 = 150;
-
 /// How many licenses these are; `None` if nobody lists any.
 pub(crate) fn count(held: &[(DrmScheme, Vec<Handle>)]) -> Option<u32> {
     let count: usize = held.iter().map(|(_, handles)| handles.len()).sum();

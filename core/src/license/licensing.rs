@@ -3,12 +3,13 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::engines::{Engines, MANY_LICENSES};
+use super::engines::Engines;
 use super::exchange::{Exchange, ExchangeContext};
 use super::vault::Vault;
 use crate::cancel::Cancellation;
 use crate::error::Result;
 use crate::model::license::{HandleDigest, StoredLicense};
+use crate::model::report::MANY_LICENSES;
 use crate::model::{AssetId, DrmParams, KeyRequest, LicenseId, Profile};
 use crate::net::Network;
 use crate::ports::Clock;

@@ -35,7 +35,7 @@ mod requests;
 mod vault;
 pub mod wire;
 
-pub(crate) use engines::{EngineError, Engines, MANY_LICENSES};
+pub(crate) use engines::{EngineError, Engines};
 pub(crate) use ledger::{Predecessor, activate};
 pub(crate) use licensing::{InFlight, Licensing};
 pub(crate) use obtain::{Ask, Obtained, drop_intent};

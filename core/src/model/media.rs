@@ -1,11 +1,10 @@
 //! Media as a backend describes it, and as the app registers it.
 
 use std::fmt;
-use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AssetId, DrmScheme, SecurityLevel};
+use super::{DrmScheme, SecurityLevel};
 
 /// A container or manifest format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -152,29 +151,4 @@ pub enum RenewalPolicy {
     /// Release the old license, then get a new one: for servers that count devices strictly. A failure between the two
     /// leaves the asset without a license until the next refresh.
     ReleaseThenAcquire,
-}
-
-/// What an app registers: media that lies on this device, and how to get licenses for it.
-#[derive(Clone)]
-pub struct AssetRegistration {
-    /// The app's id of the asset.
-    pub asset_id: AssetId,
-    /// The backend's entry id, by which a source URL provider is asked. The asset id if `None`.
-    pub entry_id: Option<String>,
-    /// An absolute path: a manifest, a media file, or a folder that holds one manifest.
-    pub path: PathBuf,
-    /// Where it came from, and its DRM parameters.
-    pub source: MediaSource,
-    /// Whatever the app wants to keep with it; at most 1 MiB. `None` keeps what is stored.
-    pub metadata: Option<Vec<u8>>,
-}
-
-impl fmt::Debug for AssetRegistration {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Registration")
-            .field("asset_id", &self.asset_id)
-            .field("source", &self.source)
-            .field("metadata_bytes", &self.metadata.as_ref().map(Vec::len))
-            .finish_non_exhaustive()
-    }
 }

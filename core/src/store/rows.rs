@@ -75,6 +75,13 @@ pub struct StoredPath {
     pub manifest: Option<String>,
 }
 
+impl StoredPath {
+    /// True if both name the same registered path. The manifest below it may differ.
+    pub fn is_same_media(&self, other: &Self) -> bool {
+        self.root == other.root && self.path == other.path
+    }
+}
+
 /// One license in the ledger. It outlives its asset's row while its release waits for the server.
 ///
 /// The CDM's handle is not here: it lies in the app's secret storage, under

@@ -1,44 +1,66 @@
-//! What a manager is made of. The flows in the files beside this one work on it.
+//! The state that every flow of a manager works on. The flows themselves are in [`assets`](crate::assets), above.
+//!
+//! | file | what |
+//! |---|---|
+//! | `config` | the settings and the objects that a manager is made of |
+//! | `shared` | the state that all managers over one folder share |
+//! | `locks` | one lock per asset, in this process and across processes |
+//! | `snapshot`, `cached_asset` | the registrations in memory, which look-ups and statuses are answered from |
+//! | `paths` | media paths, stored relative to named roots |
+//! | `clock_guard` | notices a device clock that was set back |
+//! | `conditions` | the device conditions that the platform reported |
+//! | `source_urls` | the app's source URL provider and the mode of the registry beside it |
+
+mod cached_asset;
+mod clock_guard;
+mod conditions;
+mod config;
+mod locks;
+pub(crate) mod paths;
+mod shared;
+mod snapshot;
+mod source_urls;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, Weak};
 use std::time::{Duration, Instant};
 
-use super::clock_guard::ClockGuard;
-use super::conditions::Conditions;
-use super::paths;
-use super::shared::{Shared, Turn};
-use super::snapshot::Snapshot;
-use super::source_urls::SourceUrls;
-use super::types::{Config, Ports, ReconcileReport, StorageRoot};
+use self::clock_guard::ClockGuard;
+use self::conditions::Conditions;
+use self::locks::AssetGuard;
+use self::shared::Shared;
+use self::source_urls::SourceUrls;
 use crate::cancel::Cancellation;
 use crate::error::{Code, Error, Result};
 use crate::license::certificates::Certificates;
 use crate::license::exchange::ExchangeContext;
 use crate::license::{Engines, Licensing, Vault};
-use crate::model::{AssetId, Profile};
+use crate::model::{AssetId, Profile, ReconcileReport, StorageRoot};
 use crate::net::{Network, RetryPolicy, ServerTime};
-use crate::ports::Clock;
-use crate::store::{Claim, Store};
+use crate::ports::{DeviceConditions, NetworkState};
+use crate::store::{Notice, Store, StoredPath};
 
-/// A manager's inside.
+pub(crate) use self::cached_asset::CachedAsset;
+pub use self::config::{Config, Ports, Timeouts};
+pub(crate) use self::snapshot::Snapshot;
+
+/// The inside of one manager.
 pub(crate) struct Registry {
     pub(crate) config: Config,
-    pub(crate) shared: Arc<Shared>,
     pub(crate) licensing: Arc<Licensing>,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) clock_guard: ClockGuard,
     pub(crate) source_urls: SourceUrls,
-    pub(super) conditions: Conditions,
-    // Protects which roots are there; held to copy the pointer or to replace it.
+    pub(crate) shared: Arc<Shared>,
+    clock_guard: ClockGuard,
+    conditions: Conditions,
+    // Protects the current roots; held to copy the pointer or to replace it.
     roots: RwLock<Arc<[StorageRoot]>>,
-    // Protects the snapshot; held for a look-up, or while one asset or the whole is read again from the store. No
+    // Protects the snapshot; held for a look-up, or while one asset or the whole profile is read from the store. No
     // foreign code runs under it.
     snapshot: RwLock<Snapshot>,
-    /// Which of the store's generations the snapshot has. Written under the snapshot's lock, and only upwards.
+    /// The generation of the shared state that the snapshot has. Written under the snapshot's lock; it only grows.
     seen_generation: AtomicU64,
-    // What was reconciled and not yet told. Protects two counts; held to add to them or take them.
+    // The reconciliation that was done and not yet reported to the app. Protects two counts; held to add or take them.
     unreported: Mutex<ReconcileReport>,
     is_closed: AtomicBool,
 }
@@ -49,7 +71,6 @@ impl Registry {
         config.check()?;
         let roots: Arc<[StorageRoot]> = config.roots.as_slice().into();
         let (shared, snapshot) = Shared::open(&config.data_dir, |tx| Snapshot::load(tx, &config.profile, &roots))?;
-        let clock_guard = ClockGuard::new(Arc::clone(&ports.clock));
         let store = Arc::clone(&shared.store);
         let timeouts = config.timeouts;
         // The network is made before the registry whose clock guard it reports to.
@@ -83,8 +104,7 @@ impl Registry {
             config,
             shared,
             licensing,
-            clock: ports.clock,
-            clock_guard,
+            clock_guard: ClockGuard::new(ports.clock),
             source_urls,
             conditions: Conditions::default(),
             roots: RwLock::new(roots),
@@ -141,26 +161,29 @@ impl Registry {
         self.is_closed.store(true, Ordering::Release);
     }
 
-    /// Claims an asset for a change, in this process and before others, and puts right what a dead one was doing to it.
-    pub(crate) fn turn(&self, asset_id: &AssetId, cancel: &Cancellation) -> Result<AssetTurn<'_>> {
-        let patience = self.config.timeouts.engine;
-        let end = Instant::now() + patience;
+    /// Waits for the right to change an asset, in this process and before others, and recovers the state that a dead
+    /// process left of it.
+    ///
+    /// Fails with `AssetBusy` when the asset is not free in time, and with `Cancelled` when the caller cancels.
+    pub(crate) fn lock_asset(&self, asset_id: &AssetId, cancel: &Cancellation) -> Result<AssetGuard<'_>> {
+        let timeout = self.config.timeouts.engine;
+        let end = Instant::now() + timeout;
         let name = (self.profile().clone(), asset_id.clone());
-        let here = self.shared.changing.claim(&name, patience, cancel)?;
-        let claim = loop {
-            if let Some(claim) = self.store().try_claim(self.profile(), asset_id)? {
-                break claim;
+        let in_process = self.shared.assets.lock(&name, timeout, cancel)?;
+        let between_processes = loop {
+            if let Some(lock) = self.store().try_claim(self.profile(), asset_id)? {
+                break lock;
             }
             if Instant::now() >= end {
-                return Err(Error::new(Code::AssetBusy, "another process is at work on this, and has been for long"));
+                return Err(locks::busy("another process", "changing this asset", timeout));
             }
-            // A lock between processes has nothing to wait on.
+            // A lock between processes cannot be waited on: it has to be tried again.
             cancel.wait(Duration::from_millis(20))?;
         };
-        if self.licensing.recover_asset(&claim)? {
+        if self.licensing.recover_asset(&between_processes)? {
             self.changed(asset_id)?;
         }
-        Ok(AssetTurn { _claim: claim, _here: here })
+        Ok(AssetGuard { _between_processes: between_processes, _in_process: in_process })
     }
 
     /// The snapshot, read again if another manager of this process has changed something.
@@ -205,8 +228,50 @@ impl Registry {
     }
 
     /// The stored form of a path that the app gave, to look it up by.
-    pub(crate) fn stored_path(&self, path: &Path) -> Result<crate::store::StoredPath> {
+    pub(crate) fn stored_path(&self, path: &Path) -> Result<StoredPath> {
         paths::to_stored(path, None, &self.roots())
+    }
+
+    /// The device's time, in milliseconds since 1970-01-01 UTC.
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.clock_guard.now_ms()
+    }
+
+    /// Reads the clock and tells whether it was set back, see [`ClockGuard::observe`].
+    pub(crate) fn observe_clock(&self) -> Result<bool> {
+        self.clock_guard.observe(self.store())
+    }
+
+    /// What opening the store found, if anything.
+    pub(crate) fn notice(&self) -> Option<&Notice> {
+        self.shared.notice.as_ref()
+    }
+
+    /// The state of the network that every request obeys.
+    pub(crate) fn network_state(&self) -> NetworkState {
+        self.licensing.network().state()
+    }
+
+    /// Takes a new state of the network. Returns the one before.
+    pub(crate) fn set_network_state(&self, state: NetworkState) -> NetworkState {
+        let before = self.network_state();
+        self.licensing.network().set_state(state);
+        before
+    }
+
+    /// The conditions that the platform last reported, with the current state of the network.
+    pub(crate) fn conditions(&self) -> DeviceConditions {
+        DeviceConditions { network: self.network_state(), ..self.conditions.get() }
+    }
+
+    /// Takes a report of the platform, except for its network state: see [`set_network_state`](Self::set_network_state).
+    pub(crate) fn set_conditions(&self, conditions: DeviceConditions) {
+        self.conditions.set(conditions);
+    }
+
+    /// The number of requests made so far, with repeated and redirected ones.
+    pub(crate) fn requests_made(&self) -> u64 {
+        self.licensing.network().requests_made()
     }
 
     fn take_server_time(&self, time: ServerTime) {
@@ -214,12 +279,6 @@ impl Registry {
             tracing::warn!(code = %error.code(), "a server's clock was not taken into account");
         }
     }
-}
-
-/// See [`Registry::turn`]. Given back in this order: who waits in this process then finds the asset free.
-pub(crate) struct AssetTurn<'a> {
-    _claim: Claim,
-    _here: Turn<'a, (Profile, AssetId)>,
 }
 
 /// The default policy, with the app's own timeout for one request. The engine's time limits the whole.

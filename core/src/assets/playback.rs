@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::registry::Registry;
 use super::status::not_found;
-use super::types::{LocalLicense, LocalMediaSource};
 use crate::cancel::Cancellation;
 use crate::error::{Code, Error, Result};
 use crate::model::license::{Handle, LicenseTimes};
 use crate::model::{AssetId, Expiry, LicenseDuration, LicenseId, LicenseState};
+use crate::model::{LocalLicense, LocalMediaSource};
+use crate::registry::Registry;
 use crate::store::LicenseRow;
 
 impl Registry {
@@ -25,7 +25,7 @@ impl Registry {
         let url = entry.url().map(str::to_owned).ok_or_else(|| {
             Error::new(Code::VolumeMissing, format!("the volume that the asset {asset_id} lies on is not there now"))
         })?;
-        if stored.is_some_and(|stored| stored.root != summary.path.root || stored.path != summary.path.path) {
+        if stored.is_some_and(|stored| !stored.is_same_media(&summary.path)) {
             return Err(Error::new(Code::AssetNotFound, format!("the asset {asset_id} is registered at another path")));
         }
         let licenses = if summary.is_protected { self.local_licenses(asset_id)? } else { Vec::new() };
@@ -83,7 +83,7 @@ impl Registry {
         let here = [LicenseState::Active, LicenseState::Superseded, LicenseState::Releasing];
         let asset_id = self.license_in(license_id, &here)?.asset_id;
         // A refresh or an unregistration that is under way may end this license.
-        let _turn = self.turn(&asset_id, &Cancellation::new())?;
+        let _turn = self.lock_asset(&asset_id, &Cancellation::new())?;
         let old = self.license_in(license_id, &here)?;
         if old.handle_digest == Some(handle.digest()) {
             return Ok(old.license_id);
@@ -91,7 +91,7 @@ impl Registry {
         if old.state != LicenseState::Active {
             return self.give_back_under(old, handle);
         }
-        let now_ms = self.clock.now_ms();
+        let now_ms = self.now_ms();
         // The CDM's word replaces the old end, also by a later one: after the first playback FairPlay's playback
         // duration is the key's whole life, whatever was left of its storage duration.
         let expires = match times.license {

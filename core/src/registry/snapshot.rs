@@ -3,27 +3,25 @@
 use std::borrow::Borrow;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{Hash, Hasher};
-use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-use super::paths;
-use super::types::{AssetInfo, StorageRoot};
+use super::cached_asset::CachedAsset;
 use crate::error::Result;
-use crate::model::{AssetId, KeyId, LicenseState, Profile};
-use crate::store::{AssetRow, AssetState, AssetSummary, LicenseRow, LicenseSummary, ReadTx, StoredPath};
+use crate::model::{AssetId, KeyId, LicenseState, Profile, StorageRoot};
+use crate::store::{AssetRow, AssetSummary, LicenseRow, LicenseSummary, ReadTx, StoredPath};
 
 /// Every asset of one profile.
 #[derive(Debug, Default)]
 pub(crate) struct Snapshot {
     by_id: HashSet<ById>,
     /// Each sorted by asset id. Made when it is first asked for: opening does not wait for it.
-    by_entry: OnceLock<HashMap<String, Vec<Arc<Entry>>>>,
+    by_entry: OnceLock<HashMap<String, Vec<Arc<CachedAsset>>>>,
     pending_releases: HashMap<AssetId, u32>,
 }
 
 /// An asset under its own id.
 #[derive(Debug)]
-struct ById(Arc<Entry>);
+struct ById(Arc<CachedAsset>);
 
 impl Borrow<AssetId> for ById {
     fn borrow(&self) -> &AssetId {
@@ -45,23 +43,13 @@ impl Hash for ById {
     }
 }
 
-/// One asset, with its paths in this run.
-#[derive(Debug)]
-pub(crate) struct Entry {
-    pub(crate) summary: AssetSummary,
-    roots: Arc<[StorageRoot]>,
-    // Both made when they are first asked for, as the path is: opening does not wait for ten thousand of them.
-    url: OnceLock<Option<String>>,
-    lacks_a_license: OnceLock<bool>,
-}
-
 impl Snapshot {
     /// Reads a profile whole.
     pub(crate) fn load(tx: &ReadTx<'_>, profile: &Profile, roots: &Arc<[StorageRoot]>) -> Result<Self> {
         let summaries = tx.summaries(profile)?;
         Ok(Self {
             pending_releases: tx.pending_releases(profile)?,
-            by_id: summaries.into_iter().map(|summary| ById(Arc::new(Entry::new(summary, roots)))).collect(),
+            by_id: summaries.into_iter().map(|summary| ById(Arc::new(CachedAsset::new(summary, roots)))).collect(),
             by_entry: OnceLock::new(),
         })
     }
@@ -83,7 +71,7 @@ impl Snapshot {
             self.pending_releases.insert(id.clone(), pending_releases);
         }
         if let Some(summary) = summary {
-            self.insert(Entry::new(summary, roots));
+            self.insert(CachedAsset::new(summary, roots));
         }
         Ok(())
     }
@@ -100,7 +88,7 @@ impl Snapshot {
         }
     }
 
-    fn insert(&mut self, entry: Entry) {
+    fn insert(&mut self, entry: CachedAsset) {
         let entry = Arc::new(entry);
         if let Some(by_entry) = self.by_entry.get_mut() {
             insert_by_entry(by_entry, &entry);
@@ -108,7 +96,7 @@ impl Snapshot {
         self.by_id.insert(ById(entry));
     }
 
-    fn by_entry(&self) -> &HashMap<String, Vec<Arc<Entry>>> {
+    fn by_entry(&self) -> &HashMap<String, Vec<Arc<CachedAsset>>> {
         self.by_entry.get_or_init(|| {
             let mut by_entry = HashMap::with_capacity(self.by_id.len());
             self.entries().for_each(|entry| insert_by_entry(&mut by_entry, entry));
@@ -116,35 +104,32 @@ impl Snapshot {
         })
     }
 
-    fn entries(&self) -> impl Iterator<Item = &Arc<Entry>> {
+    fn entries(&self) -> impl Iterator<Item = &Arc<CachedAsset>> {
         self.by_id.iter().map(|ById(entry)| entry)
     }
 
     /// One asset, whether or not its registration is complete.
-    pub(crate) fn get(&self, asset_id: &AssetId) -> Option<&Arc<Entry>> {
+    pub(crate) fn get(&self, asset_id: &AssetId) -> Option<&Arc<CachedAsset>> {
         self.by_id.get(asset_id).map(|ById(entry)| entry)
     }
 
     /// One asset, if it is registered.
-    pub(crate) fn registered(&self, asset_id: &AssetId) -> Option<&Arc<Entry>> {
+    pub(crate) fn registered(&self, asset_id: &AssetId) -> Option<&Arc<CachedAsset>> {
         self.get(asset_id).filter(|entry| entry.is_registered())
     }
 
     /// The registered assets of an entry, sorted by id.
-    pub(crate) fn of_entry<'a>(&'a self, entry_id: &str) -> impl Iterator<Item = &'a Arc<Entry>> {
+    pub(crate) fn of_entry<'a>(&'a self, entry_id: &str) -> impl Iterator<Item = &'a Arc<CachedAsset>> {
         self.by_entry().get(entry_id).into_iter().flatten().filter(|entry| entry.is_registered())
     }
 
     /// The registered asset at a stored path.
-    pub(crate) fn at(&self, path: &StoredPath) -> Option<&Arc<Entry>> {
-        self.entries().find(|entry| {
-            let stored = &entry.summary.path;
-            entry.is_registered() && stored.root == path.root && stored.path == path.path
-        })
+    pub(crate) fn at(&self, path: &StoredPath) -> Option<&Arc<CachedAsset>> {
+        self.entries().find(|entry| entry.is_registered() && entry.summary.path.is_same_media(path))
     }
 
     /// Every registered asset, sorted by id.
-    pub(crate) fn all(&self) -> Vec<&Arc<Entry>> {
+    pub(crate) fn all(&self) -> Vec<&Arc<CachedAsset>> {
         let mut all: Vec<_> = self.entries().filter(|entry| entry.is_registered()).collect();
         all.sort_by(|a, b| a.summary.asset_id.cmp(&b.summary.asset_id));
         all
@@ -161,63 +146,10 @@ impl Snapshot {
     }
 }
 
-fn insert_by_entry(by_entry: &mut HashMap<String, Vec<Arc<Entry>>>, entry: &Arc<Entry>) {
+fn insert_by_entry(by_entry: &mut HashMap<String, Vec<Arc<CachedAsset>>>, entry: &Arc<CachedAsset>) {
     let of_title = by_entry.entry(entry.summary.entry_id.clone()).or_default();
     let place = of_title.partition_point(|other| other.summary.asset_id < entry.summary.asset_id);
     of_title.insert(place, Arc::clone(entry));
-}
-
-impl Entry {
-    fn new(summary: AssetSummary, roots: &Arc<[StorageRoot]>) -> Self {
-        Self { summary, roots: Arc::clone(roots), url: OnceLock::new(), lacks_a_license: OnceLock::new() }
-    }
-
-    /// What the app registered. `None` if the root it lies under was not given in this run.
-    pub(crate) fn path(&self) -> Option<PathBuf> {
-        paths::registered_path(&self.summary.path, &self.roots)
-    }
-
-    /// True if the root it lies under was given in this run.
-    pub(crate) fn has_root(&self) -> bool {
-        let root = self.summary.path.root.as_deref();
-        root.is_none_or(|name| self.roots.iter().any(|root| root.name == name))
-    }
-
-    fn is_registered(&self) -> bool {
-        self.summary.state == AssetState::Registered
-    }
-
-    /// A `file:` URL of what a player opens. `None` if the root it lies under was not given in this run.
-    pub(crate) fn url(&self) -> Option<&str> {
-        let made = self.url.get_or_init(|| {
-            let path = paths::with_manifest(self.path()?, &self.summary.path);
-            paths::file_url(&path).ok()
-        });
-        made.as_deref()
-    }
-
-    /// True if a needed key was asked for with no license; unknown does not count.
-    pub(crate) fn lacks_a_license(&self) -> bool {
-        *self.lacks_a_license.get_or_init(|| {
-            let asked: BTreeSet<_> = self.active().flat_map(|license| license.requested_key_ids.iter()).collect();
-            let all_say = self.active().all(|license| !license.requested_key_ids.is_empty());
-            all_say && self.summary.required_key_ids.iter().any(|id| !asked.contains(id))
-        })
-    }
-
-    /// As a list shows it.
-    pub(crate) fn info(&self) -> AssetInfo {
-        let summary = &self.summary;
-        AssetInfo {
-            asset_id: summary.asset_id.clone(),
-            entry_id: summary.entry_id.clone(),
-            path: self.path().unwrap_or_else(|| PathBuf::from(&summary.path.path)),
-            root: summary.path.root.clone(),
-            format: summary.format,
-            is_protected: summary.is_protected,
-            registered_at_ms: summary.registered_at_ms,
-        }
-    }
 }
 
 /// What a snapshot keeps of an asset and its licenses.

@@ -25,6 +25,11 @@ impl ClockGuard {
         Self { clock }
     }
 
+    /// The device's time, in milliseconds since 1970-01-01 UTC.
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
+    }
+
     /// Looks at the clock, moves the mark, and tells whether a rollback is suspected.
     pub(crate) fn observe(&self, store: &Store) -> Result<bool> {
         let now = self.now(false);

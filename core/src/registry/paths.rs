@@ -2,8 +2,8 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use super::types::StorageRoot;
 use crate::error::{Code, Error, Quoted, Result};
+use crate::model::StorageRoot;
 use crate::store::StoredPath;
 
 const MAX_PATH_BYTES: usize = 4096;
