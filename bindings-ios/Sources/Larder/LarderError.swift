@@ -38,12 +38,12 @@ public struct LarderError: Error, Sendable, Equatable {
   ///
   /// - Parameter message: for developers; it is logged, so it must hold nothing secret.
   public init(
-    _ code: Code, _ message: String, remedy: Remedy = .nothing, isRetryable: Bool = false, httpStatus: Int? = nil
+    _ code: Code, _ message: String, remedy: Remedy? = nil, isRetryable: Bool? = nil, httpStatus: Int? = nil
   ) {
     self.code = code
     self.message = message
-    self.remedy = remedy
-    self.isRetryable = isRetryable
+    self.remedy = remedy ?? code.remedy
+    self.isRetryable = isRetryable ?? code.isRetryable
     self.httpStatus = httpStatus
   }
 }

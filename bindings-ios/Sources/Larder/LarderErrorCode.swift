@@ -1,12 +1,15 @@
+// Generated from core/src/error.rs (UPDATE_DOCS=1 cargo test -p larder-cli --test docs).
+
 extension LarderError {
-  /// What went wrong, as a stable constant: the text never changes its meaning, and new ones may be added.
+  /// The stable name of an error.
   ///
-  /// It is a structure and not an enumeration, so that a new code breaks nobody's `switch`: have a `default`.
+  /// The text never changes its meaning, and later versions may add codes. `Code` is a structure and not an enumeration, so
+  /// that a new code does not break a `switch`: give it a `default` that handles the error by its remedy.
   public struct Code: RawRepresentable, Hashable, Sendable {
     /// The stable text, for example `OFFLINE`.
     public let rawValue: String
 
-    /// A code by its stable text. One that this version of Larder does not know is a code too.
+    /// Makes a code from its stable text. A text that this version of Larder does not know is a valid code, too.
     public init(rawValue: String) {
       self.rawValue = rawValue
     }
@@ -217,4 +220,73 @@ extension LarderError.Code {
 
   /// The disk is full. Nothing was changed.
   public static let diskFull = Self(rawValue: "DISK_FULL")
+}
+
+// MARK: - Remedies
+
+extension LarderError.Code {
+  /// The remedy for this code; `.nothing` for a code that this version does not know.
+  public var remedy: Remedy { Self.facts[self]?.remedy ?? .nothing }
+
+  /// True if the same call may succeed later without any change by the caller.
+  public var isRetryable: Bool { Self.facts[self]?.isRetryable ?? false }
+
+  private static let facts: [Self: (remedy: Remedy, isRetryable: Bool)] = [
+    .invalidArgument: (.fixInput, false),
+    .relativePath: (.fixInput, false),
+    .assetNotFound: (.reregister, false),
+    .assetExists: (.fixInput, false),
+    .assetBusy: (.retry, true),
+    .assetNotPlayable: (.reregister, false),
+    .closed: (.fixInput, false),
+    .cancelled: (.nothing, true),
+    .`internal`: (.contactSupport, false),
+    .mediaNotFound: (.repair, false),
+    .volumeMissing: (.retry, true),
+    .mediaUnreadable: (.fixInput, false),
+    .manifestInvalid: (.repair, false),
+    .manifestTooLarge: (.fixInput, false),
+    .formatUnsupported: (.fixInput, false),
+    .mediaAmbiguous: (.fixInput, false),
+    .initDataMissing: (.fixInput, false),
+    .sessionKeyMissing: (.fixInput, false),
+    .drmUnsupported: (.fixInput, false),
+    .drmParamsMissing: (.fixInput, false),
+    .urlInvalid: (.fixInput, false),
+    .certificateMissing: (.fixInput, false),
+    .offline: (.goOnline, true),
+    .timeout: (.retry, true),
+    .network: (.retry, true),
+    .tls: (.setClock, false),
+    .redirect: (.contactSupport, false),
+    .responseTooLarge: (.contactSupport, false),
+    .unauthorized: (.signIn, false),
+    .serverRejected: (.contactSupport, false),
+    .serverFailed: (.retry, true),
+    .licenseDenied: (.contactSupport, false),
+    .licenseEmpty: (.contactSupport, true),
+    .licenseNotALicense: (.retry, true),
+    .licenseMalformed: (.contactSupport, false),
+    .licensePersistenceDenied: (.contactSupport, false),
+    .licenseDurationInvalid: (.contactSupport, false),
+    .licenseKeysMissing: (.contactSupport, false),
+    .licenseExpired: (.goOnline, false),
+    .licenseMissing: (.reregister, false),
+    .licenseUnreadable: (.reregister, false),
+    .licenseVanished: (.reregister, false),
+    .renewalNotPermitted: (.reregister, false),
+    .provisioningFailed: (.retry, true),
+    .cdmBusy: (.retry, true),
+    .cdmFailed: (.retry, true),
+    .cdmRevoked: (.contactSupport, false),
+    .cdmLevelChanged: (.reregister, false),
+    .storageFailed: (.retry, true),
+    .storageLost: (.contactSupport, false),
+    .storageTimeout: (.retry, true),
+    .delegateFailed: (.fixInput, false),
+    .storeCorrupt: (.reregister, false),
+    .storeUnavailable: (.retry, true),
+    .storeReadOnly: (.fixInput, false),
+    .diskFull: (.freeSpace, true),
+  ]
 }

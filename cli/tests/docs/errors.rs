@@ -21,15 +21,15 @@ const REMEDIES: [Remedy; 10] = [
 const HEAD: &str = "\
 # Errors
 
-Made from `core/src/error.rs`; a test fails if the two differ.
+Generated from `core/src/error.rs`; a test compares the two.
 
-Every failed call gives four facts: a **code** (a stable text; new ones may be added, none changes its meaning), a
+Every failed call has four facts: a **code** (a stable text; later versions may add codes, none changes its meaning), a
 **message** for developers that is safe to log, a **remedy**, and whether the same call may succeed later without any
-change (**retry**). Handle the codes that your app cares about, and the rest by their remedy: there are ten of them, and
-there will not be more without a new major version.
+change (**retry**). Handle the codes that matter to your app, and the rest by their remedy: there are ten remedies, and
+more only in a new major version.
 
-In Kotlin and Java this is `LarderException`, in Swift `LarderError`, in Rust `larder_core::Error`; the command prints it
-on standard error, and as JSON on standard output with `--json`. Why there is one type: [ADR 0002](adr/0002-errors.md).
+The type is `LarderException` in Kotlin and Java, `LarderError` in Swift, and `larder_core::Error` in Rust. The command
+prints it on standard error, and as JSON on standard output with `--json`. [ADR 0002](adr/0002-errors.md) has the reasons.
 ";
 
 #[test]
@@ -62,8 +62,8 @@ fn page() -> String {
     page
 }
 
-/// The section and the documentation of each code, from the source: documentation is not there at run time.
-fn meanings(source: &str) -> BTreeMap<&str, (&str, String)> {
+/// Returns section and documentation of each code. Reads the source, because documentation is not available at run time.
+pub(crate) fn meanings(source: &str) -> BTreeMap<&str, (&str, String)> {
     let table = source.split_once("\ncodes! {\n").unwrap().1.split_once("\n}\n").unwrap().0;
     let (mut section, mut doc, mut found) = ("", Vec::new(), BTreeMap::new());
     for line in table.lines().map(str::trim).filter(|line| !line.is_empty()) {
@@ -94,7 +94,7 @@ fn remedies(source: &str) -> BTreeMap<String, String> {
     found
 }
 
-/// Links of rustdoc lead nowhere on a page.
+/// Removes rustdoc's links, which do not work on a page.
 fn plain(doc: &str) -> String {
     doc.replace("[`", "`").replace("`]", "`").replace('|', "\\|")
 }

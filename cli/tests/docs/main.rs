@@ -1,8 +1,9 @@
-//! The documentation says what the code does. Where a page can be made from the code it is compared with it, so that
-//! the two cannot drift apart; `UPDATE_DOCS=1 cargo test -p larder-cli --test docs` writes such a page anew.
+//! Pages and sources that are generated from the code are compared with it, so that the two cannot drift apart.
+//! `UPDATE_DOCS=1 cargo test -p larder-cli --test docs` writes them again.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "the lint knows test functions, not what they call")]
 
+mod error_codes;
 mod errors;
 mod snippets;
 #[cfg(unix)]

@@ -22,15 +22,15 @@ package dev.larder
  *
  * @property code what went wrong, as a stable constant: see [Code].
  * @property message the same for a developer. Safe to log.
- * @property remedy what the caller can do about it.
+ * @property remedy what the caller can do about it; the one of [code] unless given.
  * @property isRetryable true if the same call may succeed later without any change by the caller.
  * @property httpStatus the HTTP status behind this error, if a server answered with one.
  */
 public class LarderException @JvmOverloads constructor(
     public val code: String,
     override val message: String,
-    public val remedy: Remedy = Remedy.NOTHING,
-    public val isRetryable: Boolean = false,
+    public val remedy: Remedy = Code.remedyOf(code),
+    public val isRetryable: Boolean = Code.isRetryable(code),
     public val httpStatus: Int? = null,
 ) : RuntimeException(message) {
 
@@ -39,6 +39,8 @@ public class LarderException @JvmOverloads constructor(
 
     /** Every code that this version knows. */
     public object Code {
+        // Generated from core/src/error.rs (UPDATE_DOCS=1 cargo test -p larder-cli --test docs).
+
         /** An argument is empty, too long, malformed or contradictory; the message names it. */
         public const val INVALID_ARGUMENT: String = "INVALID_ARGUMENT"
 
@@ -102,8 +104,8 @@ public class LarderException @JvmOverloads constructor(
         public const val DRM_PARAMS_MISSING: String = "DRM_PARAMS_MISSING"
 
         /**
-         * The license or certificate URL is not an absolute http(s) URL with a host and no user info, or is a plain http
-         * one that the app's configuration forbids.
+         * The license or certificate URL is not an absolute http(s) URL with a host and no user info, or is a plain
+         * http one that the app's configuration forbids.
          */
         public const val URL_INVALID: String = "URL_INVALID"
 
@@ -216,5 +218,91 @@ public class LarderException @JvmOverloads constructor(
 
         /** The disk is full. Nothing was changed. */
         public const val DISK_FULL: String = "DISK_FULL"
+
+        /** Returns the remedy for a code; [Remedy.NOTHING] for a code that this version does not know. */
+        @JvmStatic
+        public fun remedyOf(code: String): Remedy = when (code) {
+            INVALID_ARGUMENT -> Remedy.FIX_INPUT
+            RELATIVE_PATH -> Remedy.FIX_INPUT
+            ASSET_NOT_FOUND -> Remedy.REREGISTER
+            ASSET_EXISTS -> Remedy.FIX_INPUT
+            ASSET_BUSY -> Remedy.RETRY
+            ASSET_NOT_PLAYABLE -> Remedy.REREGISTER
+            CLOSED -> Remedy.FIX_INPUT
+            CANCELLED -> Remedy.NOTHING
+            INTERNAL -> Remedy.CONTACT_SUPPORT
+            MEDIA_NOT_FOUND -> Remedy.REPAIR
+            VOLUME_MISSING -> Remedy.RETRY
+            MEDIA_UNREADABLE -> Remedy.FIX_INPUT
+            MANIFEST_INVALID -> Remedy.REPAIR
+            MANIFEST_TOO_LARGE -> Remedy.FIX_INPUT
+            FORMAT_UNSUPPORTED -> Remedy.FIX_INPUT
+            MEDIA_AMBIGUOUS -> Remedy.FIX_INPUT
+            INIT_DATA_MISSING -> Remedy.FIX_INPUT
+            SESSION_KEY_MISSING -> Remedy.FIX_INPUT
+            DRM_UNSUPPORTED -> Remedy.FIX_INPUT
+            DRM_PARAMS_MISSING -> Remedy.FIX_INPUT
+            URL_INVALID -> Remedy.FIX_INPUT
+            CERTIFICATE_MISSING -> Remedy.FIX_INPUT
+            OFFLINE -> Remedy.GO_ONLINE
+            TIMEOUT -> Remedy.RETRY
+            NETWORK -> Remedy.RETRY
+            TLS -> Remedy.SET_CLOCK
+            REDIRECT -> Remedy.CONTACT_SUPPORT
+            RESPONSE_TOO_LARGE -> Remedy.CONTACT_SUPPORT
+            UNAUTHORIZED -> Remedy.SIGN_IN
+            SERVER_REJECTED -> Remedy.CONTACT_SUPPORT
+            SERVER_FAILED -> Remedy.RETRY
+            LICENSE_DENIED -> Remedy.CONTACT_SUPPORT
+            LICENSE_EMPTY -> Remedy.CONTACT_SUPPORT
+            LICENSE_NOT_A_LICENSE -> Remedy.RETRY
+            LICENSE_MALFORMED -> Remedy.CONTACT_SUPPORT
+            LICENSE_PERSISTENCE_DENIED -> Remedy.CONTACT_SUPPORT
+            LICENSE_DURATION_INVALID -> Remedy.CONTACT_SUPPORT
+            LICENSE_KEYS_MISSING -> Remedy.CONTACT_SUPPORT
+            LICENSE_EXPIRED -> Remedy.GO_ONLINE
+            LICENSE_MISSING -> Remedy.REREGISTER
+            LICENSE_UNREADABLE -> Remedy.REREGISTER
+            LICENSE_VANISHED -> Remedy.REREGISTER
+            RENEWAL_NOT_PERMITTED -> Remedy.REREGISTER
+            PROVISIONING_FAILED -> Remedy.RETRY
+            CDM_BUSY -> Remedy.RETRY
+            CDM_FAILED -> Remedy.RETRY
+            CDM_REVOKED -> Remedy.CONTACT_SUPPORT
+            CDM_LEVEL_CHANGED -> Remedy.REREGISTER
+            STORAGE_FAILED -> Remedy.RETRY
+            STORAGE_LOST -> Remedy.CONTACT_SUPPORT
+            STORAGE_TIMEOUT -> Remedy.RETRY
+            DELEGATE_FAILED -> Remedy.FIX_INPUT
+            STORE_CORRUPT -> Remedy.REREGISTER
+            STORE_UNAVAILABLE -> Remedy.RETRY
+            STORE_READ_ONLY -> Remedy.FIX_INPUT
+            DISK_FULL -> Remedy.FREE_SPACE
+            else -> Remedy.NOTHING
+        }
+
+        /** Returns true if the same call may succeed later without any change by the caller. */
+        @JvmStatic
+        public fun isRetryable(code: String): Boolean = when (code) {
+            ASSET_BUSY -> true
+            CANCELLED -> true
+            VOLUME_MISSING -> true
+            OFFLINE -> true
+            TIMEOUT -> true
+            NETWORK -> true
+            SERVER_FAILED -> true
+            LICENSE_EMPTY -> true
+            LICENSE_NOT_A_LICENSE -> true
+            PROVISIONING_FAILED -> true
+            CDM_BUSY -> true
+            CDM_FAILED -> true
+            STORAGE_FAILED -> true
+            STORAGE_TIMEOUT -> true
+            STORE_UNAVAILABLE -> true
+            DISK_FULL -> true
+            else -> false
+        }
+
+        // End of the generated part.
     }
 }
