@@ -1,18 +1,21 @@
 //! Larder's core: all behaviour, no platform.
 //!
+//! A module uses only modules above it in this table; `tests/house` checks that.
+//!
 //! | module | what |
 //! |---|---|
-//! | [`model`] | the words of the domain as types |
 //! | [`error`] | one error with a code, a message that is safe to log, and a remedy |
-//! | [`ports`] | what the core needs from a platform and from the app |
-//! | [`cancel`], [`guard`] | operations that end: on the caller's wish, or when foreign code hangs |
-//! | [`clock`] | the system's own time |
-//! | [`assets`] | `LocalAssetsManager`: register, refresh, unregister, status, local source, source URLs |
-//! | [`compat`] | for apps that move from PlayKit |
-//! | [`manifest`] | HLS, DASH and MP4 boxes: bytes in, facts out |
+//! | [`model`] | the types of the domain, without I/O |
+//! | [`cancel`], [`guard`] | calls that end early: cancelled by the caller, or timed out in foreign code |
+//! | [`ports`] | the interfaces to the platform and the app |
+//! | [`clock`] | the system's clock |
+//! | [`manifest`] | HLS, DASH and MP4 boxes: reads how media is protected |
+//! | [`net`] | one request to a server: redirects, retries, offline mode, redaction |
 //! | [`store`] | registrations and the license ledger in SQLite |
-//! | [`license`] | licenses: exchange with servers, wire formats, grant checks, the ClearKey engine |
-//! | [`net`] | one request to a server: redirects, retries, offline mode, what may be shown of it |
+//! | [`license`] | licenses: exchange with servers, wire formats, grant checks, release, recovery, the ClearKey engine |
+//! | `registry` | the state that all flows of a manager work on: configuration, locks, snapshot, clock guard |
+//! | [`assets`] | [`LocalAssetsManager`](assets::LocalAssetsManager): register, refresh, unregister, status, playback |
+//! | [`compat`] | results in the form that PlayKit reported them |
 
 #![forbid(unsafe_code)]
 

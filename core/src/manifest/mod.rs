@@ -10,10 +10,10 @@
 //! | [`hls`], [`dash`] | what playlists and MPDs say about keys, init segments and segments |
 //! | [`mp4`] | boxes of media files and init segments |
 //! | `findings` | from scattered finds to one answer |
-//! | [`pssh`] | PSSH boxes; [`widevine`] and [`playready`]: the key ids in theirs |
+//! | [`pssh`], [`widevine`], [`playready`] | PSSH boxes, and the key ids in those of two key systems |
 //! | `xml`, `text`, `sniff`, `bytes` | XML events without DTDs; encodings; what a file is; a cursor |
 //! | [`mod@reference`] | where a URI in a manifest points, seen from its folder |
-//! | `local` | the small reader: the only file here that touches the disk |
+//! | `local` | reads files of a title from the disk, as `find` and `inspect` do |
 //! | [`limits`] | how much of a hostile file is read |
 
 mod bytes;

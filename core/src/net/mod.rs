@@ -6,7 +6,8 @@
 //! | [`client`] | [`ReqwestClient`]: one request, the default [`HttpClient`](crate::ports::HttpClient) |
 //! | [`tls`] | which root certificates are trusted |
 //! | [`redirect`], [`retry`] | the two policies, pure |
-//! | [`status`] | which HTTP status is which error |
+//! | [`status`], `failure` | the error of an HTTP status, and of a request that got no response |
+//! | `state` | the network state that every request obeys |
 //! | [`time`] | HTTP dates: a server's clock, `Retry-After` |
 //! | [`url`] | which URLs are fit to be asked |
 //! | [`redact`] | what of a URL or a server's message may be shown |

@@ -1,7 +1,9 @@
-//! How local media is protected: the manifest and what it names on disk.
+//! How local media is protected: reads the manifest and the files on disk that it names.
 //!
-//! `dash`, `hls` and `package` go through a manifest of their kind; `scan` reads the media files that it names.
-//! What they find goes to `findings`, which makes one answer of it.
+//! | file | what |
+//! |---|---|
+//! | `dash`, `hls`, `package` | go through a manifest of one kind |
+//! | `scan` | reads the media files that a manifest names |
 
 mod dash;
 mod hls;
