@@ -84,7 +84,7 @@ class LibraryPresenterTest {
     @Test
     fun `a license that has ended is told with what to do`() {
         download("dash-cenc")
-        servers.policy("""{"duration_s":1}""")
+        servers.policy("""{"duration_seconds":1}""")
         try {
             done(presenter.start())
             done(presenter.register(view.films.single(), DrmScheme.CLEAR_KEY, servers.url("/clearkey/license")))
@@ -94,7 +94,7 @@ class LibraryPresenterTest {
             }
             assertTrue(view.films.single().state, view.films.single().state.endsWith("Connect to a network and try again."))
         } finally {
-            servers.policy("""{"duration_s":3600}""")
+            servers.policy("""{"duration_seconds":3600}""")
         }
     }
 

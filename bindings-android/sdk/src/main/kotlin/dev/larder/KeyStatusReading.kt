@@ -103,7 +103,8 @@ internal val keyStatusQuirks: List<KeyStatusQuirk> = listOf(
         what = "the largest number for a license with an end, once it has been played: its end is what it was",
         evidence = "google/ExoPlayer#9493",
         applies = { times, moment, _ ->
-            moment == Moment.INSPECTED && times.license == LicenseDuration.Unlimited && times.playback is LicenseDuration.Seconds
+            moment == Moment.INSPECTED && times.license == LicenseDuration.Unlimited &&
+                times.playback is LicenseDuration.Seconds
         },
         meant = { it.copy(license = LicenseDuration.Unknown) },
     ),

@@ -107,7 +107,14 @@ public class LarderSetup internal constructor(
 
         /** How long one request to a server, one call of an engine, and one call of other code of the app may take. */
         public fun timeouts(networkSeconds: Int, engineSeconds: Int, delegateSeconds: Int): Builder = changed {
-            changes += { it.copy(networkTimeoutSeconds = networkSeconds, engineTimeoutSeconds = engineSeconds, delegateTimeoutSeconds = delegateSeconds) }
+            changes +=
+                {
+                    it.copy(
+                        networkTimeoutSeconds = networkSeconds,
+                        engineTimeoutSeconds = engineSeconds,
+                        delegateTimeoutSeconds = delegateSeconds,
+                    )
+                }
         }
 
         /** Sent to servers as `User-Agent`, in front of Larder's own. */

@@ -174,7 +174,8 @@ public class PlayKitRecords @JvmOverloads constructor(context: Context, private 
         const val PAYLOAD_OFFSET = 32
 
         /** What answered: its end is no reason to keep another library's record of it. */
-        val VERIFIED = setOf(PlayabilityReason.PLAYABLE, PlayabilityReason.LICENSE_EXPIRED, PlayabilityReason.PLAYBACK_WINDOW_OVER)
+        val VERIFIED =
+            setOf(PlayabilityReason.PLAYABLE, PlayabilityReason.LICENSE_EXPIRED, PlayabilityReason.PLAYBACK_WINDOW_OVER)
 
         fun ByteArray.asKey(): String = Base64.encodeToString(this, Base64.NO_WRAP)
 

@@ -77,7 +77,8 @@ class CancellationTest {
                         runBlocking { manager.reconcile() }
                         val status = runBlocking { manager.status("a") }
                         val licenses = if (status.isRegistered) 1 else 0
-                        status.why in setOf(PlayabilityReason.PLAYABLE, PlayabilityReason.NOT_REGISTERED) && online.live == licenses
+                        status.why in setOf(PlayabilityReason.PLAYABLE, PlayabilityReason.NOT_REGISTERED) &&
+                            online.live == licenses
                     }
                     manager.unregisterAsset("a")
                 }

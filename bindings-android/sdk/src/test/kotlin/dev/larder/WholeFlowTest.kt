@@ -126,8 +126,8 @@ class WholeFlowTest {
     fun `renewAll renews what ends soon and leaves the rest`(): Unit = runBlocking {
         val path = device.download(PROTECTED_TITLE)
         LocalAssetsManager(device.context()).use { manager ->
-            manager.registerAsset(protectedSource(online, "?duration_s=3600"), path, "soon")
-            manager.registerAsset(protectedSource(online, "?duration_s=864000"), path, "later")
+            manager.registerAsset(protectedSource(online, "?duration_seconds=3600"), path, "soon")
+            manager.registerAsset(protectedSource(online, "?duration_seconds=864000"), path, "later")
             val renewals = manager.renewAll(expiringWithin = 1.days)
             assertEquals(listOf("soon" to true), renewals.map { it.assetId to it.isRenewed })
             assertEquals(emptyList<RenewalResult>(), manager.renewAll(expiringWithin = 0.days))
@@ -140,7 +140,7 @@ class WholeFlowTest {
     fun `the playback window begins with the first playback`(): Unit = runBlocking {
         val path = device.download(PROTECTED_TITLE)
         LocalAssetsManager(device.context()).use { manager ->
-            manager.registerAsset(protectedSource(online, "?playback_s=60"), path, "a")
+            manager.registerAsset(protectedSource(online, "?playback_seconds=60"), path, "a")
             assertEquals(60L, manager.status("a").playbackWindowSeconds)
             manager.playbackStarted("a")
             assertTrue(manager.status("a").playbackExpires is Expiry.At)

@@ -12,14 +12,14 @@ import androidx.media3.datasource.cache.CacheDataSource
 import androidx.media3.exoplayer.offline.Download
 import androidx.media3.exoplayer.offline.DownloadIndex
 import androidx.media3.exoplayer.offline.DownloadRequest
+import dev.larder.AssetImport
+import dev.larder.AssetRegistration
 import dev.larder.DrmScheme
 import dev.larder.Expiry
-import dev.larder.AssetImport
-import dev.larder.LicenseImport
 import dev.larder.LarderException
+import dev.larder.LicenseImport
 import dev.larder.MediaFormat
 import dev.larder.MediaSource
-import dev.larder.AssetRegistration
 import dev.larder.Remedy
 import java.io.File
 import java.io.IOException

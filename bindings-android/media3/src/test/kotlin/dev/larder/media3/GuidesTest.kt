@@ -18,9 +18,9 @@ import dev.larder.LocalAssetsManager
 import dev.larder.MediaDrmEngine
 import dev.larder.MediaSource
 import dev.larder.MemoryDrmStorage
+import dev.larder.PlayabilityReason
 import dev.larder.Remedy
 import dev.larder.StorageRoot
-import dev.larder.PlayabilityReason
 import dev.larder.media3.support.Downloads
 import dev.larder.media3.support.SAMPLES
 import dev.larder.media3.support.Theatre

@@ -13,6 +13,7 @@ import dev.larder.LarderConfig
 import dev.larder.LarderException
 import dev.larder.LarderException.Code
 import dev.larder.LarderSetup
+import dev.larder.LicenseDuration
 import dev.larder.LicenseExchange
 import dev.larder.LicenseGrant
 import dev.larder.LicenseTimes
@@ -20,12 +21,11 @@ import dev.larder.LocalAssetsManager
 import dev.larder.MediaFormat
 import dev.larder.MediaSource
 import dev.larder.MemoryDrmStorage
+import dev.larder.PlayabilityReason
 import dev.larder.ReleaseOutcome
-import dev.larder.LicenseDuration
 import dev.larder.Remedy
 import dev.larder.StorageRoot
 import dev.larder.StoredLicense
-import dev.larder.PlayabilityReason
 import dev.larder.media3.support.Cdm
 import dev.larder.media3.support.Downloads
 import dev.larder.media3.support.SAMPLES

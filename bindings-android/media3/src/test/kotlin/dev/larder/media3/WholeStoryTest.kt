@@ -13,9 +13,9 @@ import dev.larder.LocalAssetsManager
 import dev.larder.MediaDrmEngine
 import dev.larder.MediaSource
 import dev.larder.MemoryDrmStorage
+import dev.larder.PlayabilityReason
 import dev.larder.SourceUrlMode
 import dev.larder.StorageRoot
-import dev.larder.PlayabilityReason
 import dev.larder.media3.support.SAMPLES
 import dev.larder.media3.support.Theatre
 import dev.larder.media3.support.film
@@ -55,6 +55,7 @@ class WholeStoryTest {
     }
 
     @Before fun aNewDevice() {
+        servers.reset()
         VirtualCdm.reset()
         VirtualCdm.provisioningUrl = servers.url("/widevine/provision")
     }

@@ -17,12 +17,12 @@ import dev.larder.LocalAssetsManager
 import dev.larder.LocalDrmStorage
 import dev.larder.LogLevel
 import dev.larder.MediaSource
+import dev.larder.PlayabilityReason
 import dev.larder.ReleaseOutcome
 import dev.larder.ResultListener
 import dev.larder.SourceUrlMode
 import dev.larder.StoredLicense
 import dev.larder.UnregisterResult
-import dev.larder.PlayabilityReason
 import kotlinx.coroutines.runBlocking
 import java.io.FileNotFoundException
 import java.nio.file.Files

@@ -137,7 +137,7 @@ public class GuideSnippetsTest {
                 "dash",
                 servers.url("/media/dash-cenc/manifest.mpd"),
                 MediaFormat.DASH,
-                List.of(Records.drmParams(DrmScheme.WIDEVINE, servers.url("/widevine/license?duration_s=864000"))),
+                List.of(Records.drmParams(DrmScheme.WIDEVINE, servers.url("/widevine/license?duration_seconds=864000"))),
                 false);
         localAssetsManager.registerAsset(mediaSource, protectedPath, yourAssetID, registrationListener());
         assertEquals("registered " + protectedPath, heard());

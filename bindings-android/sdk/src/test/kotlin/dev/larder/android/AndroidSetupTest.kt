@@ -12,9 +12,9 @@ import dev.larder.LocalAssetsManager
 import dev.larder.MediaFormat
 import dev.larder.MediaSource
 import dev.larder.OpenReport
+import dev.larder.PlayabilityReason
 import dev.larder.ResultListener
 import dev.larder.SourceUrlMode
-import dev.larder.PlayabilityReason
 import dev.larder.android.support.Phone
 import dev.larder.support.TestServers
 import kotlinx.coroutines.runBlocking

@@ -14,9 +14,9 @@ import dev.larder.LocalAssetsManager
 import dev.larder.MediaFormat
 import dev.larder.MediaSource
 import dev.larder.NetworkState
+import dev.larder.PlayabilityReason
 import dev.larder.Remedy
 import dev.larder.StorageFolders
-import dev.larder.PlayabilityReason
 import dev.larder.android.support.Phone
 import dev.larder.support.TestServers
 import kotlinx.coroutines.runBlocking

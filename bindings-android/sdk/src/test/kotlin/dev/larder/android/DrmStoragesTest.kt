@@ -1,14 +1,14 @@
 package dev.larder.android
 
 import android.util.Base64
+import dev.larder.AssetRegistration
 import dev.larder.LarderException
 import dev.larder.LocalAssetsManager
 import dev.larder.LocalDrmStorage
-import dev.larder.AssetRegistration
+import dev.larder.PlayabilityReason
 import dev.larder.Remedy
 import dev.larder.SealedDrmStorage
 import dev.larder.SharedPreferencesDrmStorage
-import dev.larder.PlayabilityReason
 import dev.larder.android.support.FakeAndroidKeyStore
 import dev.larder.android.support.Phone
 import dev.larder.support.TestServers

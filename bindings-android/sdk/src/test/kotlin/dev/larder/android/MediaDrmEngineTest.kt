@@ -9,10 +9,10 @@ import dev.larder.ExchangeKind
 import dev.larder.GrantedHandle
 import dev.larder.KeyRequest
 import dev.larder.LarderException
+import dev.larder.LicenseDuration
 import dev.larder.LicenseTimes
 import dev.larder.MediaDrmEngine
 import dev.larder.ReleaseOutcome
-import dev.larder.LicenseDuration
 import dev.larder.SecurityLevel
 import dev.larder.support.KID_A
 import dev.larder.support.KID_B
@@ -216,7 +216,7 @@ class MediaDrmEngineTest {
 
     @Test
     fun `times run by the clock, and a playback starts its own`() {
-        servers.policy("""{"duration_s":1000,"playback_s":100}""")
+        servers.policy("""{"duration_seconds":1000,"playback_seconds":100}""")
         val handle = acquire()
         VirtualCdm.aheadMs = 400_000
         assertAbout(600, engine.inspect(stored(handle)).license)
@@ -231,7 +231,7 @@ class MediaDrmEngineTest {
         VirtualCdm.aheadMs += 1_000_000
         assertEquals("LICENSE_EXPIRED", failing { engine.inspect(stored(unplayed)) }.code)
 
-        servers.policy("""{"duration_s":null,"playback_s":null}""")
+        servers.policy("""{"duration_seconds":null,"playback_seconds":null}""")
         assertEquals(LicenseTimes(LicenseDuration.Unlimited, LicenseDuration.Unlimited), engine.inspect(stored(acquire())))
     }
 
@@ -294,7 +294,7 @@ class MediaDrmEngineTest {
         servers.policy("""{"renewable":false}""")
         val fixed = acquire()
         assertEquals("RENEWAL_NOT_PERMITTED", failing { renew(fixed) }.code)
-        servers.policy("""{"renewable":true,"duration_s":100}""")
+        servers.policy("""{"renewable":true,"duration_seconds":100}""")
         val short = acquire()
         VirtualCdm.aheadMs = 101_000
         assertEquals("LICENSE_EXPIRED", failing { renew(short) }.code)

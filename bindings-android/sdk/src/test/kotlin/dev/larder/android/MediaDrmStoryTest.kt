@@ -7,9 +7,9 @@ import dev.larder.LocalAssetsManager
 import dev.larder.LogLevel
 import dev.larder.LogSink
 import dev.larder.MediaDrmEngine
+import dev.larder.PlayabilityReason
 import dev.larder.Remedy
 import dev.larder.RenewalPolicy
-import dev.larder.PlayabilityReason
 import dev.larder.support.Device
 import dev.larder.support.ScriptedStorage
 import dev.larder.support.TestServers
@@ -162,12 +162,24 @@ class MediaDrmStoryTest {
         val source = widevineSource(servers)
         manager.registerAsset(source, film, "film")
         VirtualCdm.vanish(VirtualCdm.ids.single())
-        assertEquals(PlayabilityReason.LICENSE_VANISHED to Remedy.REREGISTER, manager.verifyAsset("film").let { it.why to it.remedy })
+        assertEquals(
+            PlayabilityReason.LICENSE_VANISHED to Remedy.REREGISTER,
+            manager.verifyAsset("film").let {
+                it.why to
+                    it.remedy
+            },
+        )
         manager.registerAsset(source, film, "film")
         assertTrue(manager.verifyAsset("film").isPlayable)
 
         VirtualCdm.level = "L3"
-        assertEquals(PlayabilityReason.LICENSE_VANISHED to Remedy.REREGISTER, manager.verifyAsset("film").let { it.why to it.remedy })
+        assertEquals(
+            PlayabilityReason.LICENSE_VANISHED to Remedy.REREGISTER,
+            manager.verifyAsset("film").let {
+                it.why to
+                    it.remedy
+            },
+        )
         manager.refreshAsset("film")
         assertTrue(manager.verifyAsset("film").isPlayable)
         manager.reconcile()
@@ -179,7 +191,7 @@ class MediaDrmStoryTest {
         val film = device.download("dash-cenc")
         for ((query, code) in mapOf(
             "?persist=false" to "LICENSE_PERSISTENCE_DENIED",
-            "?duration_s=0" to "LICENSE_DURATION_INVALID",
+            "?duration_seconds=0" to "LICENSE_DURATION_INVALID",
         )) {
             assertEquals(code, failing { manager.registerAsset(widevineSource(servers, query), film, "film") }.code)
         }

@@ -2,6 +2,7 @@ package dev.larder.android
 
 import android.content.SharedPreferences
 import android.util.Base64
+import dev.larder.AssetRegistration
 import dev.larder.DrmEngine
 import dev.larder.DrmParams
 import dev.larder.DrmScheme
@@ -11,6 +12,7 @@ import dev.larder.KeyRequest
 import dev.larder.Larder
 import dev.larder.LarderException
 import dev.larder.LarderSetup
+import dev.larder.LicenseDuration
 import dev.larder.LicenseExchange
 import dev.larder.LicenseGrant
 import dev.larder.LicenseTimes
@@ -19,11 +21,9 @@ import dev.larder.MediaSource
 import dev.larder.MemoryDrmStorage
 import dev.larder.NetworkState
 import dev.larder.PlayKitRecords
-import dev.larder.AssetRegistration
-import dev.larder.ReleaseOutcome
-import dev.larder.LicenseDuration
-import dev.larder.StoredLicense
 import dev.larder.PlayabilityReason
+import dev.larder.ReleaseOutcome
+import dev.larder.StoredLicense
 import dev.larder.android.support.Phone
 import kotlinx.coroutines.runBlocking
 import org.junit.Assert.assertArrayEquals

@@ -6,11 +6,11 @@ import dev.larder.ExchangeKind
 import dev.larder.ExchangeMessage
 import dev.larder.GrantedHandle
 import dev.larder.KeyRequest
+import dev.larder.LicenseDuration
 import dev.larder.LicenseExchange
 import dev.larder.LicenseGrant
 import dev.larder.LicenseTimes
 import dev.larder.ReleaseOutcome
-import dev.larder.LicenseDuration
 import dev.larder.StoredLicense
 import java.util.concurrent.Callable
 import java.util.concurrent.ExecutionException

@@ -126,8 +126,8 @@ class ShadowMediaDrm {
                     kids = VirtualWire.strings(answer.getJSONArray("kids")),
                     l3 = isL3 || VirtualCdm.level == "L3",
                     storedAtMs = VirtualCdm.nowMs,
-                    durationSeconds = VirtualWire.seconds(answer, "duration_s"),
-                    playbackSeconds = VirtualWire.seconds(answer, "playback_s"),
+                    durationSeconds = VirtualWire.seconds(answer, "duration_seconds"),
+                    playbackSeconds = VirtualWire.seconds(answer, "playback_seconds"),
                     renewable = answer.getBoolean("renewable"),
                 )
                 VirtualCdm.keySets += stored
