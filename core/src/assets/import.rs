@@ -11,16 +11,13 @@ use std::sync::Arc;
 use super::register::check_registration;
 use crate::cancel::Cancellation;
 use crate::error::{Code, Error, Result};
-use crate::license::{EngineError, Plan, plan};
+use crate::license::{EngineError, MAX_LICENSES, Plan, import_license, plan};
 use crate::manifest::{self, Protection};
 use crate::model::license::{Handle, LicenseDuration, LicenseTimes};
 use crate::model::{AssetImport, ImportResult, LicenseImport};
-use crate::model::{DrmParams, DrmScheme, Expiry, KeyId, KeyRequest, LicenseId, LicenseState};
+use crate::model::{DrmParams, DrmScheme, Expiry, KeyId, KeyRequest, LicenseId};
 use crate::registry::Registry;
 use crate::store::{AssetRow, LicenseRow};
-
-/// As many licenses as a registration may ask for.
-const MAX_LICENSES: usize = 64;
 
 impl Registry {
     /// Takes titles over, one after the other; a failure does not stop the rest.
@@ -74,12 +71,7 @@ impl Registry {
                 tx.insert_asset(&asset)?;
             }
             for row in &rows {
-                if tx.license(&row.license_id)?.is_some() {
-                    let message =
-                        "this license was imported before and is being released; register the title while online";
-                    return Err(Error::new(Code::AssetBusy, message));
-                }
-                tx.insert_license(row)?;
+                import_license(tx, row)?;
             }
             Ok(())
         })?;
@@ -105,7 +97,6 @@ impl Registry {
             let (params, request) = wanted(asset, protection, &license, &rows)?;
             let id = license_id(asset, &request, &license.handle);
             let mut row = LicenseRow {
-                state: LicenseState::Active,
                 handle_digest: Some(license.handle.digest()),
                 granted_at_ms: self.now_ms(),
                 expires: license.expires,
@@ -118,7 +109,7 @@ impl Registry {
             if row.expires == Expiry::Unknown {
                 self.ask_for_times(&mut row, &license.handle)?;
             }
-            self.licensing.vault.store(&row.license_id, &license.handle)?;
+            self.licensing.secret_store.store(&row.license_id, &license.handle)?;
             rows.push(row);
         }
         Ok(rows)

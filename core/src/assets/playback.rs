@@ -7,7 +7,7 @@ use super::status::not_found;
 use crate::cancel::Cancellation;
 use crate::error::{Code, Error, Result};
 use crate::model::license::{Handle, LicenseTimes};
-use crate::model::{AssetId, Expiry, LicenseDuration, LicenseId, LicenseState};
+use crate::model::{AssetId, LicenseId, LicenseState};
 use crate::model::{LocalLicense, LocalMediaSource};
 use crate::registry::Registry;
 use crate::store::LicenseRow;
@@ -56,7 +56,7 @@ impl Registry {
 
     /// The CDM's handle of an active license of this profile.
     pub(crate) fn license_handle(&self, license_id: &LicenseId) -> Result<Handle> {
-        Ok(self.licensing.stored(&self.active_license(license_id)?)?.handle)
+        Ok(self.licensing.load(&self.active_license(license_id)?)?.handle)
     }
 
     fn active_license(&self, license_id: &LicenseId) -> Result<LicenseRow> {
@@ -89,52 +89,13 @@ impl Registry {
             return Ok(old.license_id);
         }
         if old.state != LicenseState::Active {
-            return self.give_back_under(old, handle);
+            let releasing_id = self.licensing.release_under(&old, handle)?;
+            self.reconcile_soon(true);
+            return Ok(releasing_id);
         }
-        let now_ms = self.now_ms();
-        // The CDM's word replaces the old end, also by a later one: after the first playback FairPlay's playback
-        // duration is the key's whole life, whatever was left of its storage duration.
-        let expires = match times.license {
-            LicenseDuration::Seconds(left_seconds) => Expiry::after(now_ms, left_seconds),
-            LicenseDuration::Unlimited => Expiry::Never,
-            LicenseDuration::Unknown => old.expires,
-        };
-        let mut row = LicenseRow {
-            license_id: LicenseId::random()?,
-            held_before: None,
-            last_error: None,
-            acquired_level: None,
-            replaces: Some(old.license_id.clone()),
-            expires,
-            playback_window_seconds: match times.playback {
-                LicenseDuration::Seconds(window_seconds) => Some(window_seconds),
-                LicenseDuration::Unlimited => None,
-                LicenseDuration::Unknown => old.playback_window_seconds,
-            },
-            ..old.clone()
-        };
-        let _claim = self.shared.in_flight.claim(&row.license_id);
-        if let Err(error) = self.licensing.continue_under(&mut row, handle) {
-            self.store().delete(|tx| tx.delete_license(&row.license_id))?;
-            return Err(error);
-        }
+        let row = self.licensing.rotate_handle(&old, handle, times)?;
         self.changed(&row.asset_id)?;
-        tracing::info!(license = %row.license_id, "the CDM changed a handle");
-        Ok(row.license_id)
-    }
-
-    /// The handle under which a license was to go back is void by now: it goes back under the new one.
-    fn give_back_under(self: &Arc<Self>, old: LicenseRow, handle: &Handle) -> Result<LicenseId> {
-        let row = LicenseRow {
-            license_id: LicenseId::random()?,
-            replaces: None,
-            release_attempts: 0,
-            last_error: None,
-            ..old
-        };
-        self.licensing.queue_release_of(&row, handle)?;
-        tracing::info!(license = %row.license_id, "the CDM changed the handle of a license that goes back");
-        self.reconcile_soon(true);
+        tracing::info!(license_id = %row.license_id, "license handle rotated");
         Ok(row.license_id)
     }
 

@@ -7,9 +7,9 @@ use super::register::{check_metadata, check_source};
 use super::status::not_found;
 use crate::cancel::Cancellation;
 use crate::error::{Code, Error, Result};
-use crate::license::{Ask, Obtained, Plan, Predecessor, activate, drop_intent, plan};
+use crate::license::{Acquisition, Operation, Plan, Purpose, plan};
 use crate::manifest::{self, Protection};
-use crate::model::{AssetId, AssetStatus, DrmParams, KeyRequest, LicenseId, LicenseState, RenewalPolicy};
+use crate::model::{AssetId, AssetStatus, DrmParams, KeyRequest, LicenseState, RenewalPolicy};
 use crate::model::{Refresh, RenewalResult};
 use crate::registry::{Registry, paths};
 use crate::store::{AssetRow, AssetState, LicenseRow};
@@ -88,7 +88,7 @@ impl Registry {
             Some(params) if !active.is_empty() => {
                 let params = params.clone();
                 self.check_reachable(&params)?;
-                self.renew_by_policy(asset, &params, again(&active, &params), active, cancel)
+                self.renew_by_policy(asset, &params, repeated(&active, &params), active, cancel)
             }
             _ => {
                 let path = paths::playable_path(&asset.path, &self.roots())
@@ -109,8 +109,8 @@ impl Registry {
         let Plan { params, requests } = plan(protection, &asset.source.drm, &self.licensing.engines.schemes())?;
         self.check_reachable(&params)?;
         let active = self.active_rows(&asset.asset_id)?;
-        let wanted: Vec<Wanted> = requests.into_iter().map(|request| Wanted::instead_of(request, &active)).collect();
-        self.renew_by_policy(asset, &params, wanted, active, cancel)
+        let acquisitions = requests.into_iter().map(|request| replacing(request, &active)).collect();
+        self.renew_by_policy(asset, &params, acquisitions, active, cancel)
     }
 
     pub(crate) fn active_rows(&self, asset_id: &AssetId) -> Result<Vec<LicenseRow>> {
@@ -122,7 +122,7 @@ impl Registry {
         self: &Arc<Self>,
         asset: &AssetRow,
         params: &DrmParams,
-        wanted: Vec<Wanted>,
+        acquisitions: Vec<Acquisition>,
         active: Vec<LicenseRow>,
         cancel: &Cancellation,
     ) -> Result<()> {
@@ -131,50 +131,20 @@ impl Registry {
             .store()
             .read(|tx| active.iter().try_fold(false, |is, row| Ok(is || tx.is_handle_in_use_elsewhere(row)?)))?;
         let policy = if is_shared { RenewalPolicy::AcquireThenRelease } else { params.renewal };
+        let acquire = |acquisitions, retired: &[LicenseRow]| {
+            self.licensing.acquire_all(Purpose::Refresh { asset, retired }, params, acquisitions, self, cancel)
+        };
         match policy {
-            RenewalPolicy::AcquireThenRelease => self.acquire_then_release(asset, params, wanted, &active, cancel),
-            RenewalPolicy::InPlace => self.renew_in_place(asset, params, wanted, &active, cancel),
+            RenewalPolicy::AcquireThenRelease => acquire(acquisitions, &active),
+            RenewalPolicy::InPlace => self.renew_in_place(asset, params, acquisitions, &active, cancel),
             RenewalPolicy::ReleaseThenAcquire => {
                 let released = active.iter().try_for_each(|row| self.licensing.release_first(row));
                 self.changed(&asset.asset_id)?;
                 released?;
-                let wanted = wanted.into_iter().map(|wanted| Wanted { replaces: None, ..wanted }).collect();
-                self.acquire_then_release(asset, params, wanted, &[], cancel)
+                let acquisitions = acquisitions.into_iter().map(|one| Acquisition { replaces: None, ..one }).collect();
+                acquire(acquisitions, &[])
             }
         }
-    }
-
-    fn acquire_then_release(
-        self: &Arc<Self>,
-        asset: &AssetRow,
-        params: &DrmParams,
-        wanted: Vec<Wanted>,
-        active: &[LicenseRow],
-        cancel: &Cancellation,
-    ) -> Result<()> {
-        let asset_id = &asset.asset_id;
-        let requests = wanted.into_iter().map(|wanted| (wanted.request, wanted.replaces));
-        let intents = self.licensing.intents(self.profile(), asset_id, params, requests)?;
-        let _claims: Vec<_> = intents.iter().map(|intent| self.shared.in_flight.claim(&intent.license_id)).collect();
-        self.store().write(|tx| intents.iter().try_for_each(|intent| tx.insert_license(intent)))?;
-        let outcome = self.obtain_all(&intents, cancel).and_then(|obtained| {
-            self.store().write(|tx| {
-                obtained.iter().try_for_each(|row| activate(tx, row, Predecessor::IsReleased))?;
-                // Licenses that no new one takes the place of are not needed any more.
-                for old in active {
-                    if tx.license(&old.license_id)?.is_some_and(|now| now.state == LicenseState::Active) {
-                        tx.set_license_state(&old.license_id, LicenseState::Superseded)?;
-                    }
-                }
-                Ok(())
-            })
-        });
-        if outcome.is_err() {
-            self.take_back(&intents)?;
-        }
-        self.changed(asset_id)?;
-        self.reconcile_soon(false);
-        outcome
     }
 
     /// One license after the other; each is whole before the next is asked for.
@@ -182,22 +152,23 @@ impl Registry {
         self: &Arc<Self>,
         asset: &AssetRow,
         params: &DrmParams,
-        wanted: Vec<Wanted>,
+        acquisitions: Vec<Acquisition>,
         active: &[LicenseRow],
         cancel: &Cancellation,
     ) -> Result<()> {
-        for wanted in wanted {
-            let old = active.iter().find(|row| Some(&row.license_id) == wanted.replaces.as_ref());
+        for acquisition in acquisitions {
+            let old = active.iter().find(|row| Some(&row.license_id) == acquisition.replaces.as_ref());
             let renewed = match old {
-                Some(old) => self.renew_one(asset, params, &wanted, old, cancel),
+                Some(old) => self.renew_one(asset, params, acquisition.clone(), old, cancel),
                 None => Err(Error::new(Code::LicenseMissing, "there is no license to renew")),
             };
             match renewed {
                 Ok(()) => {}
                 Err(error) if needs_a_new_license(error.code()) => {
-                    tracing::info!(asset = %asset.asset_id, code = %error.code(), "cannot renew in place; asking for a new license");
-                    let old: Vec<_> = old.into_iter().cloned().collect();
-                    self.acquire_then_release(asset, params, vec![wanted], &old, cancel)?;
+                    tracing::info!(asset_id = %asset.asset_id, code = %error.code(), "in-place renewal not possible; acquiring a new license");
+                    let purpose =
+                        Purpose::Refresh { asset, retired: old.map(std::slice::from_ref).unwrap_or_default() };
+                    self.licensing.acquire_all(purpose, params, vec![acquisition], self, cancel)?;
                 }
                 Err(error) => return Err(error),
             }
@@ -209,68 +180,33 @@ impl Registry {
         self: &Arc<Self>,
         asset: &AssetRow,
         params: &DrmParams,
-        wanted: &Wanted,
+        mut acquisition: Acquisition,
         old: &LicenseRow,
         cancel: &Cancellation,
     ) -> Result<()> {
-        let held = self.licensing.stored(old)?;
-        let request = (wanted.request.clone(), wanted.replaces.clone());
-        let intents = self.licensing.intents(self.profile(), &asset.asset_id, params, [request])?;
-        let _claims: Vec<_> = intents.iter().map(|intent| self.shared.in_flight.claim(&intent.license_id)).collect();
-        self.store().write(|tx| intents.iter().try_for_each(|intent| tx.insert_license(intent)))?;
-        let outcome = intents.iter().try_for_each(|intent| {
-            match self.licensing.obtain(intent.clone(), Ask::Renew(held.clone()), cancel)? {
-                Obtained::Stored(row) => self.store().write(|tx| activate(tx, &row, Predecessor::IsReleased)),
-                Obtained::Continued(_) | Obtained::Renewed(_) => Ok(()),
-            }
-        });
-        if outcome.is_err() {
-            self.take_back(&intents)?;
-        }
-        self.changed(&asset.asset_id)?;
-        self.reconcile_soon(false);
-        outcome
-    }
-
-    /// Takes back what was got in a refresh that failed.
-    fn take_back(&self, intents: &[LicenseRow]) -> Result<()> {
-        self.store().delete(|tx| {
-            for intent in intents {
-                match tx.license(&intent.license_id)?.map(|row| row.state) {
-                    Some(LicenseState::Intended) => drop_intent(tx, &intent.license_id)?,
-                    Some(LicenseState::Stored) => tx.set_license_state(&intent.license_id, LicenseState::Releasing)?,
-                    _ => {}
-                }
-            }
-            Ok(())
-        })
+        acquisition.operation = Operation::Renew(self.licensing.load(old)?);
+        let purpose = Purpose::Refresh { asset, retired: &[] };
+        self.licensing.acquire_all(purpose, params, vec![acquisition], self, cancel)
     }
 }
 
-/// A license to ask for, and the one that it takes the place of.
-struct Wanted {
-    request: KeyRequest,
-    replaces: Option<LicenseId>,
+/// Returns the acquisition of a new license for a request. It replaces the active license of the same init data.
+fn replacing(request: KeyRequest, active: &[LicenseRow]) -> Acquisition {
+    let same = |row: &&LicenseRow| row.request.scheme == request.scheme && row.request.init_data == request.init_data;
+    let replaces = active.iter().find(same).map(|row| row.license_id.clone());
+    Acquisition { request, replaces, operation: Operation::Acquire }
 }
 
-impl Wanted {
-    fn instead_of(request: KeyRequest, active: &[LicenseRow]) -> Self {
-        let same =
-            |row: &&LicenseRow| row.request.scheme == request.scheme && row.request.init_data == request.init_data;
-        let replaces = active.iter().find(same).map(|row| row.license_id.clone());
-        Self { request, replaces }
-    }
-}
-
-/// The same questions as before, with what may have changed in the source.
-fn again(active: &[LicenseRow], params: &DrmParams) -> Vec<Wanted> {
-    let ask = |row: &LicenseRow| {
+/// Returns acquisitions with the requests of the active licenses, and with the certificate and security level that the
+/// source has now.
+fn repeated(active: &[LicenseRow], params: &DrmParams) -> Vec<Acquisition> {
+    let repeat = |row: &LicenseRow| {
         let mut request = row.request.clone();
         request.certificate = params.certificate.clone().or(request.certificate);
         request.security_level = params.security_level;
-        Wanted { request, replaces: Some(row.license_id.clone()) }
+        Acquisition { request, replaces: Some(row.license_id.clone()), operation: Operation::Acquire }
     };
-    active.iter().map(ask).collect()
+    active.iter().map(repeat).collect()
 }
 
 /// Errors of a renewal in place after which a new license is the way (androidx/media#919, google/ExoPlayer#8554).

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use crate::cancel::Cancellation;
 use crate::error::{Code, Error, Result};
 use crate::license::exchange::check_params;
-use crate::license::{Ask, Obtained, Plan, Predecessor, activate, drop_intent, plan};
+use crate::license::{Acquisition, Operation, Plan, Publisher, Purpose, has_keys, plan, release_licenses_of};
 use crate::manifest::{self, LocalMedia, Protection};
-use crate::model::{AssetId, AssetRegistration, AssetStatus, DrmParams, KeyId, KeyRequest, LicenseState, MediaSource};
+use crate::model::{AssetId, AssetRegistration, AssetStatus, DrmParams, KeyId, KeyRequest, MediaSource};
 use crate::ports::NetworkState;
 use crate::registry::{Registry, paths};
-use crate::store::{AssetRow, AssetState, LicenseRow, StoredPath};
+use crate::store::{AssetRow, AssetState, StoredPath};
 
 const MAX_METADATA_BYTES: usize = 1 << 20;
 const MAX_ENTRY_ID_BYTES: usize = 1024;
@@ -54,77 +54,28 @@ impl Registry {
         protection: &Protection,
         cancel: &Cancellation,
     ) -> Result<()> {
-        let mut asset = self.asset_row(registration, path, media, protection);
+        let asset = self.asset_row(registration, path, media, protection);
         if !protection.is_protected {
             self.store().write(|tx| tx.insert_asset(&asset))?;
-            tracing::info!(asset = %asset.asset_id, "registered, clear");
+            tracing::info!(asset_id = %asset.asset_id, "asset registered (clear)");
             return self.changed(&asset.asset_id);
         }
         let Plan { params, requests } = plan(protection, &asset.source.drm, &self.licensing.engines.schemes())?;
         self.check_reachable(&params)?;
-        asset.state = AssetState::Registering;
-        let requests = requests.into_iter().map(|request| (request, None));
-        let intents = self.licensing.intents(self.profile(), &asset.asset_id, &params, requests)?;
-        let _claims: Vec<_> = intents.iter().map(|intent| self.shared.in_flight.claim(&intent.license_id)).collect();
-        self.store().write(|tx| {
-            tx.insert_asset(&asset)?;
-            intents.iter().try_for_each(|intent| tx.insert_license(intent))
-        })?;
-        let outcome = self.changed(&asset.asset_id).and_then(|()| {
-            let obtained = self.obtain_all(&intents, cancel)?;
-            cancel.check()?;
-            self.complete(&mut asset, &obtained)
-        });
-        if let Err(error) = outcome {
-            self.abandon(&asset.asset_id, &intents)?;
-            self.reconcile_soon(false);
-            return Err(error);
-        }
-        tracing::info!(asset = %asset.asset_id, licenses = intents.len(), "registered");
-        self.changed(&asset.asset_id)
+        let acquisitions: Vec<Acquisition> = requests
+            .into_iter()
+            .map(|request| Acquisition { request, replaces: None, operation: Operation::Acquire })
+            .collect();
+        let requested = acquisitions.len();
+        self.licensing.acquire_all(Purpose::Registration(&asset), &params, acquisitions, self, cancel)?;
+        tracing::info!(asset_id = %asset.asset_id, licenses = requested, "asset registered");
+        Ok(())
     }
 
-    /// Asks for one license after the other. One whose keys an earlier one turned out to have is not asked for.
-    pub(crate) fn obtain_all(
-        self: &Arc<Self>,
-        intents: &[LicenseRow],
-        cancel: &Cancellation,
-    ) -> Result<Vec<LicenseRow>> {
-        let mut obtained: Vec<LicenseRow> = Vec::new();
-        for intent in intents {
-            if has_keys(&obtained, &intent.request) {
-                self.store().write(|tx| drop_intent(tx, &intent.license_id))?;
-                continue;
-            }
-            match self.licensing.obtain(intent.clone(), Ask::Acquire, cancel)? {
-                Obtained::Stored(row) | Obtained::Continued(row) | Obtained::Renewed(row) => obtained.push(row),
-            }
-        }
-        Ok(obtained)
-    }
-
-    /// The last step: the asset is registered and its licenses are active, in one transaction.
-    fn complete(&self, asset: &mut AssetRow, licenses: &[LicenseRow]) -> Result<()> {
-        asset.state = AssetState::Registered;
-        self.store().write(|tx| {
-            tx.update_asset(asset)?;
-            licenses.iter().try_for_each(|row| activate(tx, row, Predecessor::IsReleased))
-        })
-    }
-
-    /// Takes a registration back, complete or not: what was granted is queued for release. Of intents only the caller's
-    /// own go, which have led to nothing; what has become of others is for recovery to find out.
-    pub(crate) fn abandon(&self, asset_id: &AssetId, own_intents: &[LicenseRow]) -> Result<()> {
+    /// Removes a registration, complete or not. Granted licenses are queued for release; intents are left for recovery.
+    pub(crate) fn remove_registration(&self, asset_id: &AssetId) -> Result<()> {
         self.store().delete(|tx| {
-            own_intents.iter().try_for_each(|intent| drop_intent(tx, &intent.license_id))?;
-            for row in tx.licenses_of(self.profile(), asset_id)? {
-                match row.state {
-                    LicenseState::Stored | LicenseState::Active => {
-                        tx.set_license_state(&row.license_id, LicenseState::Releasing)?;
-                    }
-                    _ => {}
-                }
-            }
+            release_licenses_of(tx, self.profile(), asset_id)?;
             tx.delete_asset(self.profile(), asset_id).map(drop)
         })?;
         self.changed(asset_id)
@@ -235,10 +186,14 @@ fn required_keys(protection: &Protection) -> Vec<(crate::model::InitDataTrack, V
     protection.required_keys.iter().map(|track| (track.track.clone(), track.key_ids.clone())).collect()
 }
 
-/// True if these licenses are known to have every key that a request asks for.
-fn has_keys(licenses: &[LicenseRow], request: &KeyRequest) -> bool {
-    let has = |id: &KeyId| licenses.iter().any(|row| row.key_ids.as_ref().is_some_and(|ids| ids.contains(id)));
-    !request.key_ids.is_empty() && request.key_ids.iter().all(has)
+impl Publisher for Arc<Registry> {
+    fn publish(&self, asset_id: &AssetId) -> Result<()> {
+        self.changed(asset_id)
+    }
+
+    fn reconcile_soon(&self) {
+        Registry::reconcile_soon(self, false);
+    }
 }
 
 /// Checks everything that the app said, before anything is read or asked.

@@ -1,6 +1,6 @@
 //! Status: why an asset plays or does not, from the ledger alone. `verify` asks the disk and the CDM, too.
 use crate::error::{Code, Error, Remedy, Result};
-use crate::license::EngineError;
+use crate::license::{EngineError, shorten_license};
 use crate::manifest;
 use crate::model::Verify;
 use crate::model::{
@@ -70,7 +70,7 @@ impl Registry {
     }
 
     fn inspect(&self, row: &LicenseRow) -> Result<()> {
-        let held = self.licensing.stored(row)?;
+        let held = self.licensing.load(row)?;
         let times = self
             .licensing
             .engines
@@ -82,12 +82,7 @@ impl Registry {
         // seconds are the time that asking took.
         let expires = row.expires.or_earlier(by_cdm);
         if !is_about(expires, row.expires) {
-            self.store().write(|tx| match tx.license(&row.license_id)? {
-                Some(now) if now.granted_at_ms == row.granted_at_ms => {
-                    tx.update_license(&LicenseRow { expires, ..now })
-                }
-                _ => Ok(()),
-            })?;
+            self.store().write(|tx| shorten_license(tx, row, expires))?;
             self.changed(&row.asset_id)?;
         }
         Ok(())

@@ -14,7 +14,7 @@ impl Registry {
         let turn = self.lock_asset(asset_id, &Cancellation::new())?;
         let was_registered = self.store().read(|tx| tx.asset(self.profile(), asset_id))?.is_some();
         if was_registered {
-            self.abandon(asset_id, &[])?;
+            self.remove_registration(asset_id)?;
             tracing::info!(asset = %asset_id, "unregistered");
         }
         drop(turn);

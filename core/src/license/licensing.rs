@@ -1,11 +1,11 @@
-//! What every license flow works with.
+//! The parts that every license flow works with.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::engines::Engines;
 use super::exchange::{Exchange, ExchangeContext};
-use super::vault::Vault;
+use super::secret_store::SecretStore;
 use crate::cancel::Cancellation;
 use crate::error::Result;
 use crate::model::license::{HandleDigest, StoredLicense};
@@ -15,10 +15,10 @@ use crate::net::Network;
 use crate::ports::Clock;
 use crate::store::{LicenseRow, Store};
 
-/// The ledger and everything a step in it needs: store, vault, engines, network.
+/// The ledger and the parts that a step in it needs: store, secret storage, engines, network.
 pub(crate) struct Licensing {
     pub(crate) store: Arc<Store>,
-    pub(crate) vault: Vault,
+    pub(crate) secret_store: SecretStore,
     pub(crate) engines: Engines,
     pub(crate) exchanges: ExchangeContext,
     pub(crate) clock: Arc<dyn Clock>,
@@ -27,8 +27,8 @@ pub(crate) struct Licensing {
 }
 
 impl Licensing {
-    /// Rows for licenses that are about to be asked for, one per request. Nothing is written yet.
-    pub(crate) fn intents(
+    /// Returns rows for licenses that are about to be acquired, one per request. Writes nothing.
+    pub(super) fn intents(
         &self,
         profile: &Profile,
         asset_id: &AssetId,
@@ -39,7 +39,8 @@ impl Licensing {
             self.engines.held_by(params.scheme).map(|held| held.iter().map(|handle| handle.digest()).collect());
         if let Some(held) = held_before.as_ref().filter(|held| held.len() >= MANY_LICENSES as usize) {
             let held = held.len();
-            tracing::warn!(held, scheme = %params.scheme, "the CDM holds many licenses: near 200 some devices open none any more");
+            // The log carries the warning because near 200 licenses some devices stop opening any.
+            tracing::warn!(held, scheme = %params.scheme, "CDM close to its license limit");
         }
         requests
             .into_iter()
@@ -51,25 +52,27 @@ impl Licensing {
             .collect()
     }
 
-    /// The network, lent to an engine for one call about this license.
+    /// Lends the network to an engine, for one call about this license.
     pub(crate) fn exchange(&self, row: &LicenseRow, cancel: &Cancellation) -> Arc<Exchange> {
         let (asset_id, params) = (row.asset_id.clone(), row.params.clone());
         Exchange::new(self.exchanges.clone(), asset_id, params, Some(&row.request), cancel.clone())
     }
 
-    /// The network itself.
+    /// Returns the network.
     pub(crate) fn network(&self) -> &Network {
         &self.exchanges.network
     }
 
-    /// A license of the ledger as an engine takes it. Fails with a `Storage…` code or `LicenseUnreadable`.
-    pub(crate) fn stored(&self, row: &LicenseRow) -> Result<StoredLicense> {
+    /// Loads a license of the ledger with its handle, as an engine takes it.
+    ///
+    /// Fails with a `Storage…` code, or with `LicenseUnreadable` if the secret storage has lost the handle.
+    pub(crate) fn load(&self, row: &LicenseRow) -> Result<StoredLicense> {
         let known: Vec<HandleDigest> = row.handle_digest.into_iter().collect();
-        Ok(row.held_under(self.vault.load_known(&row.license_id, &known)?))
+        Ok(row.held_under(self.secret_store.load_known(&row.license_id, &known)?))
     }
 }
 
-/// The intents that this process is working on, so that nobody here takes them for the remains of a crash.
+/// The intents that this process is working on. Recovery leaves them alone.
 #[derive(Debug, Default)]
 pub(crate) struct InFlight {
     // Protects a set of ids; held for one look-up or change.
@@ -77,10 +80,10 @@ pub(crate) struct InFlight {
 }
 
 impl InFlight {
-    /// Claims an intent until the guard is dropped.
-    pub(crate) fn claim(self: &Arc<Self>, id: &LicenseId) -> Claim {
+    /// Marks an intent as in progress until the guard is dropped.
+    pub(crate) fn guard(self: &Arc<Self>, id: &LicenseId) -> IntentGuard {
         self.ids.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone());
-        Claim { of: Arc::clone(self), id: id.clone() }
+        IntentGuard { of: Arc::clone(self), id: id.clone() }
     }
 
     pub(crate) fn contains(&self, id: &LicenseId) -> bool {
@@ -88,14 +91,14 @@ impl InFlight {
     }
 }
 
-/// See [`InFlight::claim`].
+/// See [`InFlight::guard`].
 #[derive(Debug)]
-pub(crate) struct Claim {
+pub(crate) struct IntentGuard {
     of: Arc<InFlight>,
     id: LicenseId,
 }
 
-impl Drop for Claim {
+impl Drop for IntentGuard {
     fn drop(&mut self) {
         self.of.ids.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
     }

@@ -1,26 +1,28 @@
 //! Licenses: the ledger, the conversation with license servers, expiry, release and recovery.
 //!
 //! A license belongs to exactly one registration. It moves `intended -> stored -> active -> superseded | releasing ->
-//! released | forgotten`, each step one transaction; `recover` says what each state means after a crash. One step leads
-//! back: a release that a strict server is asked for before the next license, and that fails while the CDM still has the
-//! old one, leaves that active. Its handle lies in the app's secret storage, under the license's own id; the ledger has
-//! only a digest of it.
+//! released | forgotten`, each step one transaction; `recover` defines what happens after a crash in each state. Its
+//! handle is in the app's secret storage, under the license's own id. The ledger has a digest of the handle only.
 //!
-//! | file | what |
+//! | file | content |
 //! |---|---|
-//! | `requests` | from what the media says to what an engine is asked |
-//! | `licensing` | what every flow here works with |
-//! | `obtain` | one license from intent to stored |
-//! | `ledger` | steps that belong into somebody's transaction |
-//! | `release` | the release queue |
-//! | `recover` | after a crash, and what the CDM holds that nobody knows |
-//! | `engines`, `vault` | CDMs and the secret storage, each call bounded |
-//! | [`exchange`] | the network that an engine borrows for one conversation with its servers |
+//! | `ledger` | the state machine: every change of a license's state |
+//! | `requests` | which licenses the media needs, and the requests for them |
+//! | `licensing` | the parts that every flow here works with |
+//! | `acquisition` | the licenses of one asset, acquired together |
+//! | `acquire` | one license from intent to stored |
+//! | `rotate` | a license that goes on under another handle |
+//! | `release`, `release_token` | the release queue; FairPlay's secure token |
+//! | `recover` | recovery after a crash, and licenses that the ledger does not know |
+//! | `engines`, `secret_store` | the CDMs and the app's secret storage, with bounded calls |
+//! | [`exchange`] | the network, lent to an engine for one conversation with its servers |
 //! | [`certificates`] | FairPlay's application certificates, fetched once |
-//! | [`wire`] | what license servers speak: bytes in, bytes out |
-//! | [`grant`] | whether what came back is a license that is worth keeping |
+//! | [`wire`] | the license servers' wire formats |
+//! | [`grant`] | the checks of a granted license |
 //! | [`clearkey`] | the software ClearKey engine |
 
+mod acquire;
+mod acquisition;
 pub mod certificates;
 pub mod clearkey;
 mod engines;
@@ -28,17 +30,19 @@ pub mod exchange;
 pub mod grant;
 mod ledger;
 mod licensing;
-mod obtain;
 mod recover;
 mod release;
+mod release_token;
 mod requests;
-mod vault;
+mod rotate;
+mod secret_store;
 pub mod wire;
 
+pub(crate) use acquire::Operation;
+pub(crate) use acquisition::{Acquisition, Publisher, Purpose};
 pub(crate) use engines::{EngineError, Engines};
-pub(crate) use ledger::{Predecessor, activate};
+pub(crate) use ledger::{import_license, release_licenses_of, shorten_license};
 pub(crate) use licensing::{InFlight, Licensing};
-pub(crate) use obtain::{Ask, Obtained, drop_intent};
 pub(crate) use release::Drained;
-pub(crate) use requests::{Plan, plan};
-pub(crate) use vault::Vault;
+pub(crate) use requests::{MAX_LICENSES, Plan, has_keys, plan};
+pub(crate) use secret_store::SecretStore;

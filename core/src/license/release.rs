@@ -1,29 +1,30 @@
-//! The release queue: licenses that nobody uses any more go back to their server, now or when it can be reached.
+//! The release queue: licenses that are not used any more are released at their server, now or when it can be reached.
 //!
-//! FairPlay's CDM makes a key void and proves that, in one step and once: a proof that does not reach the server cannot
-//! be made again. So it lies in the vault before it is sent, and from then on the license goes back with it, after a
-//! restart too, without the CDM. Other CDMs make their message as often as they are asked, and want the answer.
+//! FairPlay invalidates a key and returns the secure token (an SPC) in one call that cannot be repeated. The token is
+//! persisted before it is sent, and a retry sends the stored token without the CDM, even after a restart
+//! (`release_token`). Other CDMs can make their release message again, and need the server's response.
 
 use std::sync::Arc;
 
 use super::engines::EngineError;
-use super::exchange::Exchange;
+use super::ledger::{Step, lease_until_ms, transition};
 use super::licensing::Licensing;
+use super::release_token::has_release_token;
 use crate::cancel::Cancellation;
 use crate::error::{Code, Error, Result};
-use crate::model::license::{ReleaseOutcome, StoredLicense};
-use crate::model::{DrmScheme, LicenseState};
-use crate::ports::{ExchangeAnswer, ExchangeKind, ExchangeMessage, LicenseExchange, NetworkState};
-use crate::store::LicenseRow;
+use crate::model::LicenseState;
+use crate::model::license::{Handle, ReleaseOutcome, StoredLicense};
+use crate::ports::NetworkState;
+use crate::store::{LicenseRow, WriteTx};
 
 /// After so many refusals that no retry will change, a license is removed without its server.
 const MAX_REFUSALS: u32 = 5;
-/// The pause after the first failed attempt, doubled with every further one.
+/// The pause after the first failed attempt, doubled with every refusal.
 const FIRST_PAUSE_MS: i64 = 30_000;
 /// The longest pause between two attempts: 6 hours.
 const LONGEST_PAUSE_MS: i64 = 6 * 3_600_000;
 
-/// What working through the queue did.
+/// The result of one pass through the release queue.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Drained {
     pub(crate) released: u32,
@@ -32,7 +33,7 @@ pub(crate) struct Drained {
 }
 
 impl Licensing {
-    /// Works through the queue once. `even_if_not_due` tries those whose pause has not ended, too.
+    /// Goes through the queue once. `even_if_not_due` also tries licenses whose pause has not ended.
     pub(crate) fn drain_releases(self: &Arc<Self>, even_if_not_due: bool) -> Result<Drained> {
         let mut drained = Drained::default();
         let rows = self.store.read(|tx| {
@@ -49,7 +50,7 @@ impl Licensing {
                 Ok(Some(ReleaseOutcome::NotSupported | ReleaseOutcome::Forgotten)) => drained.forgotten += 1,
                 Ok(None) => drained.pending += 1,
                 Err(error) => {
-                    tracing::info!(license = %row.license_id, code = %error.code(), "release waits");
+                    tracing::info!(license_id = %row.license_id, code = %error.code(), "license release postponed");
                     drained.pending += 1;
                 }
             }
@@ -57,36 +58,62 @@ impl Licensing {
         Ok(drained)
     }
 
-    /// Releases a license that players use, for a server that wants it back before it grants the next.
+    /// Releases an active license, for a server that requires the release before it grants the next license.
     ///
-    /// It is written down as leaving before anybody is asked: some CDMs end a license as soon as its release is asked for
-    /// (MediaDrm does), whether or not the server hears of it, and a server that has it back does not say so again. If the
-    /// release fails and the CDM still has the license, players have it back; else it waits in the queue.
+    /// The ledger records the release before the engine is called: some CDMs end a license as soon as its release is
+    /// requested (MediaDrm does), whether or not the server receives it, and a server that has received it does not
+    /// report so again. If the release fails and the CDM still has the license, the license is active again; otherwise
+    /// its release stays queued.
     pub(crate) fn release_first(self: &Arc<Self>, row: &LicenseRow) -> Result<()> {
-        let Some(held) = self.leaving(row)? else {
+        let Some(held) = self.load_for_release(row)? else {
             return self.finish(row, ReleaseOutcome::Forgotten).map(drop);
         };
-        let mut leaving = LicenseRow { state: LicenseState::Releasing, ..row.clone() };
-        self.begin_try(&mut leaving);
-        self.store.delete(|tx| tx.update_license(&leaving))?;
-        let error = match self.release_at_the_server(&leaving, held.clone()) {
-            Ok(outcome) => return self.finish(&leaving, outcome).map(drop),
+        let releasing = self.store.delete(|tx| self.begin_release(tx, row))?;
+        let error = match self.release_with_engine(&releasing, held.clone()) {
+            Ok(outcome) => return self.finish(&releasing, outcome).map(drop),
             Err(error) => error,
         };
         let inspected = self.engines.call(row.request.scheme, None, move |engine| engine.inspect(&held), drop);
-        // A CDM that has made a proof has made the key void, whatever it says of it.
-        let is_void = is_proved_once(row) && !matches!(self.vault.load_proof(&row.license_id), Ok(None));
-        if inspected.is_ok() && !is_void {
-            self.store.delete(|tx| tx.update_license(row))?;
+        // A CDM that has made a secure token has made the key void, whatever it reports about the key.
+        let is_void =
+            has_release_token(row) && !matches!(self.secret_store.load_release_token(&row.license_id), Ok(None));
+        let step = if inspected.is_ok() && !is_void {
+            Step::Restore
         } else {
-            leaving.last_error = Some(error.code().as_str().to_owned());
-            leaving.next_attempt_at_ms = 0;
-            self.store.delete(|tx| tx.update_license(&leaving))?;
-        }
+            let (error, attempts) = (error.code(), releasing.release_attempts);
+            Step::PostponeRelease { error, next_attempt_at_ms: 0, attempts }
+        };
+        self.store.delete(|tx| transition(tx, &releasing, step.clone()))?;
         Err(error)
     }
 
-    /// `None` if it is not this license's turn.
+    /// Releases a granted license that will not be used: queues the release, or releases it at once if it cannot be
+    /// stored until later.
+    pub(super) fn release_unused(self: &Arc<Self>, license: &LicenseRow, handle: &Handle) -> Result<()> {
+        let digest = handle.digest();
+        let queued = self
+            .secret_store
+            .store(&license.license_id, handle)
+            .and_then(|()| self.store.delete(|tx| transition(tx, license, Step::ReleaseUnused(digest))));
+        let Err(not_queued) = queued else { return Ok(()) };
+        match self.release_with_engine(license, license.held_under(handle.clone())) {
+            Ok(_) => {
+                self.remove_handle(&license.license_id);
+                self.store.delete(|tx| match tx.license(&license.license_id)? {
+                    Some(row) => transition(tx, &row, Step::DiscardReleased).map(drop),
+                    None => Ok(()),
+                })
+            }
+            Err(error) => {
+                // The digest is kept: recovery finds the license again if the CDM lists what it holds.
+                tracing::error!(license_id = %license.license_id, code = %error.code(), "license neither stored nor released");
+                let step = Step::Strand { digest, error: not_queued.code() };
+                self.store.delete(|tx| transition(tx, license, step.clone()).map(drop))
+            }
+        }
+    }
+
+    /// Tries one license of the queue. Returns `None` if the license is not due.
     fn drain_one(self: &Arc<Self>, row: &LicenseRow, even_if_not_due: bool) -> Result<Option<ReleaseOutcome>> {
         match row.state {
             LicenseState::Released => return self.finish(row, ReleaseOutcome::Released).map(Some),
@@ -94,80 +121,65 @@ impl Licensing {
             _ => {}
         }
         if self.store.read(|tx| tx.is_handle_in_use_elsewhere(row))? {
-            // Imported twice, for two assets: the other one still plays with it.
+            // Two imported assets share the license, and the other one still plays with it.
             return self.finish(row, ReleaseOutcome::Forgotten).map(Some);
         }
         if self.network().state() == NetworkState::Offline || !self.engines.schemes().contains(&row.request.scheme) {
             return Ok(None);
         }
-        let Some(row) = self.claim_release(row, even_if_not_due)? else { return Ok(None) };
+        let Some(row) = self.lease_release(row, even_if_not_due)? else { return Ok(None) };
         match self.release(&row) {
             Ok(outcome) => self.finish(&row, outcome).map(Some),
             Err(error) => self.postpone(&row, error).map(Some),
         }
     }
 
-    /// One attempt. Nothing but a proof is written.
+    /// Makes one attempt. Writes only the secure token.
     fn release(self: &Arc<Self>, row: &LicenseRow) -> Result<ReleaseOutcome> {
-        if is_proved_once(row)
-            && let Some(proof) = self.vault.load_proof(&row.license_id)?
+        if has_release_token(row)
+            && let Some(token) = self.secret_store.load_release_token(&row.license_id)?
         {
-            return self.send_proof(row, proof);
+            return self.send_release_token(row, token);
         }
-        match self.leaving(row)? {
-            Some(held) => self.release_at_the_server(row, held),
+        match self.load_for_release(row)? {
+            Some(held) => self.release_with_engine(row, held),
             None => Ok(ReleaseOutcome::Forgotten),
         }
     }
 
-    /// The CDM has made the key void, and the server has not heard of it yet.
-    fn send_proof(&self, row: &LicenseRow, proof: Vec<u8>) -> Result<ReleaseOutcome> {
-        let message = ExchangeMessage { kind: ExchangeKind::Release, url: None, body: proof };
-        match self.exchange(row, &Cancellation::new()).send(message) {
-            Ok(_) => Ok(ReleaseOutcome::Released),
-            // A server that knows no releases.
-            Err(error) if matches!(error.http_status(), Some(404 | 405)) => Ok(ReleaseOutcome::NotSupported),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Marks a release as being tried, so that no other process tries it at the same time.
-    fn claim_release(&self, row: &LicenseRow, even_if_not_due: bool) -> Result<Option<LicenseRow>> {
+    /// Takes the lease of a release that is due, so that no other process releases the license at the same time.
+    fn lease_release(&self, row: &LicenseRow, even_if_not_due: bool) -> Result<Option<LicenseRow>> {
         let now_ms = self.clock.now_ms();
-        // With the room that is kept for deleting: this is where that begins.
+        // A time further away than any pause comes from a clock that has been set back since.
+        let is_ahead = |at_ms: i64| (1..=LONGEST_PAUSE_MS).contains(&at_ms.saturating_sub(now_ms));
+        // Releasing is cleanup, so it may use the reserve of a full disk.
         self.store.delete(|tx| {
-            let Some(mut row) = tx.license(&row.license_id)? else { return Ok(None) };
-            if !matches!(row.state, LicenseState::Superseded | LicenseState::Releasing) {
-                return Ok(None);
-            }
-            // A time further away than any pause comes from a clock that has been set back since.
-            let wait_ms = row.next_attempt_at_ms.saturating_sub(now_ms);
-            if row.state == LicenseState::Releasing && wait_ms > 0 && wait_ms <= LONGEST_PAUSE_MS {
-                // Without an error it is a try that may be under way, here or in another process, unless that died.
-                let is_pause = row.last_error.is_some();
-                let may = if is_pause { even_if_not_due } else { self.store.is_left_behind(tx, &row.license_id)? };
-                if !may {
-                    return Ok(None);
+            let Some(row) = tx.license(&row.license_id)? else { return Ok(None) };
+            let is_due = match (row.state, lease_until_ms(&row)) {
+                (LicenseState::Superseded, _) => true,
+                // The attempt may be under way, here or in another process, unless that process died.
+                (LicenseState::Releasing, Some(lease_until_ms)) => {
+                    !is_ahead(lease_until_ms) || self.store.is_left_behind(tx, &row.license_id)?
                 }
-            }
-            row.state = LicenseState::Releasing;
-            self.begin_try(&mut row);
-            tx.update_license(&row)?;
-            Ok(Some(row))
+                (LicenseState::Releasing, None) => even_if_not_due || !is_ahead(row.next_attempt_at_ms),
+                _ => false,
+            };
+            if is_due { self.begin_release(tx, &row).map(Some) } else { Ok(None) }
         })
     }
 
-    /// Marks a release as under way, for as long as one call of an engine may take: nobody else tries it meanwhile.
-    fn begin_try(&self, row: &mut LicenseRow) {
-        let busy_ms = i64::try_from(self.engines.timeout().as_millis()).unwrap_or(i64::MAX);
-        row.next_attempt_at_ms = self.clock.now_ms().saturating_add(busy_ms);
-        row.last_error = None;
+    /// Leases the release for as long as one call of an engine may take.
+    fn begin_release(&self, tx: &WriteTx<'_>, row: &LicenseRow) -> Result<LicenseRow> {
+        let lease_ms = i64::try_from(self.engines.timeout().as_millis()).unwrap_or(i64::MAX);
+        let lease_until_ms = self.clock.now_ms().saturating_add(lease_ms);
+        transition(tx, row, Step::BeginRelease { lease_until_ms })
     }
 
-    /// A license that is to go, as an engine takes it. If the storage has lost its handle it is looked for among those
-    /// that the CDM lists: `None` if it is not there either, so that nobody can release it.
-    pub(crate) fn leaving(&self, row: &LicenseRow) -> Result<Option<StoredLicense>> {
-        match self.stored(row) {
+    /// Loads a license that is to be released, as an engine takes it. If the secret storage has lost the handle, looks
+    /// for it among the handles that the CDM lists. Returns `None` if the CDM does not list it either: then it cannot be
+    /// released.
+    fn load_for_release(&self, row: &LicenseRow) -> Result<Option<StoredLicense>> {
+        match self.load(row) {
             Err(error) if error.code() == Code::LicenseUnreadable => {}
             held => return held.map(Some),
         }
@@ -182,18 +194,10 @@ impl Licensing {
         Ok(listed.into_iter().find(|handle| handle.digest() == digest).map(|handle| row.held_under(handle)))
     }
 
-    /// Asks the engine to release.
-    pub(crate) fn release_at_the_server(
-        self: &Arc<Self>,
-        row: &LicenseRow,
-        held: StoredLicense,
-    ) -> Result<ReleaseOutcome> {
+    /// Releases a license through its engine.
+    fn release_with_engine(self: &Arc<Self>, row: &LicenseRow, held: StoredLicense) -> Result<ReleaseOutcome> {
         let exchange = self.exchange(row, &Cancellation::new());
-        let lent: Arc<dyn LicenseExchange> = if is_proved_once(row) {
-            Arc::new(Proving { licensing: Arc::clone(self), row: row.clone(), exchange: Arc::clone(&exchange) })
-        } else {
-            Arc::clone(&exchange) as Arc<dyn LicenseExchange>
-        };
+        let lent = self.release_exchange(row, &exchange);
         let outcome =
             self.engines.call(row.request.scheme, Some(&exchange), move |engine| engine.release(&held, lent), drop);
         match outcome.map_err(EngineError::into_error) {
@@ -202,9 +206,9 @@ impl Licensing {
         }
     }
 
-    /// Asks the engine to remove a license from the device without its server. Nothing is written.
+    /// Removes a license from the device without its server. Writes nothing.
     fn remove_from_device(&self, row: &LicenseRow) -> Result<()> {
-        let Some(held) = self.leaving(row)? else { return Ok(()) };
+        let Some(held) = self.load_for_release(row)? else { return Ok(()) };
         let removed = self.engines.call(row.request.scheme, None, move |engine| engine.remove(&held), drop);
         match removed.map_err(EngineError::into_error) {
             Err(error) if is_gone(error.code()) => Ok(()),
@@ -212,79 +216,54 @@ impl Licensing {
         }
     }
 
-    /// Writes down the end, then removes handle and proof, then the row: a crash in between is finished at the next start.
-    pub(crate) fn finish(&self, row: &LicenseRow, outcome: ReleaseOutcome) -> Result<ReleaseOutcome> {
-        let state = match outcome {
-            ReleaseOutcome::Released => LicenseState::Released,
-            ReleaseOutcome::NotSupported | ReleaseOutcome::Forgotten => LicenseState::Forgotten,
+    /// Records the end of a license, then removes handle and secure token, then the row. After a crash in between, the
+    /// next start finishes it.
+    fn finish(&self, row: &LicenseRow, outcome: ReleaseOutcome) -> Result<ReleaseOutcome> {
+        let (state, step) = match outcome {
+            ReleaseOutcome::Released => (LicenseState::Released, Step::ConfirmRelease),
+            ReleaseOutcome::NotSupported | ReleaseOutcome::Forgotten => (LicenseState::Forgotten, Step::Forget),
         };
         if row.state != state {
-            self.store.delete(|tx| tx.set_license_state(&row.license_id, state))?;
+            self.store.delete(|tx| transition(tx, row, step.clone()))?;
         }
-        self.vault.remove(&row.license_id)?;
-        if is_proved_once(row) {
-            self.vault.remove_proof(&row.license_id)?;
+        self.secret_store.remove(&row.license_id)?;
+        if has_release_token(row) {
+            self.secret_store.remove_release_token(&row.license_id)?;
         }
-        self.store.delete(|tx| tx.delete_license(&row.license_id))?;
-        tracing::info!(license = %row.license_id, outcome = ?outcome, "license ended");
+        self.store.delete(|tx| match tx.license(&row.license_id)? {
+            Some(row) => transition(tx, &row, Step::Erase).map(drop),
+            None => Ok(()),
+        })?;
+        tracing::info!(license_id = %row.license_id, outcome = ?outcome, "license removed");
         Ok(outcome)
     }
 
     /// Plans the next attempt, or gives up after refusals that no retry will change: then the CDM removes the license
-    /// without its server. As long as it does not do that either, the license stays in the ledger, which knows whose it is.
+    /// without its server. If the CDM does not remove it either, the license stays in the ledger, so that it is still
+    /// known as ours.
     fn postpone(&self, row: &LicenseRow, error: Error) -> Result<ReleaseOutcome> {
-        let mut row = row.clone();
         let is_refusal = !error.is_retryable() && error.code() != Code::Unauthorized;
-        if is_refusal {
-            row.release_attempts = row.release_attempts.saturating_add(1);
-        }
-        if is_refusal && row.release_attempts >= MAX_REFUSALS {
-            match self.remove_from_device(&row) {
+        let attempts = row.release_attempts.saturating_add(u32::from(is_refusal));
+        if is_refusal && attempts >= MAX_REFUSALS {
+            match self.remove_from_device(row) {
                 Ok(()) => {
-                    tracing::error!(license = %row.license_id, code = %error.code(), "the server refuses the release; the license was removed without it");
-                    return self.finish(&row, ReleaseOutcome::Forgotten);
+                    tracing::error!(license_id = %row.license_id, code = %error.code(), "license release refused; license removed without its server");
+                    return self.finish(row, ReleaseOutcome::Forgotten);
                 }
-                Err(why) => {
-                    tracing::error!(license = %row.license_id, code = %why.code(), "neither the server takes the license back nor does the CDM remove it");
+                Err(not_removed) => {
+                    tracing::error!(license_id = %row.license_id, code = %not_removed.code(), "license release refused and license not removed from the CDM");
                 }
             }
         }
-        let doublings = row.release_attempts.min(16);
-        let pause_ms = FIRST_PAUSE_MS.saturating_mul(1_i64 << doublings).min(LONGEST_PAUSE_MS);
-        row.next_attempt_at_ms = self.clock.now_ms().saturating_add(pause_ms);
-        row.last_error = Some(error.code().as_str().to_owned());
-        self.store.delete(|tx| tx.update_license(&row))?;
+        let pause_ms = FIRST_PAUSE_MS.saturating_mul(1_i64 << attempts.min(16)).min(LONGEST_PAUSE_MS);
+        let next_attempt_at_ms = self.clock.now_ms().saturating_add(pause_ms);
+        let step = Step::PostponeRelease { error: error.code(), next_attempt_at_ms, attempts };
+        self.store.delete(|tx| transition(tx, row, step.clone()))?;
         Err(error)
     }
 }
 
-/// Codes by which an engine says that the device has no such license: the CDM lost it, or there is no such CDM.
+/// True for the codes of an engine whose device has no such license: the CDM lost it, or there is no such CDM.
 fn is_gone(code: Code) -> bool {
     matches!(code, Code::LicenseVanished | Code::DrmUnsupported)
-}
-
-fn is_proved_once(row: &LicenseRow) -> bool {
-    row.request.scheme == DrmScheme::FairPlay
-}
-
-/// The network as it is lent to an engine whose proof of a release must not get lost.
-struct Proving {
-    licensing: Arc<Licensing>,
-    row: LicenseRow,
-    exchange: Arc<Exchange>,
-}
-
-impl LicenseExchange for Proving {
-    fn send(&self, message: ExchangeMessage) -> Result<ExchangeAnswer> {
-        if message.kind == ExchangeKind::Release {
-            let (licensing, id) = (&self.licensing, &self.row.license_id);
-            // Without its row nobody would remove it any more: the release was given up, or never waited.
-            let is_waited_for = licensing.store.read(|tx| tx.license(id))?.is_some();
-            // A storage that fails now is no reason not to try: the key is void already.
-            if is_waited_for && let Err(error) = licensing.vault.store_proof(id, &message.body) {
-                tracing::warn!(license = %id, code = %error.code(), "the proof of a release could not be kept");
-            }
-        }
-        self.exchange.send(message)
-    }
 }

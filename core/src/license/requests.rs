@@ -8,9 +8,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crate::error::{Code, Error, Result};
 use crate::manifest::Protection;
 use crate::model::{DrmParams, DrmScheme, InitData, KeyId, KeyRequest};
+use crate::store::LicenseRow;
 
 /// A device holds some two hundred licenses for all of its apps together (google/ExoPlayer#11202).
-const MAX_LICENSES: usize = 64;
+pub(crate) const MAX_LICENSES: usize = 64;
 /// More init data than this for one scheme is no title, and comparing all of it would take long.
 const MAX_INIT_DATA: usize = 1_000;
 
@@ -85,6 +86,12 @@ fn requests(protection: &Protection, params: &DrmParams) -> Result<Vec<KeyReques
         ));
     }
     Ok(requests)
+}
+
+/// True if these licenses are known to have every key that a request names.
+pub(crate) fn has_keys(licenses: &[LicenseRow], request: &KeyRequest) -> bool {
+    let has = |id: &KeyId| licenses.iter().any(|row| row.key_ids.as_ref().is_some_and(|ids| ids.contains(id)));
+    !request.key_ids.is_empty() && request.key_ids.iter().all(has)
 }
 
 /// The W3C's `keyids` init data (EME initialization data format registry).

@@ -113,8 +113,8 @@ impl LicenseId {
         format!("larder.license.{self}")
     }
 
-    /// The key under which the proof of its release lies there, until the server has it.
-    pub fn proof_storage_key(&self) -> String {
+    /// The key under which FairPlay's secure token of its release lies there, until the server has confirmed it.
+    pub fn release_token_storage_key(&self) -> String {
         format!("{}.release", self.storage_key())
     }
 }

@@ -35,7 +35,7 @@ use crate::cancel::Cancellation;
 use crate::error::{Code, Error, Result};
 use crate::license::certificates::Certificates;
 use crate::license::exchange::ExchangeContext;
-use crate::license::{Engines, Licensing, Vault};
+use crate::license::{Engines, Licensing, SecretStore};
 use crate::model::{AssetId, Profile, ReconcileReport, StorageRoot};
 use crate::net::{Network, RetryPolicy, ServerTime};
 use crate::ports::{DeviceConditions, NetworkState};
@@ -86,7 +86,7 @@ impl Registry {
         network.set_state(config.network);
         let licensing = Arc::new(Licensing {
             store: Arc::clone(&store),
-            vault: Vault::new(Arc::clone(&ports.storage), ports.runtime.clone(), timeouts.delegate),
+            secret_store: SecretStore::new(Arc::clone(&ports.storage), ports.runtime.clone(), timeouts.delegate),
             engines: Engines::new(ports.engines, ports.runtime.clone(), timeouts.engine),
             exchanges: ExchangeContext {
                 network: Arc::new(network),

@@ -1,0 +1,153 @@
+//! Where a license stands, sub-states included, and how a row says so.
+
+use std::fmt;
+
+use crate::error::Code;
+use crate::model::LicenseState;
+use crate::store::LicenseRow;
+
+/// A license's state with its sub-state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Position {
+    /// It is not in the ledger.
+    Absent,
+    /// It is being acquired.
+    Intended,
+    /// It was being acquired; whether it was granted is not known.
+    IntendedUnknown,
+    /// An existing license is being continued under another handle.
+    Continuing,
+    /// An existing license was being continued; whether its new handle was stored is not known.
+    ContinuingUnknown,
+    /// See [`LicenseState::Stored`].
+    Stored,
+    /// See [`LicenseState::Active`].
+    Active,
+    /// See [`LicenseState::Superseded`].
+    Superseded,
+    /// Its release is queued.
+    Releasing,
+    /// A call is releasing it.
+    Leased,
+    /// See [`LicenseState::Released`].
+    Released,
+    /// See [`LicenseState::Forgotten`].
+    Forgotten,
+}
+
+impl Position {
+    /// Where a license stands.
+    pub(crate) fn of(row: Option<&LicenseRow>) -> Self {
+        let Some(row) = row else { return Self::Absent };
+        match row.state {
+            LicenseState::Intended => match (is_continuation(row), is_outcome_unknown(row)) {
+                (false, false) => Self::Intended,
+                (false, true) => Self::IntendedUnknown,
+                (true, false) => Self::Continuing,
+                (true, true) => Self::ContinuingUnknown,
+            },
+            LicenseState::Stored => Self::Stored,
+            LicenseState::Active => Self::Active,
+            LicenseState::Superseded => Self::Superseded,
+            LicenseState::Releasing if lease_until_ms(row).is_some() => Self::Leased,
+            LicenseState::Releasing => Self::Releasing,
+            LicenseState::Released => Self::Released,
+            LicenseState::Forgotten => Self::Forgotten,
+        }
+    }
+
+    /// The name, as the ledger's table writes it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Absent => "absent",
+            Self::Intended => "intended",
+            Self::IntendedUnknown => "intended (unknown)",
+            Self::Continuing => "continuing",
+            Self::ContinuingUnknown => "continuing (unknown)",
+            Self::Stored => "stored",
+            Self::Active => "active",
+            Self::Superseded => "superseded",
+            Self::Releasing => "releasing",
+            Self::Leased => "releasing (leased)",
+            Self::Released => "released",
+            Self::Forgotten => "forgotten",
+        }
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// True for an intent that a living call is working on, as far as the row says.
+pub(crate) fn is_in_progress(row: &LicenseRow) -> bool {
+    row.state == LicenseState::Intended && row.last_error.is_none()
+}
+
+/// True for an intent of which it is not known whether its license was granted.
+pub(crate) fn is_outcome_unknown(row: &LicenseRow) -> bool {
+    row.state == LicenseState::Intended && row.last_error.is_some()
+}
+
+/// True for an intent whose license was granted before and goes on under another handle. A release of the new handle
+/// would release the license that it replaces.
+pub(crate) fn is_continuation(row: &LicenseRow) -> bool {
+    row.state == LicenseState::Intended
+        && row.granted_at_ms != 0
+        && row.replaces.is_some()
+        && row.handle_digest.is_some()
+}
+
+/// Until when a call may be releasing the license, in milliseconds since 1970-01-01 UTC.
+pub(crate) fn lease_until_ms(row: &LicenseRow) -> Option<i64> {
+    (row.state == LicenseState::Releasing && row.last_error.is_none() && row.next_attempt_at_ms != 0)
+        .then_some(row.next_attempt_at_ms)
+}
+
+pub(super) fn set_intended(row: &mut LicenseRow) {
+    row.state = LicenseState::Intended;
+}
+
+pub(super) fn set_continuing(row: &mut LicenseRow) {
+    row.state = LicenseState::Intended;
+    row.last_error = None;
+}
+
+pub(super) fn set_continuing_unknown(row: &mut LicenseRow) {
+    row.state = LicenseState::Intended;
+    row.last_error.get_or_insert_with(|| Code::Timeout.as_str().to_owned());
+}
+
+pub(super) fn set_outcome_unknown(row: &mut LicenseRow, error: Code) {
+    row.last_error = Some(error.as_str().to_owned());
+}
+
+pub(super) fn leave_intended(row: &mut LicenseRow, state: LicenseState) {
+    row.state = state;
+    row.last_error = None;
+}
+
+pub(super) fn set_queued(row: &mut LicenseRow) {
+    row.state = LicenseState::Releasing;
+    row.next_attempt_at_ms = 0;
+}
+
+pub(super) fn set_leased(row: &mut LicenseRow, until_ms: i64) {
+    row.state = LicenseState::Releasing;
+    row.next_attempt_at_ms = until_ms;
+    row.last_error = None;
+}
+
+pub(super) fn set_postponed(row: &mut LicenseRow, error: Code, next_attempt_at_ms: i64) {
+    row.state = LicenseState::Releasing;
+    row.next_attempt_at_ms = next_attempt_at_ms;
+    row.last_error = Some(error.as_str().to_owned());
+}
+
+pub(super) fn set_restored(row: &mut LicenseRow) {
+    row.state = LicenseState::Active;
+    row.next_attempt_at_ms = 0;
+    row.last_error = None;
+}

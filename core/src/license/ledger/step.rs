@@ -1,0 +1,196 @@
+//! The steps of a license, with the data that each of them writes.
+
+use crate::error::Code;
+use crate::license::grant::CheckedGrant;
+use crate::model::license::HandleDigest;
+use crate::model::{DrmParams, Expiry, KeyCoverage, KeyId};
+use crate::store::LicenseRow;
+
+/// One step of a license. The table of the [module](super) says in which state each is legal and where it leads.
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    /// Adds an intent, before the engine is asked for the license.
+    Intend,
+    /// Adds a license that another library stored.
+    Import,
+    /// The license was granted; its handle is in the secret storage and was read back.
+    Store(Box<Grant>),
+    /// The license that this one replaces goes on under another handle, which voids the old one. Written before the new
+    /// handle is stored, so that recovery knows the handle for what it is.
+    Continue(Box<Grant>),
+    /// As `Continue`, where no call waits for the license any more. Recovery finishes it.
+    LeaveContinuation(Box<Grant>),
+    /// The new handle of a continued license is in the secret storage and was read back.
+    StoreContinuation,
+    /// It is not known any more whether the license was granted, for this reason. Recovery finds out.
+    LoseTrack(Code),
+    /// A granted license could neither be stored nor released, for this reason. Its digest is kept, so that recovery
+    /// finds the license again if the CDM lists what it holds.
+    Strand {
+        /// The handle's digest.
+        digest: HandleDigest,
+        /// Why it could not be stored.
+        error: Code,
+    },
+    /// Removes an intent that led to no license.
+    DiscardUngranted,
+    /// Removes an intent of which recovery found no license.
+    DiscardUnknown,
+    /// Removes an intent whose license was released before it was stored.
+    DiscardReleased,
+    /// Makes a stored license the one that players use, and ends the license that it replaces.
+    Activate(Predecessor),
+    /// The license was renewed under its own handle.
+    Renew(Box<Grant>),
+    /// The CDM reports that the license ends earlier than its grant said.
+    Shorten(Expiry),
+    /// Another license is active in its place, or it is not needed any more. It will be released.
+    Supersede,
+    /// Queues the release of a granted license that will not be used, under the handle with this digest.
+    ReleaseUnused(HandleDigest),
+    /// Queues the release of a license whose asset, or whose registration, is gone.
+    QueueRelease,
+    /// Begins an attempt to release. Until the lease ends, no other call and no other process releases it.
+    BeginRelease {
+        /// When the lease ends, in milliseconds since 1970-01-01 UTC.
+        lease_until_ms: i64,
+    },
+    /// The attempt failed; the next one waits.
+    PostponeRelease {
+        /// Why it failed.
+        error: Code,
+        /// When the next attempt is due, in milliseconds since 1970-01-01 UTC.
+        next_attempt_at_ms: i64,
+        /// How many attempts the server has refused.
+        attempts: u32,
+    },
+    /// The release failed and the CDM still has the license: players use it again.
+    Restore,
+    /// The server has confirmed the release.
+    ConfirmRelease,
+    /// The license ends without its server's knowledge.
+    Forget,
+    /// Removes a license that has ended and whose handle is removed.
+    Erase,
+}
+
+impl Step {
+    /// The step's name, as the table writes it.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::Intend => "Intend",
+            Self::Import => "Import",
+            Self::Store(_) => "Store",
+            Self::Continue(_) => "Continue",
+            Self::LeaveContinuation(_) => "LeaveContinuation",
+            Self::StoreContinuation => "StoreContinuation",
+            Self::LoseTrack(_) => "LoseTrack",
+            Self::Strand { .. } => "Strand",
+            Self::DiscardUngranted => "DiscardUngranted",
+            Self::DiscardUnknown => "DiscardUnknown",
+            Self::DiscardReleased => "DiscardReleased",
+            Self::Activate(_) => "Activate",
+            Self::Renew(_) => "Renew",
+            Self::Shorten(_) => "Shorten",
+            Self::Supersede => "Supersede",
+            Self::ReleaseUnused(_) => "ReleaseUnused",
+            Self::QueueRelease => "QueueRelease",
+            Self::BeginRelease { .. } => "BeginRelease",
+            Self::PostponeRelease { .. } => "PostponeRelease",
+            Self::Restore => "Restore",
+            Self::ConfirmRelease => "ConfirmRelease",
+            Self::Forget => "Forget",
+            Self::Erase => "Erase",
+        }
+    }
+}
+
+/// How the license ends that a newly active license replaces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Predecessor {
+    /// It is released, unless its successor has the same handle.
+    IsReleased,
+    /// Its successor is the same license under another handle: a release of the old one would release the new one. Only
+    /// its record goes.
+    LivesOn,
+}
+
+/// A granted license, as the ledger records it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Grant {
+    /// The digest of the handle; `None` if the handle stays as it is.
+    pub(crate) digest: Option<HandleDigest>,
+    /// How long it lasts and which keys it has.
+    pub(crate) terms: Terms,
+    /// The server and its parameters, where they replace those of an earlier grant.
+    pub(crate) params: Option<DrmParams>,
+    /// The FairPlay certificate that it was requested with, which is kept with it.
+    pub(crate) certificate: Option<Vec<u8>>,
+}
+
+impl Grant {
+    pub(super) fn write_to(&self, row: &mut LicenseRow) {
+        row.handle_digest = self.digest.or(row.handle_digest);
+        self.terms.write_to(row);
+        if let Some(params) = &self.params {
+            row.params.clone_from(params);
+        }
+        if self.certificate.is_some() {
+            row.request.certificate.clone_from(&self.certificate);
+        }
+    }
+}
+
+/// What a grant says about a license's life.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Terms {
+    /// When it was granted or renewed, in milliseconds since 1970-01-01 UTC.
+    pub(crate) granted_at_ms: i64,
+    /// When it ends.
+    pub(crate) expires: Expiry,
+    /// How long it plays after the first start, in seconds; `None` for no limit of its own.
+    pub(crate) playback_window_seconds: Option<u64>,
+    /// Whether it has the keys it was requested for.
+    pub(crate) coverage: KeyCoverage,
+    /// The content keys in it, if the CDM tells.
+    pub(crate) key_ids: Option<Vec<KeyId>>,
+    /// The security level that it was acquired at; `None` keeps the level that is recorded.
+    pub(crate) acquired_level: Option<String>,
+}
+
+impl Terms {
+    /// The terms of a grant that has passed its checks.
+    pub(crate) fn granted(checked: &CheckedGrant, now_ms: i64) -> Self {
+        Self {
+            granted_at_ms: now_ms,
+            expires: checked.expires,
+            playback_window_seconds: checked.playback_window_seconds,
+            coverage: checked.coverage,
+            key_ids: checked.key_ids.clone(),
+            acquired_level: checked.acquired_level.clone(),
+        }
+    }
+
+    /// The terms of a license that is in the ledger.
+    pub(crate) fn of(row: &LicenseRow) -> Self {
+        Self {
+            granted_at_ms: row.granted_at_ms,
+            expires: row.expires,
+            playback_window_seconds: row.playback_window_seconds,
+            coverage: row.coverage,
+            key_ids: row.key_ids.clone(),
+            acquired_level: row.acquired_level.clone(),
+        }
+    }
+
+    fn write_to(&self, row: &mut LicenseRow) {
+        row.granted_at_ms = self.granted_at_ms;
+        row.expires = self.expires;
+        row.playback_window_seconds = self.playback_window_seconds;
+        row.coverage = self.coverage;
+        row.key_ids.clone_from(&self.key_ids);
+        if self.acquired_level.is_some() {
+            row.acquired_level.clone_from(&self.acquired_level);
+        }
+    }
+}
