@@ -1,14 +1,14 @@
-//! Cancellation: a flag that a caller raises and a long operation looks at between its steps.
+//! Cancellation: a flag that a caller sets and a long operation checks between its steps.
 //!
-//! An operation is never torn: a request that is under way ends or times out, then the operation sees the flag, undoes
-//! what it began (a granted license is released, or its release queued) and completes with `Cancelled`.
+//! A step is never interrupted. A request that is running ends or times out; then the operation sees the flag, undoes
+//! its earlier steps (a granted license is released, or its release is queued) and completes with `Cancelled`.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::error::{Code, Error, Result};
 
-/// A flag shared by a caller and an operation. Clones share it.
+/// A flag shared by a caller and an operation. Clones share the same flag.
 #[derive(Clone, Debug, Default)]
 pub struct Cancellation {
     shared: Arc<Shared>,
@@ -16,43 +16,43 @@ pub struct Cancellation {
 
 #[derive(Debug, Default)]
 struct Shared {
-    // Protects one flag; held for the length of a read or a write, never across a call.
-    raised: Mutex<bool>,
+    // Protects one flag; held for one read or write, never across a call.
+    cancelled: Mutex<bool>,
     changed: Condvar,
 }
 
 impl Cancellation {
-    /// A flag that is not raised.
+    /// Creates a flag that is not set.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Raises the flag. Raising it twice is once.
+    /// Sets the flag and wakes the operations that [`wait`](Self::wait) for it. Idempotent.
     pub fn cancel(&self) {
-        *self.shared.raised.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        *self.shared.cancelled.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.shared.changed.notify_all();
     }
 
-    /// True once it is raised.
+    /// True once the flag is set.
     pub fn is_cancelled(&self) -> bool {
-        *self.shared.raised.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.shared.cancelled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// `Cancelled` once it is raised.
+    /// Fails with `Cancelled` once the flag is set.
     pub fn check(&self) -> Result<()> {
         if self.is_cancelled() { Err(Error::new(Code::Cancelled, "the call was cancelled")) } else { Ok(()) }
     }
 
-    /// Waits for this long, or until the flag is raised (then `Cancelled`).
+    /// Waits for `time`. Fails with `Cancelled` as soon as the flag is set.
     pub fn wait(&self, time: Duration) -> Result<()> {
-        let raised = self.shared.raised.lock().unwrap_or_else(PoisonError::into_inner);
-        let (raised, _) = self
+        let cancelled = self.shared.cancelled.lock().unwrap_or_else(PoisonError::into_inner);
+        let (cancelled, _) = self
             .shared
             .changed
-            .wait_timeout_while(raised, time, |raised| !*raised)
+            .wait_timeout_while(cancelled, time, |cancelled| !*cancelled)
             .unwrap_or_else(PoisonError::into_inner);
-        let was_raised = *raised;
-        drop(raised);
-        if was_raised { self.check() } else { Ok(()) }
+        let is_cancelled = *cancelled;
+        drop(cancelled);
+        if is_cancelled { self.check() } else { Ok(()) }
     }
 }

@@ -1,4 +1,4 @@
-//! The system's own time, for [`Ports`](crate::assets::Ports). Tests bring a clock of their own.
+//! The system's clock, for [`Ports`](crate::assets::Ports). Tests use a clock of their own.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -6,19 +6,19 @@ use rustix::time::{ClockId, clock_gettime};
 
 use crate::ports::Clock;
 
-/// Wall time, time since boot with sleep, and the id of this boot.
+/// The system's wall time, time since boot (sleep included) and boot id.
 #[derive(Clone, Debug)]
 pub struct SystemClock {
     boot_id: Option<String>,
 }
 
 impl SystemClock {
-    /// A clock that reads the boot id where the kernel shows it: `/proc/sys/kernel/random/boot_id` on Linux and Android.
+    /// Creates a clock with the kernel's boot id, from `/proc/sys/kernel/random/boot_id` (Linux and Android).
     pub fn new() -> Self {
         Self::with_boot_id(std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok())
     }
 
-    /// A clock with a boot id from elsewhere: Apple's is behind a call that safe Rust does not have.
+    /// Creates a clock with a boot id from the caller: on Apple's systems it takes a call that safe Rust does not have.
     pub fn with_boot_id(boot_id: Option<String>) -> Self {
         let boot_id = boot_id.map(|id| id.trim().to_owned()).filter(|id| !id.is_empty());
         Self { boot_id }
@@ -37,13 +37,13 @@ impl Clock for SystemClock {
         let now = SystemTime::now();
         match now.duration_since(UNIX_EPOCH) {
             Ok(after) => i64::try_from(after.as_millis()).unwrap_or(i64::MAX),
-            // A device whose battery was empty may believe in 1969.
+            // A device whose battery was empty may show a time before 1970.
             Err(before) => i64::try_from(before.duration().as_millis()).map_or(i64::MIN, |ms| -ms),
         }
     }
 
     fn since_boot_ms(&self) -> Option<i64> {
-        // Apple's monotonic clock counts sleep; Linux's does not, its boot-time clock does.
+        // Time in sleep counts in Apple's monotonic clock. On Linux it counts in the boot-time clock only.
         #[cfg(target_vendor = "apple")]
         const SINCE_BOOT: ClockId = ClockId::Monotonic;
         #[cfg(not(target_vendor = "apple"))]
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_time_since_boot_grows_and_the_boot_id_stays() {
+    fn time_since_boot_grows_and_the_boot_id_is_constant() {
         let clock = SystemClock::new();
         let (first, second) = (clock.since_boot_ms().unwrap(), clock.since_boot_ms().unwrap());
         assert!(first > 0 && second >= first);
@@ -70,12 +70,12 @@ mod tests {
     }
 
     #[test]
-    fn the_wall_time_is_after_this_was_written() {
+    fn wall_time_is_after_november_2023() {
         assert!(SystemClock::new().now_ms() > 1_700_000_000_000);
     }
 
     #[test]
-    fn an_empty_boot_id_is_none() {
+    fn an_empty_boot_id_is_unknown() {
         assert_eq!(SystemClock::with_boot_id(Some(" \n".into())).boot_id(), None);
     }
 }

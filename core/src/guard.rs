@@ -1,8 +1,9 @@
-//! Calls into code that is not ours: bounded in time, panics caught, a late result not lost.
+//! Calls into foreign code, with a timeout. Panics are caught, and a late result is not lost.
 //!
-//! A CDM, a secret storage or a callback of the app may hang. The call runs on a thread of the runtime's blocking pool;
-//! its caller waits so long and no longer. When the result comes after all, a second function gets it, so that a
-//! license that was granted too late can still be released (design: a timeout means *outcome unknown*).
+//! A CDM, a secret storage or a callback of the app may hang. The call runs on a thread of the runtime's blocking pool,
+//! and its caller waits for at most the timeout. A result that comes later is passed to a second function, so that a
+//! license that was granted too late can still be released: a timeout means that the outcome is unknown, not that the
+//! call has failed.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -12,16 +13,17 @@ use tokio::runtime::Handle;
 
 use crate::error::{Code, Error, Result};
 
-/// A call that did not give a result.
+/// The reason why a call gave no result.
 #[derive(Debug)]
 pub enum Unanswered {
-    /// It had not ended in time. It may still end.
+    /// The call did not end within the timeout. It may still end later.
     TimedOut,
-    /// It panicked.
+    /// The call panicked.
     Panicked,
 }
 
-/// Runs `call` on `runtime`'s blocking pool and waits at most `timeout` for it. `late` gets what comes after that.
+/// Runs `call` on the blocking pool of `runtime` and waits for its result for at most `timeout`. A later result is passed
+/// to `late`, on the thread of the call.
 pub fn call_bounded<T: Send + 'static>(
     runtime: &Handle,
     timeout: Duration,
@@ -29,24 +31,25 @@ pub fn call_bounded<T: Send + 'static>(
     late: impl FnOnce(T) + Send + 'static,
 ) -> std::result::Result<T, Unanswered> {
     let slot = Arc::new(Slot { state: Mutex::new(State::Waiting), completed: Condvar::new() });
-    let theirs = Arc::clone(&slot);
+    let slot_of_call = Arc::clone(&slot);
     runtime.spawn_blocking(move || {
-        // A call that got no thread until its caller had given up must not be made: it would, for instance, save a
-        // handle that was given back meanwhile.
-        if theirs.is_abandoned() {
+        // Skip a call that gets a thread only after its caller has given up. It could, for example, save the handle of a
+        // license that has been released in the meantime.
+        if slot_of_call.is_abandoned() {
             return;
         }
         let outcome = catch_unwind(AssertUnwindSafe(call));
-        if let Some(Ok(value)) = theirs.complete(outcome.map_err(|_| Unanswered::Panicked)) {
-            // Nobody catches a panic here; what `late` does is ours.
+        if let Some(Ok(value)) = slot_of_call.complete(outcome.map_err(|_| Unanswered::Panicked)) {
+            // `late` is code of the core, so a panic in it is not caught.
             late(value);
         }
     });
     slot.wait(timeout)
 }
 
-/// As [`call_bounded`], for a call that itself returns a [`Result`], with the errors that a callback of the app gets:
-/// `timed_out` names the code for one that hangs, and a panic is [`Code::DelegateFailed`].
+/// As [`call_bounded`], for a callback of the app that returns a [`Result`]. A late result is dropped.
+///
+/// Fails with `timed_out` when the callback does not answer in time, and with [`Code::DelegateFailed`] when it panics.
 pub fn call_delegate<T: Send + 'static>(
     runtime: &Handle,
     timeout: Duration,
@@ -62,7 +65,7 @@ pub fn call_delegate<T: Send + 'static>(
 }
 
 struct Slot<T> {
-    // Protects the hand-over of one value; held for a move, never while `call` or `late` runs.
+    // Protects the hand-over of one value; held to move it, never while `call` or `late` runs.
     state: Mutex<State<T>>,
     completed: Condvar,
 }
@@ -74,7 +77,7 @@ enum State<T> {
 }
 
 impl<T> Slot<T> {
-    /// Hands the outcome over, or back if nobody waits any more.
+    /// Passes the outcome to the waiting caller, or returns it if the caller has given up.
     fn complete(&self, outcome: std::result::Result<T, Unanswered>) -> Option<std::result::Result<T, Unanswered>> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(*state, State::Abandoned) {
@@ -113,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_hangs_times_out_and_its_late_result_is_not_lost() {
+    fn a_hanging_call_times_out_and_its_late_result_is_passed_on() {
         let runtime = runtime();
         let (go, may_go) = mpsc::channel::<()>();
         let (late, got_late) = mpsc::channel();
@@ -132,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_gets_no_thread_in_time_is_never_made() {
+    fn a_call_that_gets_a_thread_after_the_timeout_is_not_made() {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).max_blocking_threads(1).build().unwrap();
         let (go, may_go) = mpsc::channel::<()>();

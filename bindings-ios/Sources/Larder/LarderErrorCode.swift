@@ -24,22 +24,22 @@ extension LarderError.Code: CustomStringConvertible {
 // MARK: - The call itself
 
 extension LarderError.Code {
-  /// An argument is empty, too long, malformed or contradictory; the message names it.
+  /// An argument is empty, too long, malformed or contradictory. The message names it.
   public static let invalidArgument = Self(rawValue: "INVALID_ARGUMENT")
 
-  /// A path must be absolute: a relative one has no meaning after a restart.
+  /// A path is relative. Give an absolute path, which keeps its meaning after a restart.
   public static let relativePath = Self(rawValue: "RELATIVE_PATH")
 
-  /// No asset with this id (or path) is registered in this profile.
+  /// No asset with this id or path is registered in this profile.
   public static let assetNotFound = Self(rawValue: "ASSET_NOT_FOUND")
 
-  /// This id is registered for other media; unregister it first.
+  /// The asset id is registered for other media. Unregister it first.
   public static let assetExists = Self(rawValue: "ASSET_EXISTS")
 
-  /// Another call is changing this asset at the moment.
+  /// Another call is changing this asset.
   public static let assetBusy = Self(rawValue: "ASSET_BUSY")
 
-  /// The asset is known, but not playable now; the message says why.
+  /// The asset is registered, but not playable now. The message has the reason.
   public static let assetNotPlayable = Self(rawValue: "ASSET_NOT_PLAYABLE")
 
   /// The manager was closed.
@@ -48,38 +48,39 @@ extension LarderError.Code {
   /// The caller cancelled the call.
   public static let cancelled = Self(rawValue: "CANCELLED")
 
-  /// A defect in Larder. Please report it with the diagnostics.
+  /// A defect in Larder. Report it with the diagnostics.
   public static let `internal` = Self(rawValue: "INTERNAL")
 }
 
 // MARK: - Media on disk
 
 extension LarderError.Code {
-  /// Nothing is at this path.
+  /// There is no file or folder at the path.
   public static let mediaNotFound = Self(rawValue: "MEDIA_NOT_FOUND")
 
-  /// The volume that the media lies on is not there now: an ejected card, a storage that is not mounted.
+  /// The volume of the media is not mounted, for example an ejected card.
   public static let volumeMissing = Self(rawValue: "VOLUME_MISSING")
 
-  /// The path is there, but cannot be read: permission, a link loop, a special file.
+  /// The path exists but cannot be read: a missing permission, a loop of links, or a special file.
   public static let mediaUnreadable = Self(rawValue: "MEDIA_UNREADABLE")
 
   /// The manifest or media file is malformed.
   public static let manifestInvalid = Self(rawValue: "MANIFEST_INVALID")
 
-  /// The manifest is larger, deeper or has more keys than any real one.
+  /// The manifest exceeds the limits on size, nesting or number of keys.
   public static let manifestTooLarge = Self(rawValue: "MANIFEST_TOO_LARGE")
 
-  /// No manifest or media file of a format that Larder knows is at this path.
+  /// There is no manifest or media file of a supported format at the path.
   public static let formatUnsupported = Self(rawValue: "FORMAT_UNSUPPORTED")
 
-  /// The folder holds several manifests that are as likely; the message lists them. Register one by its own path.
+  /// The folder has several manifests, and none of them is the obvious one. The message lists them. Register one by its
+  /// own path.
   public static let mediaAmbiguous = Self(rawValue: "MEDIA_AMBIGUOUS")
 
-  /// The media is protected, but neither manifest nor init segment says how to ask for a license.
+  /// The media is protected, but neither the manifest nor an init segment has the data to request a license with.
   public static let initDataMissing = Self(rawValue: "INIT_DATA_MISSING")
 
-  /// A FairPlay asset whose playlists name no `skd://` key: keep EXT-X-SESSION-KEY when downloading.
+  /// The playlists of a FairPlay asset name no `skd://` key. Keep EXT-X-SESSION-KEY when downloading.
   public static let sessionKeyMissing = Self(rawValue: "SESSION_KEY_MISSING")
 }
 
@@ -92,64 +93,64 @@ extension LarderError.Code {
   /// The media is protected, but the source has no DRM parameters (license URL).
   public static let drmParamsMissing = Self(rawValue: "DRM_PARAMS_MISSING")
 
-  /// The license or certificate URL is not an absolute http(s) URL with a host and no user info, or is a plain http one
-  /// that the app's configuration forbids.
+  /// The license or certificate URL is not an absolute http(s) URL with a host and without user info, or it is a plain
+  /// http URL that the app's configuration forbids.
   public static let urlInvalid = Self(rawValue: "URL_INVALID")
 
-  /// FairPlay needs the application certificate, and none could be had.
+  /// FairPlay needs the application certificate, and the source has neither a certificate nor a working URL for it.
   public static let certificateMissing = Self(rawValue: "CERTIFICATE_MISSING")
 }
 
 // MARK: - Network
 
 extension LarderError.Code {
-  /// No connection to the server: no network, no route, no such host, connection refused.
+  /// The server could not be reached: no network, no route, unknown host, or connection refused.
   public static let offline = Self(rawValue: "OFFLINE")
 
-  /// The server did not answer in time. The outcome is unknown; what it may have granted is released later.
+  /// The server did not answer in time. The outcome is unknown: a license that it may have granted is released later.
   public static let timeout = Self(rawValue: "TIMEOUT")
 
-  /// The connection broke or the answer was not HTTP.
+  /// The connection broke, or the response was not HTTP.
   public static let network = Self(rawValue: "NETWORK")
 
-  /// The TLS handshake failed: a wrong certificate, or a wrong clock.
+  /// The TLS handshake failed: a wrong certificate, or a wrong device clock.
   public static let tls = Self(rawValue: "TLS")
 
-  /// The server redirects for ever, or to somewhere it must not.
+  /// The server redirects in a loop, or to a URL that is not allowed.
   public static let redirect = Self(rawValue: "REDIRECT")
 
-  /// The answer is larger than any real license.
+  /// The response exceeds the size limit.
   public static let responseTooLarge = Self(rawValue: "RESPONSE_TOO_LARGE")
 
-  /// The server answers 401 or 403, also after the token was renewed.
+  /// The server answers 401 or 403, also with a renewed token.
   public static let unauthorized = Self(rawValue: "UNAUTHORIZED")
 
-  /// The server answers with another error of ours (4xx).
+  /// The server rejects the request with another client error (4xx).
   public static let serverRejected = Self(rawValue: "SERVER_REJECTED")
 
-  /// The server fails (5xx), also after retries.
+  /// The server fails with a server error (5xx), also after retries.
   public static let serverFailed = Self(rawValue: "SERVER_FAILED")
 }
 
 // MARK: - Licenses
 
 extension LarderError.Code {
-  /// The license server refuses this user, title or device.
+  /// The license server refuses a license for this user, title or device.
   public static let licenseDenied = Self(rawValue: "LICENSE_DENIED")
 
-  /// The server answered with success and nothing in it.
+  /// The license server answered with success and an empty body.
   public static let licenseEmpty = Self(rawValue: "LICENSE_EMPTY")
 
-  /// The server answered with a web page or other text where a license should be: a captive portal, a wrong URL.
+  /// The license server answered with a web page or other text instead of a license: a captive portal, or a wrong URL.
   public static let licenseNotALicense = Self(rawValue: "LICENSE_NOT_A_LICENSE")
 
-  /// The answer is not a license of this scheme.
+  /// The response is not a license of this scheme.
   public static let licenseMalformed = Self(rawValue: "LICENSE_MALFORMED")
 
-  /// The server grants streaming only: the license must not be stored.
+  /// The server grants streaming only: the license may not be stored.
   public static let licensePersistenceDenied = Self(rawValue: "LICENSE_PERSISTENCE_DENIED")
 
-  /// The license lasts no time at all, or an absurd one.
+  /// The duration of the license is zero or implausibly long.
   public static let licenseDurationInvalid = Self(rawValue: "LICENSE_DURATION_INVALID")
 
   /// The license lacks a key that the media needs.
@@ -161,13 +162,13 @@ extension LarderError.Code {
   /// The asset needs a license and has none.
   public static let licenseMissing = Self(rawValue: "LICENSE_MISSING")
 
-  /// The stored license cannot be read back from the secret storage.
+  /// The secret storage no longer returns the stored license.
   public static let licenseUnreadable = Self(rawValue: "LICENSE_UNREADABLE")
 
-  /// The CDM no longer knows the license, though it was not released.
+  /// The CDM no longer has the license, though it was not released.
   public static let licenseVanished = Self(rawValue: "LICENSE_VANISHED")
 
-  /// The server or the license forbids renewal; get a new one instead.
+  /// The server or the license forbids renewal. Acquire a new license instead.
   public static let renewalNotPermitted = Self(rawValue: "RENEWAL_NOT_PERMITTED")
 }
 
@@ -177,16 +178,16 @@ extension LarderError.Code {
   /// The device could not be provisioned for this DRM scheme.
   public static let provisioningFailed = Self(rawValue: "PROVISIONING_FAILED")
 
-  /// The CDM has no free session; wait for other playbacks to end.
+  /// The CDM has no free session. Wait for other playbacks to end.
   public static let cdmBusy = Self(rawValue: "CDM_BUSY")
 
-  /// The CDM is in a bad state or reports an error.
+  /// The CDM reports an error or is in an invalid state.
   public static let cdmFailed = Self(rawValue: "CDM_FAILED")
 
   /// The device's DRM certificate is revoked.
   public static let cdmRevoked = Self(rawValue: "CDM_REVOKED")
 
-  /// The device's security level is not the one that the license was acquired at: it does not open any more.
+  /// The device no longer has the security level that the license was acquired at, so the license does not open.
   public static let cdmLevelChanged = Self(rawValue: "CDM_LEVEL_CHANGED")
 }
 
@@ -196,26 +197,27 @@ extension LarderError.Code {
   /// The app's secret storage failed.
   public static let storageFailed = Self(rawValue: "STORAGE_FAILED")
 
-  /// The app's secret storage accepted a value and does not give it back.
+  /// The app's secret storage accepted a value and does not return it.
   public static let storageLost = Self(rawValue: "STORAGE_LOST")
 
   /// The app's secret storage did not answer in time.
   public static let storageTimeout = Self(rawValue: "STORAGE_TIMEOUT")
 
-  /// Another callback of the app failed or did not answer in time.
+  /// Another callback of the app failed, or did not answer in time.
   public static let delegateFailed = Self(rawValue: "DELEGATE_FAILED")
 }
 
 // MARK: - Our database and disk
 
 extension LarderError.Code {
-  /// The database was damaged. It was set aside, what could be read was kept; assets may have to be registered again.
+  /// The database was damaged. It was set aside, and all readable records were kept. Some assets may have to be
+  /// registered again.
   public static let storeCorrupt = Self(rawValue: "STORE_CORRUPT")
 
-  /// The database cannot be opened at the moment: a locked device, a missing volume, another process.
+  /// The database cannot be opened now: a locked device, a missing volume, or another process.
   public static let storeUnavailable = Self(rawValue: "STORE_UNAVAILABLE")
 
-  /// The database was written by a newer Larder: it is open for reading only.
+  /// The database was written by a newer Larder. It is open for reading only.
   public static let storeReadOnly = Self(rawValue: "STORE_READ_ONLY")
 
   /// The disk is full. Nothing was changed.

@@ -159,7 +159,7 @@ impl LocalAssetsManager {
 
     /// The assets of an entry, sorted by id.
     pub fn assets_of_entry(&self, entry_id: &str) -> Result<Vec<AssetInfo>> {
-        Ok(self.open_registry()?.view()?.of_entry(entry_id).map(|entry| entry.info()).collect())
+        Ok(self.open_registry()?.view()?.assets_of_entry(entry_id).map(|entry| entry.info()).collect())
     }
 
     /// The app's metadata of an asset. `AssetNotFound` if it is not registered.

@@ -31,6 +31,6 @@ fn registry_url(registry: &Registry, entry_id: &str) -> Result<Option<String>> {
     }
     let now_ms = registry.now_ms();
     let view = registry.view()?;
-    let url = view.of_entry(entry_id).find(|asset| asset.is_playable(now_ms)).and_then(|asset| asset.url());
+    let url = view.assets_of_entry(entry_id).find(|asset| asset.is_playable(now_ms)).and_then(|asset| asset.url());
     Ok(url.map(str::to_owned))
 }

@@ -1,4 +1,5 @@
-//! For apps that move from PlayKit: what its callbacks said, sentinels and all. Nothing else in the core uses this.
+//! Results in the form that PlayKit's callbacks had them, with its sentinel values, for apps that migrate. No other room
+//! of the core uses this one.
 
 mod play_kit_status;
 

@@ -1,33 +1,33 @@
-//! What PlayKit Android's `checkAssetStatus` reported, from an [`AssetStatus`].
+//! Converts an [`AssetStatus`] to the values that PlayKit Android's `checkAssetStatus` reported.
 //!
 //! | situation | expiry | available | registered |
 //! |---|---|---|---|
 //! | protected, license present | license seconds left | playback seconds left | true |
 //! | clear | `i64::MAX` | `i64::MAX` | true |
-//! | license expired, unreadable or without a known end; wrong clock | 0 | 0 | true |
+//! | license expired, unreadable or with an unknown expiry; wrong clock | 0 | 0 | true |
 //! | license missing | 0 | 0 | false |
 //! | not registered | 0 | 0 | false |
-//! | a scheme that PlayKit had no adapter for (PlayReady) | -1 | -1 | false |
+//! | scheme without an adapter in PlayKit (PlayReady) | -1 | -1 | false |
 //!
 //! Source: the behaviour of `LocalAssetsManager` in PlayKit Android up to 4.x.
 
 use crate::model::{AssetStatus, DrmScheme, Expiry, PlayabilityReason};
 
-/// PlayKit's "no limit".
+/// PlayKit's value for no limit.
 const UNLIMITED: i64 = i64::MAX;
 
-/// What PlayKit's `AssetStatusListener.onStatus` got.
+/// The arguments of PlayKit's `AssetStatusListener.onStatus`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlayKitStatus {
-    /// `expiryTimeSeconds`: seconds left to start a playback.
+    /// `expiryTimeSeconds`: the seconds left to start a playback.
     pub expiry_time_seconds: i64,
-    /// `availableTimeSeconds`: seconds left of the playback itself.
+    /// `availableTimeSeconds`: the seconds left to play.
     pub available_time_seconds: i64,
     /// `isRegistered`.
     pub is_registered: bool,
 }
 
-/// The triple of PlayKit's `onStatus(path, expiryTimeSeconds, availableTimeSeconds, isRegistered)`.
+/// Returns the arguments of PlayKit's `onStatus(path, expiryTimeSeconds, availableTimeSeconds, isRegistered)`.
 pub fn play_kit_status(status: &AssetStatus) -> PlayKitStatus {
     let triple = |expiry_time_seconds, available_time_seconds, is_registered| PlayKitStatus {
         expiry_time_seconds,
@@ -63,8 +63,8 @@ pub fn play_kit_status(status: &AssetStatus) -> PlayKitStatus {
     }
 }
 
-/// The pair of the older native SDKs' `onStatus(path, expiryTimeSeconds, availableTimeSeconds)`, where clear media is
-/// (-1, -1): "no DRM information".
+/// Returns the arguments of the older native SDKs' `onStatus(path, expiryTimeSeconds, availableTimeSeconds)`. For clear
+/// media both are -1: "no DRM information".
 pub fn legacy_times(status: &AssetStatus) -> (i64, i64) {
     let triple = play_kit_status(status);
     if triple.is_registered && status.licenses.is_empty() {
@@ -73,8 +73,8 @@ pub fn legacy_times(status: &AssetStatus) -> (i64, i64) {
     (triple.expiry_time_seconds, triple.available_time_seconds)
 }
 
-/// What Widevine calls `PlaybackDurationRemaining`: the window that runs, the whole window before the first playback,
-/// or the license's own rest.
+/// Returns Widevine's `PlaybackDurationRemaining`: the rest of the running playback window, the whole window before the
+/// first playback, or the rest of the license if it has no window.
 fn playback_left(status: &AssetStatus, license_left: i64) -> i64 {
     match (seconds_left(status.playback_expires, status.checked_at_ms), status.playback_window_seconds) {
         (Some(left), Some(_)) => left,
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn each_situation_has_play_kits_triple() {
+    fn each_situation_maps_to_the_values_of_play_kit() {
         let widevine = Some(DrmScheme::Widevine);
         let in_an_hour = Expiry::At(NOW_MS + 3_600_000);
         let max = i64::MAX;
@@ -141,7 +141,7 @@ mod tests {
             ("unlimited license", status(PlayabilityReason::Playable, widevine, Expiry::Never), (max, max, true)),
             ("clear", status(PlayabilityReason::Playable, None, Expiry::Never), (max, max, true)),
             ("clear, media gone", status(PlayabilityReason::MediaMissing, None, Expiry::Never), (max, max, true)),
-            ("end not known", status(PlayabilityReason::Playable, widevine, Expiry::Unknown), (0, 0, true)),
+            ("unknown expiry", status(PlayabilityReason::Playable, widevine, Expiry::Unknown), (0, 0, true)),
             ("expired", status(PlayabilityReason::LicenseExpired, widevine, Expiry::At(NOW_MS - 1)), (0, 0, true)),
             ("unreadable", status(PlayabilityReason::LicenseUnreadable, widevine, in_an_hour), (0, 0, true)),
             ("vanished", status(PlayabilityReason::LicenseVanished, widevine, in_an_hour), (0, 0, true)),
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn the_playback_time_is_the_window_whole_before_and_running_after_the_first_playback() {
+    fn available_time_is_the_whole_window_before_the_first_playback_and_its_rest_after() {
         let mut status = status(PlayabilityReason::Playable, Some(DrmScheme::Widevine), Expiry::At(NOW_MS + 3_600_000));
         status.playback_window_seconds = Some(600);
         status.playback_expires = Expiry::Unknown;
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn the_older_sdks_had_no_flag_and_said_minus_one_for_clear_media() {
+    fn older_sdks_report_minus_one_for_clear_media() {
         assert_eq!(legacy_times(&status(PlayabilityReason::Playable, None, Expiry::Never)), (-1, -1));
         assert_eq!(legacy_times(&status(PlayabilityReason::NotRegistered, None, Expiry::Unknown)), (0, 0));
         let widevine = Some(DrmScheme::Widevine);

@@ -6,18 +6,18 @@ use std::path::PathBuf;
 use super::Handle;
 use super::{AssetId, DrmScheme, Expiry, MediaFormat, MediaSource};
 
-/// What an app registers: media that lies on this device, and how to get licenses for it.
+/// A registration: media on this device, and how to get licenses for it.
 #[derive(Clone)]
 pub struct AssetRegistration {
-    /// The app's id of the asset.
+    /// The app's id for the asset.
     pub asset_id: AssetId,
-    /// The backend's entry id, by which a source URL provider is asked. The asset id if `None`.
+    /// The backend's entry id, which a source URL provider is asked with. `None` means the asset id.
     pub entry_id: Option<String>,
     /// An absolute path: a manifest, a media file, or a folder that holds one manifest.
     pub path: PathBuf,
-    /// Where it came from, and its DRM parameters.
+    /// The remote source of the media, with its DRM parameters.
     pub source: MediaSource,
-    /// Whatever the app wants to keep with it; at most 1 MiB. `None` keeps what is stored.
+    /// Data of the app to keep with the asset, at most 1 MiB. `None` keeps the stored data.
     pub metadata: Option<Vec<u8>>,
 }
 
@@ -31,36 +31,36 @@ impl fmt::Debug for AssetRegistration {
     }
 }
 
-/// What a refresh changes.
+/// The changes that a refresh makes beside the new licenses.
 #[derive(Clone, Debug, Default)]
 pub struct Refresh {
-    /// Replaces the stored source.
+    /// Replaces the stored source. `None` keeps it.
     pub source: Option<MediaSource>,
-    /// Replaces the stored metadata.
+    /// Replaces the stored metadata. `None` keeps it.
     pub metadata: Option<Vec<u8>>,
 }
 
-/// A title that another library of the app has stored licenses for.
+/// An asset to import: another library of the same app has already stored its licenses.
 #[derive(Clone, Debug)]
 pub struct AssetImport {
-    /// As for a registration. Its source may lack DRM parameters: then a refresh needs a fresh source.
+    /// The registration. Its source may lack DRM parameters; a refresh then needs a new source.
     pub registration: AssetRegistration,
-    /// Its licenses. Empty for clear media.
+    /// The licenses. Empty for clear media.
     pub licenses: Vec<LicenseImport>,
 }
 
-/// A license that the CDM has already.
+/// A license to import: the CDM already holds it.
 #[derive(Clone)]
 pub struct LicenseImport {
     /// The key system.
     pub scheme: DrmScheme,
     /// The CDM's handle.
     pub handle: Handle,
-    /// What it was asked for with; `None` for what the media says.
+    /// The init data that it was requested with; `None` means the init data of the media.
     pub init_data: Option<Vec<u8>>,
-    /// When it ends. If `Unknown`, the engine is asked.
+    /// Its expiry. If `Unknown`, the engine is asked.
     pub expires: Expiry,
-    /// How long it may be played once playback has begun, in seconds. `None`: as long as it is stored, or nobody knows.
+    /// The playback window after the first start of a playback, in seconds. `None` if there is none, or if it is not known.
     pub playback_window_seconds: Option<u64>,
 }
 
@@ -73,26 +73,26 @@ impl fmt::Debug for LicenseImport {
     }
 }
 
-/// One registered asset, as a list shows it.
+/// One registered asset, as lists of assets show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AssetInfo {
-    /// The app's id.
+    /// The app's id for the asset.
     pub asset_id: AssetId,
     /// The backend's entry id.
     pub entry_id: String,
-    /// Where it lies now: absolute.
+    /// The absolute path of the media in this run.
     pub path: PathBuf,
-    /// The root it lies under.
+    /// The name of the root that the path is below. `None` for a path outside every root.
     pub root: Option<String>,
-    /// Its format.
+    /// The format of the media.
     pub format: MediaFormat,
-    /// True if its media is protected by DRM.
+    /// True if the media is protected by DRM.
     pub is_protected: bool,
-    /// When it was registered, in milliseconds since 1970-01-01 UTC.
+    /// The time of the registration, in milliseconds since 1970-01-01 UTC.
     pub registered_at_ms: i64,
 }
 
-/// A folder with a name. The name is stored, the path is given anew at each start.
+/// A named folder below which media lies. The name is stored; the app gives the path at each start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StorageRoot {
     /// A short stable name, for example `downloads`.
@@ -101,11 +101,11 @@ pub struct StorageRoot {
     pub path: PathBuf,
 }
 
-/// Which slower questions a status asks.
+/// The slower checks that a verification makes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Verify {
-    /// Ask the disk whether the media is there.
+    /// Check on the disk that the media is there.
     pub media: bool,
-    /// Ask storage and CDM whether the licenses are there and what is left of them.
+    /// Check in the secret storage and the CDM that the licenses are there, and how long they last.
     pub licenses: bool,
 }

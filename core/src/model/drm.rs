@@ -1,4 +1,4 @@
-//! DRM schemes, and what the media says about the keys it needs.
+//! DRM schemes, init data, and the request for a license.
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ pub enum DrmScheme {
 }
 
 impl DrmScheme {
-    /// The scheme of a PSSH `SystemID`, `None` for one that Larder does not know.
+    /// Returns the scheme of a PSSH `SystemID`; `None` for an unknown one.
     pub fn from_system_id(id: &[u8; 16]) -> Option<Self> {
         match u128::from_be_bytes(*id) {
             0xedef8ba9_79d6_4ace_a3c8_27dcd51d21ed => Some(Self::Widevine),
@@ -29,7 +29,7 @@ impl DrmScheme {
         }
     }
 
-    /// The stable name, as stored and as the command prints it.
+    /// Returns the stable name, as stored and as the command prints it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Widevine => "widevine",
@@ -39,7 +39,7 @@ impl DrmScheme {
         }
     }
 
-    /// The scheme of a stable name.
+    /// Returns the scheme of a stable name.
     pub fn parse(name: &str) -> Option<Self> {
         [Self::Widevine, Self::PlayReady, Self::FairPlay, Self::ClearKey].into_iter().find(|s| s.as_str() == name)
     }
@@ -51,21 +51,21 @@ impl fmt::Display for DrmScheme {
     }
 }
 
-/// What one track is.
+/// The kind of a track.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum TrackKind {
-    /// Moving pictures.
+    /// Video.
     Video,
-    /// Sound.
+    /// Audio.
     Audio,
     /// Subtitles or captions.
     Text,
-    /// Anything else, or not known.
+    /// Another kind, or an unknown one.
     Other,
 }
 
 impl TrackKind {
-    /// The stable name, as the command prints it.
+    /// Returns the stable name, as the command prints it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Video => "video",
@@ -76,35 +76,36 @@ impl TrackKind {
     }
 }
 
-/// A track that needs some init data's keys.
+/// A track that needs the keys of some init data.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct InitDataTrack {
-    /// What it is.
+    /// The kind of the track.
     pub kind: TrackKind,
-    /// Its name in the manifest: a Representation's id, a playlist's URI, a track id. For people.
+    /// Its name in the manifest: the id of a Representation, the URI of a playlist, or a track id. For messages only.
     pub name: String,
 }
 
-/// Everything the media says about one way to ask for some of its keys.
+/// Init data of one key system: the data that a CDM needs to request some of the media's keys.
 ///
-/// One value per distinct (scheme, PSSH box or key URI); tracks that share it are listed together.
+/// There is one value per distinct pair of scheme and PSSH box or key URI; it lists all tracks that share it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct InitData {
-    /// The key system; `None` for one that Larder does not know (it is reported, never used).
+    /// The key system; `None` for an unknown one, which is reported and never used.
     pub scheme: Option<DrmScheme>,
-    /// The `SystemID`, where there is one.
+    /// The `SystemID`, if the media names one.
     pub system_id: Option<[u8; 16]>,
-    /// The content keys it is for, sorted, as far as the media says: v1 PSSH boxes, `cenc:default_KID`, `tenc`, `KEYID`.
+    /// The content keys that it is for, sorted, as far as the media names them: in v1 PSSH boxes, `cenc:default_KID`,
+    /// `tenc` or `KEYID`.
     pub key_ids: Vec<KeyId>,
-    /// One whole PSSH box (size and type included; ISO/IEC 23001-7, 8.1), where there is one.
+    /// One complete PSSH box with its size and type (ISO/IEC 23001-7, 8.1), if the media has one.
     pub pssh: Option<Vec<u8>>,
-    /// The key's URI as the playlist gives it (`skd://…`, or a key file), where there is one.
+    /// The key URI as the playlist has it (`skd://…`, or a key file), if there is one.
     pub uri: Option<String>,
-    /// The tracks that need it, sorted. Empty if it holds for the whole presentation.
+    /// The tracks that need it, sorted. Empty if it is for the whole presentation.
     pub tracks: Vec<InitDataTrack>,
 }
 
-/// Without the bytes: a URI may carry a token, and a PSSH belongs in no log.
+/// Omits the bytes: a URI may carry a token, and a PSSH box must not be logged.
 impl fmt::Debug for InitData {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("InitData")
@@ -117,35 +118,35 @@ impl fmt::Debug for InitData {
     }
 }
 
-/// Which Widevine security level to ask for.
+/// The Widevine security level to request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum SecurityLevel {
-    /// The device's own. This is the default.
+    /// The device's highest level. This is the default.
     #[default]
     Default,
     /// Software decryption (L3), for devices whose hardware path is broken.
     L3,
 }
 
-/// What an engine is asked to get a license for.
+/// A request to an engine for one license.
 #[derive(Clone, PartialEq, Eq)]
 pub struct KeyRequest {
     /// The key system.
     pub scheme: DrmScheme,
-    /// What the CDM takes as init data: for Widevine and PlayReady whole PSSH boxes, one after the other; for FairPlay
-    /// the `skd://` URI in UTF-8; for ClearKey the EME `keyids` form, `{"kids":[…]}` in base64url.
+    /// The init data in the form that the CDM takes. Widevine and PlayReady: complete PSSH boxes, concatenated. FairPlay:
+    /// the `skd://` URI in UTF-8. ClearKey: the EME `keyids` form, `{"kids":[…]}` in base64url.
     pub init_data: Vec<u8>,
-    /// The content keys that the media needs from this license, as far as it says.
+    /// The content keys that the media needs from this license, as far as the media names them.
     pub key_ids: Vec<KeyId>,
-    /// The container's MIME type, for example `video/mp4`.
+    /// The MIME type of the container, for example `video/mp4`.
     pub mime: String,
     /// FairPlay: the application certificate in DER.
     pub certificate: Option<Vec<u8>>,
-    /// Widevine: the level to open the session with.
+    /// Widevine: the security level of the session.
     pub security_level: SecurityLevel,
 }
 
-/// Without the bytes: init data may carry account data.
+/// Omits the bytes: init data may carry account data.
 impl fmt::Debug for KeyRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KeyRequest")

@@ -1,4 +1,4 @@
-//! Licenses: states, times, handles.
+//! Licenses: states, durations, handles, grants.
 
 use std::fmt;
 
@@ -9,27 +9,27 @@ use super::{DrmScheme, KeyId, KeyRequest, LicenseId};
 
 /// The CDM's name for a stored license: a Widevine key set id, a FairPlay persistable key, a ClearKey key set.
 ///
-/// Opaque bytes, never text (google/ExoPlayer#6663). Wiped from memory when dropped, absent from `Debug`.
+/// Opaque bytes, never text (google/ExoPlayer#6663). Zeroed when dropped, omitted from `Debug`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Handle(Zeroizing<Vec<u8>>);
 
 impl Handle {
-    /// Takes the CDM's bytes.
+    /// Creates a handle from the CDM's bytes.
     pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
         Self(Zeroizing::new(bytes.into()))
     }
 
-    /// The CDM's bytes.
+    /// Returns the CDM's bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// True for the empty handle, which some CDMs return when the server denied persistence (google/ExoPlayer#3204).
+    /// True for the empty handle. Some CDMs return it when the server has denied persistence (google/ExoPlayer#3204).
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// What the ledger stores in place of the handle, to recognise it again: SHA-256.
+    /// Returns the SHA-256 digest, which the ledger stores to recognize the handle.
     pub fn digest(&self) -> HandleDigest {
         HandleDigest(Sha256::digest(self.as_bytes()).into())
     }
@@ -41,7 +41,7 @@ impl fmt::Debug for Handle {
     }
 }
 
-/// SHA-256 of a handle.
+/// The SHA-256 digest of a handle.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct HandleDigest(pub [u8; 32]);
 
@@ -51,28 +51,28 @@ impl fmt::Debug for HandleDigest {
     }
 }
 
-/// Where a license stands in the ledger. Each step to the next is one transaction; what happens after a crash between
-/// two of them is said at [`crate::license`].
+/// The state of a license in the ledger. Each step to the next state is one transaction; [`crate::license`] documents
+/// the recovery from a crash between two of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum LicenseState {
-    /// The CDM is being asked; whether it holds the license is not known yet.
+    /// The CDM has been asked; it is not known yet whether it holds the license.
     Intended,
-    /// Its handle lies in the secret storage and was read back.
+    /// The handle is in the secret storage and was read back.
     Stored,
-    /// It belongs to its asset and is what a player uses.
+    /// The license belongs to its asset, and players use it.
     Active,
-    /// A successor is active; it will be released.
+    /// A successor is active; this license will be released.
     Superseded,
-    /// It is to be released as soon as the server can be reached.
+    /// Its release is queued until the server can be reached.
     Releasing,
-    /// The server has confirmed its release; only its handle is still to be removed.
+    /// The server has confirmed the release; only the handle remains to be removed.
     Released,
-    /// It was removed without the server's knowledge: release is not supported, or was refused for good.
+    /// The license was removed without the server's confirmation: release is not supported, or was refused for good.
     Forgotten,
 }
 
 impl LicenseState {
-    /// Every state.
+    /// All states.
     pub const ALL: [Self; 7] = [
         Self::Intended,
         Self::Stored,
@@ -83,7 +83,7 @@ impl LicenseState {
         Self::Forgotten,
     ];
 
-    /// The stable name, as stored.
+    /// Returns the stable name, as stored.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Intended => "intended",
@@ -96,53 +96,64 @@ impl LicenseState {
         }
     }
 
-    /// The state of a stable name.
+    /// Returns the state of a stable name.
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.as_str() == name)
     }
 }
 
-/// A time span as a CDM or a server states it.
+/// A duration as a CDM or a server reports it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum LicenseDuration {
-    /// It did not say. This is the default.
+    /// It was not reported. This is the default.
     #[default]
     Unknown,
     /// No limit.
     Unlimited,
-    /// So many seconds from now.
+    /// This number of seconds from now.
     Seconds(u64),
 }
 
-/// What a CDM says about a license's life.
+impl LicenseDuration {
+    /// Returns the expiry of a license whose duration was reported at a time in milliseconds since 1970-01-01 UTC.
+    pub fn expiry_from(self, reported_at_ms: i64) -> Expiry {
+        match self {
+            Self::Unknown => Expiry::Unknown,
+            Self::Unlimited => Expiry::Never,
+            Self::Seconds(seconds) => Expiry::after(reported_at_ms, seconds),
+        }
+    }
+}
+
+/// The durations of a license, as a CDM reports them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct LicenseTimes {
-    /// Until it can no longer start a playback.
+    /// The time until the license can no longer start a playback.
     pub license: LicenseDuration,
-    /// How long it plays after the first playback has started (FairPlay's dual expiry, Widevine's playback duration).
+    /// The playback window after the first start of a playback (FairPlay's dual expiry, Widevine's playback duration).
     pub playback: LicenseDuration,
 }
 
-/// When a license ends.
+/// The time at which a license expires.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Expiry {
-    /// Neither CDM nor server said. This is the default.
+    /// Neither the CDM nor the server reported it. This is the default.
     #[default]
     Unknown,
-    /// It has no end.
+    /// The license does not expire.
     Never,
     /// At this time, in milliseconds since 1970-01-01 UTC.
     At(i64),
 }
 
 impl Expiry {
-    /// So many seconds after a time in milliseconds since 1970-01-01 UTC; what is further off than numbers go, at their end.
+    /// Returns the expiry `seconds` after a time in milliseconds since 1970-01-01 UTC. Saturates at the largest time.
     pub fn after(start_ms: i64, seconds: u64) -> Self {
         let duration_ms = i64::try_from(seconds.saturating_mul(1000)).unwrap_or(i64::MAX);
         Self::At(start_ms.saturating_add(duration_ms))
     }
 
-    /// The earlier of the two; a known end is earlier than an unknown one, and that than none.
+    /// Returns the earlier expiry. `At` wins over `Unknown`, and `Unknown` wins over `Never`.
     #[must_use]
     pub fn or_earlier(self, other: Self) -> Self {
         match (self, other) {
@@ -153,12 +164,12 @@ impl Expiry {
         }
     }
 
-    /// True if it has ended at `now_ms`.
+    /// True if the license has expired at `now_ms`.
     pub fn is_over(self, now_ms: i64) -> bool {
         matches!(self, Self::At(at_ms) if at_ms <= now_ms)
     }
 
-    /// Whole seconds until the end; `None` without a known end, 0 after it.
+    /// Returns the whole seconds until the expiry: 0 after it, `None` if it is not known or never comes.
     pub fn remaining_seconds(self, now_ms: i64) -> Option<u64> {
         match self {
             Self::At(at_ms) => Some(u64::try_from(at_ms.saturating_sub(now_ms).max(0) / 1000).unwrap_or(0)),
@@ -167,43 +178,44 @@ impl Expiry {
     }
 }
 
-/// Whether a license has the keys that the media needs.
+/// The result of comparing a license's keys with those that the media needs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum KeyCoverage {
-    /// The CDM does not tell, or the media does not name its keys. Does not block playback. This is the default.
+    /// The CDM does not list the keys, or the media does not name them. Does not block playback. This is the default.
     #[default]
     Unknown,
-    /// Every needed key is there.
+    /// The license has every needed key.
     Covered,
-    /// A needed key is missing.
+    /// The license lacks a needed key.
     Missing,
 }
 
-/// What an engine got from the server.
+/// A license that an engine got from a server.
 #[derive(Clone, Debug)]
 pub struct LicenseGrant {
-    /// The CDM's handle for it.
+    /// The CDM's handle, and its relation to a renewed license.
     pub handle: GrantedHandle,
-    /// What the CDM says about its life. The server's own word (`persistence_duration`) is added by the core.
+    /// The durations that the CDM reports. The core combines them with the server's `persistence_duration`.
     pub times: LicenseTimes,
-    /// The content keys in it that are usable, if the CDM tells.
+    /// The usable content keys of the license, if the CDM lists them.
     pub key_ids: Option<Vec<KeyId>>,
-    /// The security level of its session as the CDM names it, where it has levels: a license opens on its own only.
+    /// The security level of the session, as the CDM names it, if it has levels. The license opens at this level only.
     pub acquired_level: Option<String>,
 }
 
-/// Under which handle a granted license is held.
+/// The handle of a granted license, and its relation to the license that was renewed.
 #[derive(Clone, Debug)]
 pub enum GrantedHandle {
-    /// A license of its own, under this handle. A renewed one leaves the old license to be released.
+    /// A separate license. After a renewal, the old license is still to be released.
     New(Handle),
-    /// Renewal: the held license, under the handle that it has.
+    /// Renewal in place: the held license, under the same handle.
     Same,
-    /// Renewal: the held license, under another handle. The old handle is void; releasing it would release this one.
+    /// Renewal in place: the held license, under a new handle. The old handle is void; releasing it would release this
+    /// license.
     Changed(Handle),
 }
 
-/// A license as the ledger hands it to an engine: the handle, and how its session was opened.
+/// A license as the core passes it to an engine: the handle, and the parameters of its session.
 #[derive(Clone, Debug)]
 pub struct StoredLicense {
     /// Its id in the ledger.
@@ -212,19 +224,19 @@ pub struct StoredLicense {
     pub scheme: DrmScheme,
     /// The CDM's handle.
     pub handle: Handle,
-    /// What it was asked for with: the same session parameters open it again (shaka-player#10510).
+    /// The request that it was acquired with: only the same session parameters open it again (shaka-player#10510).
     pub request: KeyRequest,
-    /// The security level that it was acquired at, if the CDM said so.
+    /// The security level that it was acquired at, if the CDM reported it.
     pub acquired_level: Option<String>,
 }
 
-/// How a release ended.
+/// The result of a release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ReleaseOutcome {
-    /// The server has confirmed it.
+    /// The server has confirmed the release.
     Released,
     /// This CDM or server cannot release; the license was removed from the device.
     NotSupported,
-    /// The CDM no longer had it.
+    /// The CDM no longer had the license.
     Forgotten,
 }

@@ -1,4 +1,4 @@
-//! Media as a backend describes it, and as the app registers it.
+//! Media as a backend describes it.
 
 use std::fmt;
 
@@ -42,28 +42,28 @@ impl fmt::Display for MediaFormat {
 /// A title as a backend describes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MediaEntry {
-    /// The backend's id. A source URL provider is asked with it.
+    /// The backend's id of the title. A source URL provider is asked with it.
     pub id: String,
-    /// The title for people.
+    /// The name to show to a user.
     pub name: String,
-    /// The ways to play it, the backend's favourite first.
+    /// The sources to play it from, in the backend's order of preference.
     pub sources: Vec<MediaSource>,
 }
 
-/// One way to play a title.
+/// One source to play a title from.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct MediaSource {
     /// The backend's id of this source.
     pub id: String,
-    /// The remote URL. It is kept for a later refresh and never logged with its query.
+    /// The remote URL. It is stored for a later refresh and never logged with its query.
     pub url: String,
-    /// The format, if the backend says; else it is found in the media.
+    /// The format. `None` if the backend does not name it; it is then detected in the media.
     pub format: Option<MediaFormat>,
-    /// One entry per key system that protects it. Empty for clear media.
+    /// The parameters of each key system that protects it. Empty for clear media.
     pub drm: Vec<DrmParams>,
 }
 
-/// The URL is shown without its query, which may be signed.
+/// Omits the URL, which may be signed.
 impl fmt::Debug for MediaSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MediaSource")
@@ -74,7 +74,7 @@ impl fmt::Debug for MediaSource {
     }
 }
 
-/// How to get licenses of one key system.
+/// The parameters for licenses of one key system.
 #[derive(Clone, PartialEq, Eq)]
 pub struct DrmParams {
     /// The key system.
@@ -83,18 +83,18 @@ pub struct DrmParams {
     pub license_url: String,
     /// FairPlay: the application certificate in DER.
     pub certificate: Option<Vec<u8>>,
-    /// FairPlay: where to get the certificate, if it is not given.
+    /// FairPlay: the URL of the certificate, used if `certificate` is `None`.
     pub certificate_url: Option<String>,
-    /// What the license server speaks.
+    /// The wire format of the license server.
     pub wire: LicenseWire,
-    /// What a refresh does with the old license.
+    /// The policy by which a refresh replaces the old license.
     pub renewal: RenewalPolicy,
-    /// Widevine: the security level to ask for.
+    /// Widevine: the security level to request.
     pub security_level: SecurityLevel,
 }
 
 impl DrmParams {
-    /// Parameters of this scheme and server, with the defaults for the rest.
+    /// Creates parameters for a scheme and a server, with the defaults for the rest.
     pub fn new(scheme: DrmScheme, license_url: impl Into<String>) -> Self {
         Self {
             scheme,
@@ -108,7 +108,7 @@ impl DrmParams {
     }
 }
 
-/// Without the URLs: they are often signed.
+/// Omits the URLs, which are often signed.
 impl fmt::Debug for DrmParams {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DrmParams")
@@ -120,35 +120,35 @@ impl fmt::Debug for DrmParams {
     }
 }
 
-/// What a license server speaks: how the CDM's message is packed and the license unpacked.
+/// The wire format of a license server: how the CDM's message is packed and the license unpacked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LicenseWire {
-    /// What the scheme usually speaks: Widevine and PlayReady raw bytes, ClearKey the W3C's JSON, FairPlay as
-    /// [`LicenseWire::Udrm`]. This is the default.
+    /// The usual format of the scheme: raw bytes for Widevine and PlayReady, the W3C's JSON for ClearKey,
+    /// [`LicenseWire::Udrm`] for FairPlay. This is the default.
     #[default]
     #[serde(alias = "usual")] // stores of version 1 and 2
     Standard,
-    /// The CDM's bytes as they are, both ways.
+    /// The CDM's bytes unchanged, in request and response.
     Raw,
-    /// Base64 text, both ways.
+    /// Base64 text, in request and response.
     Base64,
-    /// FairPlay form: `spc=<base64>&assetId=<id>`, answered by base64 text, bare or in `<ckc>`.
+    /// FairPlay form: the request is `spc=<base64>&assetId=<id>`, the response base64 text, plain or in `<ckc>`.
     Form,
-    /// Kaltura's uDRM: base64 text there, JSON with `ckc` and `persistence_duration` back.
+    /// Kaltura's uDRM: the request is base64 text, the response JSON with `ckc` and `persistence_duration`.
     Udrm,
 }
 
-/// What a refresh does with the license that an asset already has.
+/// The policy by which a refresh replaces the license of an asset.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RenewalPolicy {
-    /// Get a new license, then release the old one. Nothing is lost if a step fails. This is the default.
+    /// Acquire a new license, then release the old one. If a step fails, the asset keeps a license. This is the default.
     #[default]
     AcquireThenRelease,
-    /// Ask the CDM to renew the license it has.
+    /// Let the CDM renew the license that it holds.
     InPlace,
-    /// Release the old license, then get a new one: for servers that count devices strictly. A failure between the two
+    /// Release the old license, then acquire a new one: for servers that count devices strictly. A failure in between
     /// leaves the asset without a license until the next refresh.
     ReleaseThenAcquire,
 }

@@ -1,10 +1,10 @@
-//! The words of the domain as types. No I/O.
+//! The types of the domain. No I/O.
 //!
 //! | file | what |
 //! |---|---|
 //! | [`ids`] | asset, profile, license and key ids, each valid by construction |
-//! | [`drm`] | schemes, init data, what a license is asked for |
-//! | [`media`] | media entry and source as a backend describes them, formats, renewal policy |
+//! | [`drm`] | schemes, init data, the request for a license |
+//! | [`media`] | media entries and sources as a backend describes them, formats, renewal policy |
 //! | [`license`] | states of a license, times, handles, grants |
 //! | [`asset`] | an asset as an app registers, imports, refreshes and lists it |
 //! | [`status`] | whether an asset plays, and why not |

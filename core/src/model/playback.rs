@@ -1,40 +1,41 @@
-//! The local source that a player opens instead of the remote one, and when it is used.
+//! The local source that a player opens instead of the remote one, and the settings of the source URL provider.
 
 use std::fmt;
 
 use super::{AssetId, DrmScheme, Expiry, KeyId, LicenseId, MediaFormat, SecurityLevel};
 
-/// What a player plays instead of the remote source.
+/// The local source of an asset, which a player opens instead of the remote one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalMediaSource {
-    /// The app's id.
+    /// The app's id for the asset.
     pub asset_id: AssetId,
     /// The backend's entry id.
     pub entry_id: String,
-    /// A `file:` URL of the manifest or media file.
+    /// The `file:` URL of the manifest or media file.
     pub url: String,
-    /// Its format.
+    /// The format of the media.
     pub format: MediaFormat,
-    /// One entry per license. Empty for clear media.
+    /// The licenses that the media needs. Empty for clear media.
     pub licenses: Vec<LocalLicense>,
 }
 
 /// A license that a player needs for a local source.
 #[derive(Clone, PartialEq, Eq)]
 pub struct LocalLicense {
-    /// Its id.
+    /// The id of the license.
     pub license_id: LicenseId,
     /// The key system.
     pub scheme: DrmScheme,
-    /// The content keys it was asked for.
+    /// The content keys that it was requested for.
     pub key_ids: Vec<KeyId>,
-    /// What it was asked for with, as the CDM takes it.
+    /// The init data that it was requested with, in the form that the CDM takes.
     pub init_data: Vec<u8>,
-    /// The security level it was asked for with; a player opens its session with the same.
+    /// The security level that it was requested with. A player opens its session with the same one.
     pub security_level: SecurityLevel,
-    /// When it ends.
+    /// Its expiry.
     pub expires: Expiry,
-    /// The security level it was acquired at (`L1`), if the engine said so: it opens at that one only.
+    /// The security level that it was acquired at (for example `L1`), if the engine reports it. The license opens at this
+    /// level only.
     pub acquired_level: Option<String>,
 }
 
@@ -48,7 +49,7 @@ impl fmt::Debug for LocalLicense {
     }
 }
 
-/// When the registry answers a source URL provider.
+/// The cases in which the registry answers a source URL request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum SourceUrlMode {
     /// Never. This is the default.
@@ -56,11 +57,11 @@ pub enum SourceUrlMode {
     Off,
     /// Whenever a playable asset is registered.
     LocalAlways,
-    /// Only while the app says that there is no network.
+    /// Only while the network state is `Offline`.
     LocalWhenOffline,
 }
 
-/// Who is asked first for a source URL.
+/// The order in which a source URL is looked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum SourceUrlOrder {
     /// The app's provider, then the registry. This is the default.

@@ -7,59 +7,60 @@ use crate::error::{Code, Error};
 /// (google/ExoPlayer#11202).
 pub(crate) const MANY_LICENSES: u32 = 150;
 
-/// What opening found and did.
+/// The result of opening a manager.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenReport {
-    /// `StoreCorrupt` if a damaged database was set aside, `StoreReadOnly` if a newer Larder wrote it.
+    /// `StoreCorrupt` if a damaged database was set aside, `StoreReadOnly` if a newer Larder wrote it, with a message.
     pub notice: Option<(Code, String)>,
-    /// Assets registered in this profile.
+    /// The number of assets registered in this profile.
     pub assets: u32,
 }
 
-/// What an unregistration did.
+/// The result of an unregistration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnregisterResult {
-    /// False if there was no such asset.
+    /// False if the asset was not registered.
     pub was_registered: bool,
-    /// Licenses whose release waits for the server.
+    /// The number of licenses whose release is pending.
     pub pending_releases: u32,
 }
 
-/// What a bulk renewal did with one asset.
+/// The result of a bulk renewal for one asset.
 #[derive(Debug)]
 pub struct RenewalResult {
     /// The asset.
     pub asset_id: AssetId,
-    /// Why it was not renewed.
+    /// The reason why the renewal failed. `None` on success.
     pub error: Option<Error>,
 }
 
-/// What an import did with one asset.
+/// The result of an import for one asset.
 #[derive(Debug)]
 pub struct ImportResult {
     /// The asset.
     pub asset_id: AssetId,
-    /// Why it was not imported.
+    /// The reason why the import failed. `None` on success.
     pub error: Option<Error>,
 }
 
-/// What reconciling did since it was last asked for, in the background too.
+/// The result of reconciliation since the last report, with the work in the background.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReconcileReport {
-    /// Licenses that the server has confirmed as released.
+    /// The number of licenses that a server has confirmed as released.
     pub released: u32,
-    /// Licenses that were removed without the server.
+    /// The number of licenses that were removed without a confirmation of their server.
     pub forgotten: u32,
-    /// Licenses whose release still waits.
+    /// The number of licenses whose release is pending.
     pub pending: u32,
-    /// Licenses in the CDM that are not ours: counted, never touched.
+    /// The number of licenses in the CDMs that the ledger does not know. They are never touched.
     pub foreign: u32,
-    /// Licenses that the CDMs hold for this app now, ours and others'; `None` if none can list them.
+    /// The number of all licenses that the CDMs hold for this app; `None` if no CDM can list them.
     pub held: Option<u32>,
 }
 
 impl ReconcileReport {
-    /// True if the CDMs hold so many that a device may soon open none any more (google/ExoPlayer#11202).
+    /// True if the CDMs hold so many licenses that a device may soon fail to open any of them
+    /// (google/ExoPlayer#11202).
     pub fn is_crowded(&self) -> bool {
         self.held.is_some_and(|held| held >= MANY_LICENSES)
     }

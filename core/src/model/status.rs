@@ -1,119 +1,119 @@
-//! What an app is told about an asset, and why.
+//! The status of an asset: whether it plays, why not, and what to do.
 
 use super::license::{Expiry, KeyCoverage, LicenseState};
 use super::media::MediaFormat;
 use super::{AssetId, DrmScheme, KeyId, LicenseId};
 use crate::error::Remedy;
 
-/// Everything an app needs to show or decide about one asset.
+/// The status of one asset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AssetStatus {
-    /// The asset asked about.
+    /// The asset.
     pub asset_id: AssetId,
-    /// True if a registration exists and is complete.
+    /// True if the registration exists and is complete.
     pub is_registered: bool,
-    /// True if a player can start it now, without a network, as far as was checked.
+    /// True if a player can start it now without a network, as far as was checked.
     pub is_playable: bool,
-    /// The first reason that stands in the way, or [`PlayabilityReason::Playable`].
+    /// The first reason that blocks playback, or [`PlayabilityReason::Playable`].
     pub why: PlayabilityReason,
-    /// The same in a sentence for developers. Safe to log.
+    /// The reason in a sentence for developers. Safe to log.
     pub message: String,
-    /// What the caller can do.
+    /// The action that the caller can take.
     pub remedy: Remedy,
-    /// The earliest end among its licenses, with a running playback window counted in. `Never` for clear media.
+    /// The earliest expiry of its licenses and of a running playback window. `Never` for clear media.
     pub expires: Expiry,
-    /// The end of the playback window alone; `Never` without one, `Unknown` before the first playback.
+    /// The end of the playback window alone: `Never` without one, `Unknown` before the first playback.
     pub playback_expires: Expiry,
-    /// How long it plays after the first start, in seconds, if the license limits that.
+    /// The playback window after the first start, in seconds. `None` if the licenses do not limit it.
     pub playback_window_seconds: Option<u64>,
-    /// One entry per license of the asset.
+    /// The licenses of the asset.
     pub licenses: Vec<LicenseStatus>,
-    /// Whether the media itself was found; not asked by default.
+    /// The presence of the media. `NotChecked` unless a verification asked for it.
     pub media: MediaPresence,
-    /// Things that do not block playback, but deserve attention.
+    /// Conditions that do not block playback but need attention.
     pub warnings: Vec<Warning>,
-    /// The format, if registered.
+    /// The format. `None` if the asset is not registered.
     pub format: Option<MediaFormat>,
-    /// The name of the root under which the path lies, `None` for one outside every root (or an unknown asset).
+    /// The name of the root that the path is below. `None` for a path outside every root, and for an unknown asset.
     pub root: Option<String>,
-    /// Licenses of this asset id, of this or an earlier registration, whose release still waits for the server.
+    /// The number of licenses of this asset id, of this or an earlier registration, whose release is pending.
     pub pending_releases: u32,
-    /// When this was found out, in milliseconds since 1970-01-01 UTC.
+    /// The time of this status, in milliseconds since 1970-01-01 UTC.
     pub checked_at_ms: i64,
 }
 
-/// The first reason that stands in the way of playback, in the order in which they are checked.
+/// The first reason that blocks playback, in the order in which they are checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PlayabilityReason {
-    /// Nothing stands in the way.
+    /// Nothing blocks playback.
     Playable,
-    /// No such asset is registered.
+    /// The asset is not registered.
     NotRegistered,
-    /// Its registration has begun and not ended.
+    /// The registration has begun and is not complete.
     Registering,
-    /// A license it needs is missing.
+    /// The asset needs a license and has none.
     LicenseMissing,
-    /// The secret storage does not give a license's handle back.
+    /// The secret storage no longer returns the handle of a license.
     LicenseUnreadable,
-    /// The CDM no longer knows a license.
+    /// The CDM no longer has a license.
     LicenseVanished,
     /// A license has expired.
     LicenseExpired,
-    /// The time that a license allows after the first playback is over.
+    /// The playback window after the first playback has ended.
     PlaybackWindowOver,
-    /// A track's key is in none of its licenses.
+    /// A track needs a key that no license has.
     KeyMissing,
-    /// The volume that the media lies on is not there now: an ejected card, a storage that is not mounted.
+    /// The volume of the media is not mounted, for example an ejected card.
     VolumeMissing,
     /// The media is not at its path.
     MediaMissing,
 }
 
-/// One license in a status.
+/// The status of one license.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LicenseStatus {
-    /// Its id in the ledger.
+    /// The id of the license.
     pub license_id: LicenseId,
     /// The key system.
     pub scheme: DrmScheme,
-    /// Where it stands.
+    /// The state in the ledger.
     pub state: LicenseState,
-    /// When it ends.
+    /// The expiry.
     pub expires: Expiry,
-    /// The keys it was asked for.
+    /// The content keys that it was requested for.
     pub key_ids: Vec<KeyId>,
-    /// Whether it has them.
+    /// The result of comparing its keys with those that the media needs.
     pub coverage: KeyCoverage,
-    /// When it was granted or last renewed, in milliseconds since 1970-01-01 UTC.
+    /// The time of the grant or of the last renewal, in milliseconds since 1970-01-01 UTC.
     pub granted_at_ms: i64,
 }
 
-/// Whether an asset's media was found.
+/// The presence of an asset's media.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum MediaPresence {
-    /// Not looked. This is the default.
+    /// Not checked. This is the default.
     #[default]
     NotChecked,
-    /// The manifest or media file is there and can be read. What it names may still be incomplete: an app may have
-    /// downloaded some of its renditions only.
+    /// The manifest or media file is there and can be read. Files that it names may be missing: an app may have
+    /// downloaded only some of the renditions.
     Present,
-    /// It is not there, or cannot be read.
+    /// The manifest or media file is not there, or cannot be read.
     Missing,
 }
 
-/// Something that does not block playback, but deserves attention.
+/// A condition that does not block playback but needs attention.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Warning {
-    /// The device's clock was set back since the last use; times may be wrong.
+    /// The device's clock was set back since the last use; expiry times may be wrong.
     ClockRollbackSuspected,
-    /// The path lies outside every root: it is kept absolute, and an update of the app may move it away.
+    /// The path is outside every root. It is stored as an absolute path, which an update of the app may break.
     PathOutsideRoots,
-    /// An AES-128 key file that the playlists name is not on the device.
+    /// An AES-128 key file that a playlist names is not on the device.
     KeyFileNotLocal,
-    /// Less than a minute is left; some players refuse to start (ExoPlayer does).
+    /// Less than a minute is left. Some players then refuse to start, for example ExoPlayer.
     LessThanAMinuteLeft,
-    /// The license was granted for less than an hour: a test license?
+    /// The license was granted for less than an hour, which is typical of a test license.
     ShortLicense,
-    /// The license's life is not known: neither the CDM nor the server said.
+    /// The expiry of a license is not known: neither the CDM nor the server reported it.
     ExpiryUnknown,
 }

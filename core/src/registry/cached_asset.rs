@@ -1,4 +1,4 @@
-//! One asset in memory: what the snapshot keeps of it, and whether it plays.
+//! One asset in memory, and whether it plays by the ledger.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -8,12 +8,12 @@ use super::paths;
 use crate::model::{AssetInfo, Expiry, KeyCoverage, LicenseState, PlayabilityReason, StorageRoot};
 use crate::store::{AssetState, AssetSummary, LicenseSummary};
 
-/// One asset, with its paths in this run.
+/// One asset, with its path in this run.
 #[derive(Debug)]
 pub(crate) struct CachedAsset {
     pub(crate) summary: AssetSummary,
     roots: Arc<[StorageRoot]>,
-    // Both made when they are first asked for, as the path is: opening does not wait for ten thousand of them.
+    // Both are computed at the first use, so that opening does not wait for those of ten thousand assets.
     url: OnceLock<Option<String>>,
     lacks_a_license: OnceLock<bool>,
 }
@@ -23,12 +23,12 @@ impl CachedAsset {
         Self { summary, roots: Arc::clone(roots), url: OnceLock::new(), lacks_a_license: OnceLock::new() }
     }
 
-    /// What the app registered. `None` if the root it lies under was not given in this run.
+    /// Returns the absolute registered path. `None` if its root was not given in this run.
     pub(crate) fn path(&self) -> Option<PathBuf> {
         paths::registered_path(&self.summary.path, &self.roots)
     }
 
-    /// True if the root it lies under was given in this run.
+    /// True if the path is outside every root, or its root was given in this run.
     pub(crate) fn has_root(&self) -> bool {
         let root = self.summary.path.root.as_deref();
         root.is_none_or(|name| self.roots.iter().any(|root| root.name == name))
@@ -38,25 +38,26 @@ impl CachedAsset {
         self.summary.state == AssetState::Registered
     }
 
-    /// A `file:` URL of what a player opens. `None` if the root it lies under was not given in this run.
+    /// Returns the `file:` URL that a player opens. `None` if the root was not given in this run.
     pub(crate) fn url(&self) -> Option<&str> {
-        let made = self.url.get_or_init(|| {
+        let url = self.url.get_or_init(|| {
             let path = paths::with_manifest(self.path()?, &self.summary.path);
             paths::file_url(&path).ok()
         });
-        made.as_deref()
+        url.as_deref()
     }
 
-    /// True if a needed key was asked for with no license; unknown does not count.
+    /// True if no active license was requested for a required key. False if a license does not say which keys it was
+    /// requested for.
     pub(crate) fn lacks_a_license(&self) -> bool {
         *self.lacks_a_license.get_or_init(|| {
-            let asked: BTreeSet<_> = self.active().flat_map(|license| license.requested_key_ids.iter()).collect();
-            let all_say = self.active().all(|license| !license.requested_key_ids.is_empty());
-            all_say && self.summary.required_key_ids.iter().any(|id| !asked.contains(id))
+            let requested: BTreeSet<_> = self.active().flat_map(|license| license.requested_key_ids.iter()).collect();
+            let all_are_known = self.active().all(|license| !license.requested_key_ids.is_empty());
+            all_are_known && self.summary.required_key_ids.iter().any(|id| !requested.contains(id))
         })
     }
 
-    /// As a list shows it.
+    /// Returns the asset as a list of assets shows it.
     pub(crate) fn info(&self) -> AssetInfo {
         let summary = &self.summary;
         AssetInfo {
@@ -69,24 +70,24 @@ impl CachedAsset {
             registered_at_ms: summary.registered_at_ms,
         }
     }
-    /// The licenses that a player uses.
+
+    /// Returns the licenses that a player uses.
     pub(crate) fn active(&self) -> impl Iterator<Item = &LicenseSummary> {
         self.summary.licenses.iter().filter(|license| license.state == LicenseState::Active)
     }
 
-    /// True if nothing in the ledger stands in the way.
+    /// True if nothing in the ledger blocks playback.
     pub(crate) fn is_playable(&self, now_ms: i64) -> bool {
         self.why(now_ms) == PlayabilityReason::Playable
     }
 
-    /// The first reason that stands in the way.
+    /// Returns the first reason that blocks playback, or `Playable`.
     pub(crate) fn why(&self, now_ms: i64) -> PlayabilityReason {
-        use crate::store::AssetState;
         if self.summary.state == AssetState::Registering {
             return PlayabilityReason::Registering;
         }
         if !self.summary.is_protected {
-            return self.why_not_here();
+            return self.volume_reason();
         }
         if self.active().next().is_none() {
             return PlayabilityReason::LicenseMissing;
@@ -100,14 +101,15 @@ impl CachedAsset {
         if self.active().any(|license| license.coverage == KeyCoverage::Missing) || self.lacks_a_license() {
             return PlayabilityReason::KeyMissing;
         }
-        self.why_not_here()
+        self.volume_reason()
     }
 
-    /// Media below a root that is not there now comes back with it; the disk is not asked.
-    fn why_not_here(&self) -> PlayabilityReason {
+    /// Returns `VolumeMissing` while the asset's root is not given. Does not look at the disk.
+    fn volume_reason(&self) -> PlayabilityReason {
         if self.has_root() { PlayabilityReason::Playable } else { PlayabilityReason::VolumeMissing }
     }
 
+    /// Returns the earliest expiry of the active licenses; `Never` for clear media.
     fn license_expires(&self) -> Expiry {
         if self.summary.is_protected && self.active().next().is_none() {
             return Expiry::Unknown;
@@ -115,7 +117,7 @@ impl CachedAsset {
         self.active().map(|license| license.expires).fold(Expiry::Never, Expiry::or_earlier)
     }
 
-    /// The end of the playback window.
+    /// Returns the end of the playback window: `Never` without a window, `Unknown` before the first playback.
     pub(crate) fn playback_expires(&self) -> Expiry {
         let Some(window_seconds) = self.active().filter_map(|license| license.playback_window_seconds).min() else {
             return Expiry::Never;
@@ -126,7 +128,7 @@ impl CachedAsset {
         }
     }
 
-    /// The earlier of license and window; a window that does not run yet does not count.
+    /// Returns the earlier end of license and playback window. A window that has not started does not count.
     pub(crate) fn expires(&self) -> Expiry {
         match self.playback_expires() {
             Expiry::Unknown | Expiry::Never => self.license_expires(),

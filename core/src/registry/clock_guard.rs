@@ -1,5 +1,5 @@
-//! The clock guard: notices that the device's clock was set back. It warns and never blocks; a license server's `Date`
-//! clears it.
+//! The clock guard: detects a device clock that was set back. It warns and never blocks playback. The `Date` of a license
+//! server clears the suspicion (docs/architecture.md, invariant 16).
 
 use std::sync::Arc;
 
@@ -8,14 +8,14 @@ use crate::net::ServerTime;
 use crate::ports::Clock;
 use crate::store::{ClockMark, Store};
 
-/// Clocks are corrected by small amounts all the time.
+/// A difference below this is a normal correction of the clock.
 const TOLERANCE_MS: i64 = 120_000;
-/// How often the mark is written.
+/// The shortest interval between two writes of the mark.
 const MARK_EVERY_MS: i64 = 60_000;
-/// A server's clock this near to ours vouches for it.
+/// A server's clock within this distance confirms the device's clock.
 const AGREEMENT_MS: i64 = 300_000;
 
-/// Compares the clock with what it showed before.
+/// Compares the clock with a stored mark of an earlier time.
 pub(crate) struct ClockGuard {
     clock: Arc<dyn Clock>,
 }
@@ -25,12 +25,12 @@ impl ClockGuard {
         Self { clock }
     }
 
-    /// The device's time, in milliseconds since 1970-01-01 UTC.
+    /// Returns the device's time, in milliseconds since 1970-01-01 UTC.
     pub(crate) fn now_ms(&self) -> i64 {
         self.clock.now_ms()
     }
 
-    /// Looks at the clock, moves the mark, and tells whether a rollback is suspected.
+    /// Reads the clock, updates the mark, and returns whether a rollback is suspected.
     pub(crate) fn observe(&self, store: &Store) -> Result<bool> {
         let now = self.now(false);
         let mark = store.read(|tx| tx.clock_mark())?;
@@ -40,19 +40,19 @@ impl ClockGuard {
         };
         let is_back = now.wall_ms < at_least(&mark, &now).saturating_sub(TOLERANCE_MS);
         if is_back && !mark.rollback_suspected {
-            tracing::warn!("the clock was set back");
-            // The old time stays: only a server can say which of the two was wrong.
+            tracing::warn!("clock rollback suspected");
+            // Keep the old time: only a server can tell which of the two was wrong.
             self.write(store, &ClockMark { rollback_suspected: true, ..mark })?;
         } else if !is_back && !mark.rollback_suspected && now.wall_ms.saturating_sub(mark.wall_ms) >= MARK_EVERY_MS {
             self.write(store, &now)?;
         } else if !is_back && mark.rollback_suspected {
-            // The clock has reached the time it once showed: nothing is suspicious any more.
+            // The clock has passed the marked time again, which ends the suspicion.
             self.write(store, &now)?;
         }
         Ok(is_back)
     }
 
-    /// Takes a server's clock into account.
+    /// Clears the suspicion if a server's clock agrees with the device's.
     pub(crate) fn confirm(&self, store: &Store, server: ServerTime) -> Result<()> {
         let now = self.now(false);
         if now.wall_ms.abs_diff(server.at_ms) > AGREEMENT_MS.unsigned_abs() {
@@ -74,10 +74,10 @@ impl ClockGuard {
     }
 
     fn write(&self, store: &Store, mark: &ClockMark) -> Result<()> {
-        // A full disk or a read-only store must not stop anybody from reading a status.
+        // A status must be readable on a full disk and from a read-only store.
         match store.write(|tx| tx.set_clock_mark(mark)) {
             Err(error) if !store.is_read_only() => {
-                tracing::warn!(code = %error.code(), "the clock mark was not written");
+                tracing::warn!(code = %error.code(), "clock mark write failed");
                 Ok(())
             }
             _ => Ok(()),
@@ -85,7 +85,7 @@ impl ClockGuard {
     }
 }
 
-/// The earliest time it can be now: what the clock showed, plus what has passed since within the same boot.
+/// Returns the earliest possible current time: the marked time, plus the time since then if the device has not rebooted.
 fn at_least(mark: &ClockMark, now: &ClockMark) -> i64 {
     let same_boot = mark.boot_id.is_some() && mark.boot_id == now.boot_id;
     match (mark.since_boot_ms, now.since_boot_ms) {

@@ -66,14 +66,14 @@ pub(crate) struct Registry {
 }
 
 impl Registry {
-    /// Opens the store and reads the profile. Recovery is not done yet.
+    /// Opens the store and reads the profile. Does not run recovery.
     pub(crate) fn open(config: Config, ports: Ports) -> Result<Arc<Self>> {
         config.check()?;
         let roots: Arc<[StorageRoot]> = config.roots.as_slice().into();
         let (shared, snapshot) = Shared::open(&config.data_dir, |tx| Snapshot::load(tx, &config.profile, &roots))?;
         let store = Arc::clone(&shared.store);
         let timeouts = config.timeouts;
-        // The network is made before the registry whose clock guard it reports to.
+        // The network is made first, and reports server times to the clock guard of the registry that is made after it.
         let guard_cell: Arc<OnceLock<Weak<Self>>> = Arc::default();
         let reports_to = Arc::clone(&guard_cell);
         let network = Network::new(Arc::clone(&ports.http), retry_policy(timeouts.network)).with_server_time(Arc::new(
@@ -109,12 +109,12 @@ impl Registry {
             conditions: Conditions::default(),
             roots: RwLock::new(roots),
             snapshot: RwLock::new(snapshot),
-            // A store that others have changed already is read again at the first look.
+            // If other managers have changed the store since it was opened, the first look-up reads it again.
             seen_generation: AtomicU64::new(0),
             unreported: Mutex::default(),
             is_closed: AtomicBool::new(false),
         });
-        // Set once, here.
+        // The only place that sets the cell.
         let _ = guard_cell.set(Arc::downgrade(&registry));
         Ok(registry)
     }
@@ -123,6 +123,7 @@ impl Registry {
         &self.shared.store
     }
 
+    /// Returns the reconciliation that was done and not yet reported.
     pub(crate) fn unreported(&self) -> MutexGuard<'_, ReconcileReport> {
         self.unreported.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -131,12 +132,14 @@ impl Registry {
         &self.config.profile
     }
 
-    /// The roots that are there now.
+    /// Returns the current roots.
     pub(crate) fn roots(&self) -> Arc<[StorageRoot]> {
         Arc::clone(&self.roots.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Takes other roots: a volume has come or gone. Every path is found anew at the next look.
+    /// Replaces the roots after a volume was mounted or removed. The next look-up resolves every path again.
+    ///
+    /// Fails with `InvalidArgument` or `RelativePath`.
     pub(crate) fn set_roots(&self, roots: &[StorageRoot]) -> Result<()> {
         paths::check_roots(roots)?;
         let mut current = self.roots.write().unwrap_or_else(PoisonError::into_inner);
@@ -161,10 +164,10 @@ impl Registry {
         self.is_closed.store(true, Ordering::Release);
     }
 
-    /// Waits for the right to change an asset, in this process and before others, and recovers the state that a dead
-    /// process left of it.
+    /// Locks an asset for a change, in this process and across processes. Then recovers the state that a dead process
+    /// left of it.
     ///
-    /// Fails with `AssetBusy` when the asset is not free in time, and with `Cancelled` when the caller cancels.
+    /// Fails with `AssetBusy` if the asset is not free in time, and with `Cancelled` if the caller cancels.
     pub(crate) fn lock_asset(&self, asset_id: &AssetId, cancel: &Cancellation) -> Result<AssetGuard<'_>> {
         let timeout = self.config.timeouts.engine;
         let end = Instant::now() + timeout;
@@ -177,7 +180,7 @@ impl Registry {
             if Instant::now() >= end {
                 return Err(locks::busy("another process", "changing this asset", timeout));
             }
-            // A lock between processes cannot be waited on: it has to be tried again.
+            // There is no way to wait for a lock between processes but to try it again.
             cancel.wait(Duration::from_millis(20))?;
         };
         if self.licensing.recover_asset(&between_processes)? {
@@ -186,7 +189,7 @@ impl Registry {
         Ok(AssetGuard { _between_processes: between_processes, _in_process: in_process })
     }
 
-    /// The snapshot, read again if another manager of this process has changed something.
+    /// Returns the snapshot, after reading it again if another manager of this process has changed something.
     pub(crate) fn view(&self) -> Result<RwLockReadGuard<'_, Snapshot>> {
         let generation = self.shared.generation();
         if self.seen_generation.load(Ordering::Acquire) != generation {
@@ -195,7 +198,7 @@ impl Registry {
         Ok(self.snapshot.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// As [`view`](Self::view), after looking whether another process has changed something.
+    /// As [`view`](Self::view), and also reads again if another process has changed something.
     pub(crate) fn fresh_view(&self) -> Result<RwLockReadGuard<'_, Snapshot>> {
         if self.store().changed_elsewhere()? {
             self.shared.changed();
@@ -206,7 +209,7 @@ impl Registry {
     fn reload_all(&self, generation: u64) -> Result<()> {
         let snapshot = self.store().read(|tx| Snapshot::load(tx, self.profile(), &self.roots()))?;
         let mut current = self.snapshot.write().unwrap_or_else(PoisonError::into_inner);
-        // While it was read somebody may have taken in what came after it: the newer one stays.
+        // Another thread may have loaded a newer snapshot while this one was read: the newer one stays.
         if self.seen_generation.load(Ordering::Acquire) < generation {
             *current = snapshot;
             self.seen_generation.store(generation, Ordering::Release);
@@ -214,12 +217,12 @@ impl Registry {
         Ok(())
     }
 
-    /// Takes a change of ours to one asset into the snapshot, and tells the other managers.
+    /// Brings a change that this manager made to one asset into the snapshot, and notifies the other managers.
     pub(crate) fn changed(&self, asset_id: &AssetId) -> Result<()> {
         let mut snapshot = self.snapshot.write().unwrap_or_else(PoisonError::into_inner);
         let before = self.shared.changed();
         if self.seen_generation.load(Ordering::Acquire) != before {
-            // Others have changed something, too: the next look reads everything.
+            // Another manager has changed something, too: the next look-up reads the whole profile.
             return Ok(());
         }
         self.store().read(|tx| snapshot.reload(tx, self.profile(), asset_id, &self.roots()))?;
@@ -227,12 +230,12 @@ impl Registry {
         Ok(())
     }
 
-    /// The stored form of a path that the app gave, to look it up by.
+    /// Returns the stored form of a path that the app gave, for look-ups.
     pub(crate) fn stored_path(&self, path: &Path) -> Result<StoredPath> {
         paths::to_stored(path, None, &self.roots())
     }
 
-    /// The device's time, in milliseconds since 1970-01-01 UTC.
+    /// Returns the device's time, in milliseconds since 1970-01-01 UTC.
     pub(crate) fn now_ms(&self) -> i64 {
         self.clock_guard.now_ms()
     }
@@ -242,46 +245,46 @@ impl Registry {
         self.clock_guard.observe(self.store())
     }
 
-    /// What opening the store found, if anything.
+    /// Returns the notice of opening the store, if there is one.
     pub(crate) fn notice(&self) -> Option<&Notice> {
         self.shared.notice.as_ref()
     }
 
-    /// The state of the network that every request obeys.
+    /// Returns the network state that every request obeys.
     pub(crate) fn network_state(&self) -> NetworkState {
         self.licensing.network().state()
     }
 
-    /// Takes a new state of the network. Returns the one before.
+    /// Sets the network state. Returns the previous one.
     pub(crate) fn set_network_state(&self, state: NetworkState) -> NetworkState {
         let before = self.network_state();
         self.licensing.network().set_state(state);
         before
     }
 
-    /// The conditions that the platform last reported, with the current state of the network.
+    /// Returns the conditions that the platform last reported, with the current network state.
     pub(crate) fn conditions(&self) -> DeviceConditions {
         DeviceConditions { network: self.network_state(), ..self.conditions.get() }
     }
 
-    /// Takes a report of the platform, except for its network state: see [`set_network_state`](Self::set_network_state).
+    /// Stores a report of the platform, without its network state: see [`set_network_state`](Self::set_network_state).
     pub(crate) fn set_conditions(&self, conditions: DeviceConditions) {
         self.conditions.set(conditions);
     }
 
-    /// The number of requests made so far, with repeated and redirected ones.
+    /// Returns the number of requests made so far, including retries and redirects.
     pub(crate) fn requests_made(&self) -> u64 {
         self.licensing.network().requests_made()
     }
 
     fn take_server_time(&self, time: ServerTime) {
         if let Err(error) = self.clock_guard.confirm(self.store(), time) {
-            tracing::warn!(code = %error.code(), "a server's clock was not taken into account");
+            tracing::warn!(code = %error.code(), "clock confirmation failed");
         }
     }
 }
 
-/// The default policy, with the app's own timeout for one request. The engine's time limits the whole.
+/// Returns the default policy with the app's timeout for one request. The engine's timeout limits the call as a whole.
 fn retry_policy(timeout: Duration) -> RetryPolicy {
     let attempt_timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
     let default = RetryPolicy::default();

@@ -1,4 +1,4 @@
-//! Where media lies: paths are kept relative to a named root, because containers move.
+//! Media paths. They are stored relative to a named root, because an app's container moves with an update.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -8,7 +8,7 @@ use crate::store::StoredPath;
 
 const MAX_PATH_BYTES: usize = 4096;
 
-/// Checks a path that the app gave: absolute, UTF-8, without NUL and `..`.
+/// Checks that a path of the app is absolute, UTF-8, and without NUL and `..`.
 ///
 /// Fails with `RelativePath` or `InvalidArgument`.
 pub(crate) fn check(path: &Path) -> Result<&str> {
@@ -27,29 +27,32 @@ pub(crate) fn check(path: &Path) -> Result<&str> {
         ));
     }
     if path.components().any(|component| component == Component::ParentDir) {
-        return invalid("the path has a '..'; give the path that it leads to");
+        return invalid("the path has a '..' component; give the resolved path");
     }
     Ok(text)
 }
 
-/// Checks the roots: short names, each once, absolute paths.
+/// Checks that the roots have short, distinct names and absolute paths.
 pub(crate) fn check_roots(roots: &[StorageRoot]) -> Result<()> {
     for (index, root) in roots.iter().enumerate() {
         check(&root.path)?;
         if root.name.is_empty() || root.name.len() > 64 {
-            return Err(Error::new(Code::InvalidArgument, "a root's name is empty or longer than 64 bytes"));
+            return Err(Error::new(Code::InvalidArgument, "the name of a root is empty or longer than 64 bytes"));
         }
         if roots.iter().take(index).any(|other| other.name == root.name) {
-            return Err(Error::new(Code::InvalidArgument, format!("two roots are named {}", Quoted(&root.name))));
+            return Err(Error::new(
+                Code::InvalidArgument,
+                format!("two roots have the name {}; names must differ", Quoted(&root.name)),
+            ));
         }
     }
     Ok(())
 }
 
-/// A path as it is stored: below the root with the longest matching path, else absolute.
+/// Returns a path in its stored form: relative to the root with the longest matching path, or absolute without one.
 pub(crate) fn to_stored(path: &Path, manifest: Option<&Path>, roots: &[StorageRoot]) -> Result<StoredPath> {
     check(path)?;
-    // One spelling of each path: `/films/a/` and `/films//a` are `/films/a`.
+    // Normalizes the spelling: `/films/a/` and `/films//a` become `/films/a`.
     let path: PathBuf = path.components().collect();
     let path = path.as_path();
     let below = roots
@@ -63,7 +66,7 @@ pub(crate) fn to_stored(path: &Path, manifest: Option<&Path>, roots: &[StorageRo
     })
 }
 
-/// The path below a root: as written, or after both were resolved (`/var` is a link to `/private/var` on iOS).
+/// Returns the path relative to a root: as written, or after resolving both (`/var` is a link to `/private/var` on iOS).
 fn below(path: &Path, root: &Path) -> Option<PathBuf> {
     if let Ok(relative) = path.strip_prefix(root) {
         return Some(relative.to_owned());
@@ -76,11 +79,11 @@ fn utf8(path: &Path) -> Result<String> {
     path.to_str().map(str::to_owned).ok_or_else(|| Error::new(Code::InvalidArgument, "the path is not UTF-8"))
 }
 
-/// Where a stored path lies in this run; `None` if its root was not given.
+/// Returns the absolute path of a stored one in this run; `None` if its root was not given.
 pub(crate) fn registered_path(stored: &StoredPath, roots: &[StorageRoot]) -> Option<PathBuf> {
     match &stored.root {
         None => Some(PathBuf::from(&stored.path)),
-        // An empty relative path is the root itself; joining it would add a slash.
+        // An empty relative path means the root itself; joining it would add a slash.
         Some(name) => roots
             .iter()
             .find(|root| root.name == *name)
@@ -88,12 +91,12 @@ pub(crate) fn registered_path(stored: &StoredPath, roots: &[StorageRoot]) -> Opt
     }
 }
 
-/// What a player opens: the manifest or media file.
+/// Returns the path that a player opens: the manifest or media file.
 pub(crate) fn playable_path(stored: &StoredPath, roots: &[StorageRoot]) -> Option<PathBuf> {
     registered_path(stored, roots).map(|path| with_manifest(path, stored))
 }
 
-/// The manifest or media file at a registered path.
+/// Returns the manifest or media file at a registered path.
 pub(crate) fn with_manifest(path: PathBuf, stored: &StoredPath) -> PathBuf {
     match &stored.manifest {
         Some(manifest) => path.join(manifest),
@@ -101,7 +104,7 @@ pub(crate) fn with_manifest(path: PathBuf, stored: &StoredPath) -> PathBuf {
     }
 }
 
-/// A `file:` URL of an absolute path.
+/// Returns the `file:` URL of an absolute path.
 pub(crate) fn file_url(path: &Path) -> Result<String> {
     url::Url::from_file_path(path)
         .map(String::from)
@@ -117,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_below_a_root_survives_a_move_of_the_container() {
+    fn a_path_below_a_root_follows_the_root_when_the_container_moves() {
         let stored = to_stored(
             Path::new("/data/a/downloads/film"),
             Some(Path::new("m.mpd")),
@@ -130,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn the_innermost_root_wins_and_a_path_outside_stays_absolute() {
+    fn the_innermost_root_is_used_and_a_path_outside_every_root_stays_absolute() {
         let roots = [root("all", "/data"), root("films", "/data/films")];
         assert_eq!(to_stored(Path::new("/data/films/a"), None, &roots).unwrap().root.as_deref(), Some("films"));
         assert_eq!(to_stored(Path::new("/database/a"), None, &roots).unwrap().root, None);
@@ -146,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_means_nothing_later_is_refused() {
+    fn a_relative_empty_or_malformed_path_is_rejected() {
         for (path, code) in [
             ("", Code::InvalidArgument),
             ("films/a", Code::RelativePath),

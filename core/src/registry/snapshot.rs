@@ -1,4 +1,4 @@
-//! The registry in memory: what lookups and statuses answer from, in a microsecond and without I/O.
+//! The registrations in memory. Look-ups and statuses are answered from here in about a microsecond, without I/O.
 
 use std::borrow::Borrow;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -10,16 +10,16 @@ use crate::error::Result;
 use crate::model::{AssetId, KeyId, LicenseState, Profile, StorageRoot};
 use crate::store::{AssetRow, AssetSummary, LicenseRow, LicenseSummary, ReadTx, StoredPath};
 
-/// Every asset of one profile.
+/// All assets of one profile.
 #[derive(Debug, Default)]
 pub(crate) struct Snapshot {
     by_id: HashSet<ById>,
-    /// Each sorted by asset id. Made when it is first asked for: opening does not wait for it.
+    /// By entry id, each list sorted by asset id. Built at the first use, so that opening does not wait for it.
     by_entry: OnceLock<HashMap<String, Vec<Arc<CachedAsset>>>>,
     pending_releases: HashMap<AssetId, u32>,
 }
 
-/// An asset under its own id.
+/// An asset, hashed and compared by its id.
 #[derive(Debug)]
 struct ById(Arc<CachedAsset>);
 
@@ -44,7 +44,7 @@ impl Hash for ById {
 }
 
 impl Snapshot {
-    /// Reads a profile whole.
+    /// Reads all assets of a profile.
     pub(crate) fn load(tx: &ReadTx<'_>, profile: &Profile, roots: &Arc<[StorageRoot]>) -> Result<Self> {
         let summaries = tx.summaries(profile)?;
         Ok(Self {
@@ -54,7 +54,7 @@ impl Snapshot {
         })
     }
 
-    /// Reads one asset again after a change of ours.
+    /// Reads one asset again after this manager has changed it.
     pub(crate) fn reload(
         &mut self,
         tx: &ReadTx<'_>,
@@ -63,8 +63,8 @@ impl Snapshot {
         roots: &Arc<[StorageRoot]>,
     ) -> Result<()> {
         let licenses = tx.licenses_of(profile, id)?;
-        let waits = |row: &&LicenseRow| matches!(row.state, LicenseState::Superseded | LicenseState::Releasing);
-        let pending_releases = u32::try_from(licenses.iter().filter(waits).count()).unwrap_or(u32::MAX);
+        let is_pending = |row: &&LicenseRow| matches!(row.state, LicenseState::Superseded | LicenseState::Releasing);
+        let pending_releases = u32::try_from(licenses.iter().filter(is_pending).count()).unwrap_or(u32::MAX);
         let summary = tx.asset(profile, id)?.map(|asset| summary(asset, &licenses));
         self.remove(id);
         if pending_releases > 0 {
@@ -80,79 +80,79 @@ impl Snapshot {
         self.pending_releases.remove(id);
         let Some(ById(old)) = self.by_id.take(id) else { return };
         let Some(by_entry) = self.by_entry.get_mut() else { return };
-        if let Some(entries) = by_entry.get_mut(&old.summary.entry_id) {
-            entries.retain(|other| other.summary.asset_id != *id);
-            if entries.is_empty() {
+        if let Some(assets) = by_entry.get_mut(&old.summary.entry_id) {
+            assets.retain(|other| other.summary.asset_id != *id);
+            if assets.is_empty() {
                 by_entry.remove(&old.summary.entry_id);
             }
         }
     }
 
-    fn insert(&mut self, entry: CachedAsset) {
-        let entry = Arc::new(entry);
+    fn insert(&mut self, asset: CachedAsset) {
+        let asset = Arc::new(asset);
         if let Some(by_entry) = self.by_entry.get_mut() {
-            insert_by_entry(by_entry, &entry);
+            insert_by_entry(by_entry, &asset);
         }
-        self.by_id.insert(ById(entry));
+        self.by_id.insert(ById(asset));
     }
 
     fn by_entry(&self) -> &HashMap<String, Vec<Arc<CachedAsset>>> {
         self.by_entry.get_or_init(|| {
             let mut by_entry = HashMap::with_capacity(self.by_id.len());
-            self.entries().for_each(|entry| insert_by_entry(&mut by_entry, entry));
+            self.iter().for_each(|asset| insert_by_entry(&mut by_entry, asset));
             by_entry
         })
     }
 
-    fn entries(&self) -> impl Iterator<Item = &Arc<CachedAsset>> {
-        self.by_id.iter().map(|ById(entry)| entry)
+    fn iter(&self) -> impl Iterator<Item = &Arc<CachedAsset>> {
+        self.by_id.iter().map(|ById(asset)| asset)
     }
 
-    /// One asset, whether or not its registration is complete.
+    /// Returns an asset, even if its registration is not complete.
     pub(crate) fn get(&self, asset_id: &AssetId) -> Option<&Arc<CachedAsset>> {
-        self.by_id.get(asset_id).map(|ById(entry)| entry)
+        self.by_id.get(asset_id).map(|ById(asset)| asset)
     }
 
-    /// One asset, if it is registered.
+    /// Returns an asset if its registration is complete.
     pub(crate) fn registered(&self, asset_id: &AssetId) -> Option<&Arc<CachedAsset>> {
-        self.get(asset_id).filter(|entry| entry.is_registered())
+        self.get(asset_id).filter(|asset| asset.is_registered())
     }
 
-    /// The registered assets of an entry, sorted by id.
-    pub(crate) fn of_entry<'a>(&'a self, entry_id: &str) -> impl Iterator<Item = &'a Arc<CachedAsset>> {
-        self.by_entry().get(entry_id).into_iter().flatten().filter(|entry| entry.is_registered())
+    /// Returns the registered assets of an entry, sorted by asset id.
+    pub(crate) fn assets_of_entry<'a>(&'a self, entry_id: &str) -> impl Iterator<Item = &'a Arc<CachedAsset>> {
+        self.by_entry().get(entry_id).into_iter().flatten().filter(|asset| asset.is_registered())
     }
 
-    /// The registered asset at a stored path.
+    /// Returns the registered asset at a stored path.
     pub(crate) fn at(&self, path: &StoredPath) -> Option<&Arc<CachedAsset>> {
-        self.entries().find(|entry| entry.is_registered() && entry.summary.path.is_same_media(path))
+        self.iter().find(|asset| asset.is_registered() && asset.summary.path.is_same_media(path))
     }
 
-    /// Every registered asset, sorted by id.
+    /// Returns all registered assets, sorted by id.
     pub(crate) fn all(&self) -> Vec<&Arc<CachedAsset>> {
-        let mut all: Vec<_> = self.entries().filter(|entry| entry.is_registered()).collect();
+        let mut all: Vec<_> = self.iter().filter(|asset| asset.is_registered()).collect();
         all.sort_by(|a, b| a.summary.asset_id.cmp(&b.summary.asset_id));
         all
     }
 
-    /// How many assets are registered.
+    /// Returns the number of registered assets.
     pub(crate) fn len(&self) -> usize {
-        self.entries().filter(|entry| entry.is_registered()).count()
+        self.iter().filter(|asset| asset.is_registered()).count()
     }
 
-    /// Licenses of this asset id that still wait for their release.
+    /// Returns the number of licenses of this asset id whose release is pending.
     pub(crate) fn pending_releases(&self, asset_id: &AssetId) -> u32 {
         self.pending_releases.get(asset_id).copied().unwrap_or(0)
     }
 }
 
-fn insert_by_entry(by_entry: &mut HashMap<String, Vec<Arc<CachedAsset>>>, entry: &Arc<CachedAsset>) {
-    let of_title = by_entry.entry(entry.summary.entry_id.clone()).or_default();
-    let place = of_title.partition_point(|other| other.summary.asset_id < entry.summary.asset_id);
-    of_title.insert(place, Arc::clone(entry));
+fn insert_by_entry(by_entry: &mut HashMap<String, Vec<Arc<CachedAsset>>>, asset: &Arc<CachedAsset>) {
+    let assets = by_entry.entry(asset.summary.entry_id.clone()).or_default();
+    let index = assets.partition_point(|other| other.summary.asset_id < asset.summary.asset_id);
+    assets.insert(index, Arc::clone(asset));
 }
 
-/// What a snapshot keeps of an asset and its licenses.
+/// Returns the part of an asset and its licenses that a snapshot keeps.
 fn summary(asset: AssetRow, licenses: &[LicenseRow]) -> AssetSummary {
     let required: BTreeSet<KeyId> = asset.required_keys.iter().flat_map(|(_, ids)| ids.iter().copied()).collect();
     let is_current =

@@ -41,22 +41,22 @@ public class LarderException @JvmOverloads constructor(
     public object Code {
         // Generated from core/src/error.rs (UPDATE_DOCS=1 cargo test -p larder-cli --test docs).
 
-        /** An argument is empty, too long, malformed or contradictory; the message names it. */
+        /** An argument is empty, too long, malformed or contradictory. The message names it. */
         public const val INVALID_ARGUMENT: String = "INVALID_ARGUMENT"
 
-        /** A path must be absolute: a relative one has no meaning after a restart. */
+        /** A path is relative. Give an absolute path, which keeps its meaning after a restart. */
         public const val RELATIVE_PATH: String = "RELATIVE_PATH"
 
-        /** No asset with this id (or path) is registered in this profile. */
+        /** No asset with this id or path is registered in this profile. */
         public const val ASSET_NOT_FOUND: String = "ASSET_NOT_FOUND"
 
-        /** This id is registered for other media; unregister it first. */
+        /** The asset id is registered for other media. Unregister it first. */
         public const val ASSET_EXISTS: String = "ASSET_EXISTS"
 
-        /** Another call is changing this asset at the moment. */
+        /** Another call is changing this asset. */
         public const val ASSET_BUSY: String = "ASSET_BUSY"
 
-        /** The asset is known, but not playable now; the message says why. */
+        /** The asset is registered, but not playable now. The message has the reason. */
         public const val ASSET_NOT_PLAYABLE: String = "ASSET_NOT_PLAYABLE"
 
         /** The manager was closed. */
@@ -65,36 +65,39 @@ public class LarderException @JvmOverloads constructor(
         /** The caller cancelled the call. */
         public const val CANCELLED: String = "CANCELLED"
 
-        /** A defect in Larder. Please report it with the diagnostics. */
+        /** A defect in Larder. Report it with the diagnostics. */
         public const val INTERNAL: String = "INTERNAL"
 
-        /** Nothing is at this path. */
+        /** There is no file or folder at the path. */
         public const val MEDIA_NOT_FOUND: String = "MEDIA_NOT_FOUND"
 
-        /** The volume that the media lies on is not there now: an ejected card, a storage that is not mounted. */
+        /** The volume of the media is not mounted, for example an ejected card. */
         public const val VOLUME_MISSING: String = "VOLUME_MISSING"
 
-        /** The path is there, but cannot be read: permission, a link loop, a special file. */
+        /** The path exists but cannot be read: a missing permission, a loop of links, or a special file. */
         public const val MEDIA_UNREADABLE: String = "MEDIA_UNREADABLE"
 
         /** The manifest or media file is malformed. */
         public const val MANIFEST_INVALID: String = "MANIFEST_INVALID"
 
-        /** The manifest is larger, deeper or has more keys than any real one. */
+        /** The manifest exceeds the limits on size, nesting or number of keys. */
         public const val MANIFEST_TOO_LARGE: String = "MANIFEST_TOO_LARGE"
 
-        /** No manifest or media file of a format that Larder knows is at this path. */
+        /** There is no manifest or media file of a supported format at the path. */
         public const val FORMAT_UNSUPPORTED: String = "FORMAT_UNSUPPORTED"
 
         /**
-         * The folder holds several manifests that are as likely; the message lists them. Register one by its own path.
+         * The folder has several manifests, and none of them is the obvious one. The message lists them. Register one
+         * by its own path.
          */
         public const val MEDIA_AMBIGUOUS: String = "MEDIA_AMBIGUOUS"
 
-        /** The media is protected, but neither manifest nor init segment says how to ask for a license. */
+        /**
+         * The media is protected, but neither the manifest nor an init segment has the data to request a license with.
+         */
         public const val INIT_DATA_MISSING: String = "INIT_DATA_MISSING"
 
-        /** A FairPlay asset whose playlists name no `skd://` key: keep EXT-X-SESSION-KEY when downloading. */
+        /** The playlists of a FairPlay asset name no `skd://` key. Keep EXT-X-SESSION-KEY when downloading. */
         public const val SESSION_KEY_MISSING: String = "SESSION_KEY_MISSING"
 
         /** No engine is registered for any DRM scheme of this source. */
@@ -104,59 +107,66 @@ public class LarderException @JvmOverloads constructor(
         public const val DRM_PARAMS_MISSING: String = "DRM_PARAMS_MISSING"
 
         /**
-         * The license or certificate URL is not an absolute http(s) URL with a host and no user info, or is a plain
-         * http one that the app's configuration forbids.
+         * The license or certificate URL is not an absolute http(s) URL with a host and without user info, or it is a
+         * plain http URL that the app's configuration forbids.
          */
         public const val URL_INVALID: String = "URL_INVALID"
 
-        /** FairPlay needs the application certificate, and none could be had. */
+        /**
+         * FairPlay needs the application certificate, and the source has neither a certificate nor a working URL for
+         * it.
+         */
         public const val CERTIFICATE_MISSING: String = "CERTIFICATE_MISSING"
 
-        /** No connection to the server: no network, no route, no such host, connection refused. */
+        /** The server could not be reached: no network, no route, unknown host, or connection refused. */
         public const val OFFLINE: String = "OFFLINE"
 
-        /** The server did not answer in time. The outcome is unknown; what it may have granted is released later. */
+        /**
+         * The server did not answer in time. The outcome is unknown: a license that it may have granted is released
+         * later.
+         */
         public const val TIMEOUT: String = "TIMEOUT"
 
-        /** The connection broke or the answer was not HTTP. */
+        /** The connection broke, or the response was not HTTP. */
         public const val NETWORK: String = "NETWORK"
 
-        /** The TLS handshake failed: a wrong certificate, or a wrong clock. */
+        /** The TLS handshake failed: a wrong certificate, or a wrong device clock. */
         public const val TLS: String = "TLS"
 
-        /** The server redirects for ever, or to somewhere it must not. */
+        /** The server redirects in a loop, or to a URL that is not allowed. */
         public const val REDIRECT: String = "REDIRECT"
 
-        /** The answer is larger than any real license. */
+        /** The response exceeds the size limit. */
         public const val RESPONSE_TOO_LARGE: String = "RESPONSE_TOO_LARGE"
 
-        /** The server answers 401 or 403, also after the token was renewed. */
+        /** The server answers 401 or 403, also with a renewed token. */
         public const val UNAUTHORIZED: String = "UNAUTHORIZED"
 
-        /** The server answers with another error of ours (4xx). */
+        /** The server rejects the request with another client error (4xx). */
         public const val SERVER_REJECTED: String = "SERVER_REJECTED"
 
-        /** The server fails (5xx), also after retries. */
+        /** The server fails with a server error (5xx), also after retries. */
         public const val SERVER_FAILED: String = "SERVER_FAILED"
 
-        /** The license server refuses this user, title or device. */
+        /** The license server refuses a license for this user, title or device. */
         public const val LICENSE_DENIED: String = "LICENSE_DENIED"
 
-        /** The server answered with success and nothing in it. */
+        /** The license server answered with success and an empty body. */
         public const val LICENSE_EMPTY: String = "LICENSE_EMPTY"
 
         /**
-         * The server answered with a web page or other text where a license should be: a captive portal, a wrong URL.
+         * The license server answered with a web page or other text instead of a license: a captive portal, or a wrong
+         * URL.
          */
         public const val LICENSE_NOT_A_LICENSE: String = "LICENSE_NOT_A_LICENSE"
 
-        /** The answer is not a license of this scheme. */
+        /** The response is not a license of this scheme. */
         public const val LICENSE_MALFORMED: String = "LICENSE_MALFORMED"
 
-        /** The server grants streaming only: the license must not be stored. */
+        /** The server grants streaming only: the license may not be stored. */
         public const val LICENSE_PERSISTENCE_DENIED: String = "LICENSE_PERSISTENCE_DENIED"
 
-        /** The license lasts no time at all, or an absurd one. */
+        /** The duration of the license is zero or implausibly long. */
         public const val LICENSE_DURATION_INVALID: String = "LICENSE_DURATION_INVALID"
 
         /** The license lacks a key that the media needs. */
@@ -168,52 +178,54 @@ public class LarderException @JvmOverloads constructor(
         /** The asset needs a license and has none. */
         public const val LICENSE_MISSING: String = "LICENSE_MISSING"
 
-        /** The stored license cannot be read back from the secret storage. */
+        /** The secret storage no longer returns the stored license. */
         public const val LICENSE_UNREADABLE: String = "LICENSE_UNREADABLE"
 
-        /** The CDM no longer knows the license, though it was not released. */
+        /** The CDM no longer has the license, though it was not released. */
         public const val LICENSE_VANISHED: String = "LICENSE_VANISHED"
 
-        /** The server or the license forbids renewal; get a new one instead. */
+        /** The server or the license forbids renewal. Acquire a new license instead. */
         public const val RENEWAL_NOT_PERMITTED: String = "RENEWAL_NOT_PERMITTED"
 
         /** The device could not be provisioned for this DRM scheme. */
         public const val PROVISIONING_FAILED: String = "PROVISIONING_FAILED"
 
-        /** The CDM has no free session; wait for other playbacks to end. */
+        /** The CDM has no free session. Wait for other playbacks to end. */
         public const val CDM_BUSY: String = "CDM_BUSY"
 
-        /** The CDM is in a bad state or reports an error. */
+        /** The CDM reports an error or is in an invalid state. */
         public const val CDM_FAILED: String = "CDM_FAILED"
 
         /** The device's DRM certificate is revoked. */
         public const val CDM_REVOKED: String = "CDM_REVOKED"
 
-        /** The device's security level is not the one that the license was acquired at: it does not open any more. */
+        /**
+         * The device no longer has the security level that the license was acquired at, so the license does not open.
+         */
         public const val CDM_LEVEL_CHANGED: String = "CDM_LEVEL_CHANGED"
 
         /** The app's secret storage failed. */
         public const val STORAGE_FAILED: String = "STORAGE_FAILED"
 
-        /** The app's secret storage accepted a value and does not give it back. */
+        /** The app's secret storage accepted a value and does not return it. */
         public const val STORAGE_LOST: String = "STORAGE_LOST"
 
         /** The app's secret storage did not answer in time. */
         public const val STORAGE_TIMEOUT: String = "STORAGE_TIMEOUT"
 
-        /** Another callback of the app failed or did not answer in time. */
+        /** Another callback of the app failed, or did not answer in time. */
         public const val DELEGATE_FAILED: String = "DELEGATE_FAILED"
 
         /**
-         * The database was damaged. It was set aside, what could be read was kept; assets may have to be registered
-         * again.
+         * The database was damaged. It was set aside, and all readable records were kept. Some assets may have to be
+         * registered again.
          */
         public const val STORE_CORRUPT: String = "STORE_CORRUPT"
 
-        /** The database cannot be opened at the moment: a locked device, a missing volume, another process. */
+        /** The database cannot be opened now: a locked device, a missing volume, or another process. */
         public const val STORE_UNAVAILABLE: String = "STORE_UNAVAILABLE"
 
-        /** The database was written by a newer Larder: it is open for reading only. */
+        /** The database was written by a newer Larder. It is open for reading only. */
         public const val STORE_READ_ONLY: String = "STORE_READ_ONLY"
 
         /** The disk is full. Nothing was changed. */
