@@ -1,6 +1,6 @@
-//! A disk that is full just when something has been granted: it is given back, or kept, and never lost.
+//! A disk that is full when a license has been granted: the license is kept or released, and never lost.
 //!
-//! The disk is a small one of its own, which only root can make; for others these tests are nothing.
+//! The tests mount a small disk, which only root can do. Without root they test nothing and say so.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what it expects")]
 
@@ -21,22 +21,22 @@ use larder_testkit::cdm::{Call, Moment, Trouble};
 struct Disk(PathBuf);
 
 impl Disk {
-    /// Puts a disk under the database.
+    /// Mounts a small disk at the folder of the database. `None` without the right to mount.
     fn below(device: &TestDevice) -> Option<Self> {
         fs::create_dir_all(device.data_dir()).unwrap();
         let mut mount = Command::new("mount");
         let mounted = mount.args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"]).arg(device.data_dir()).output();
         let is_mounted = mounted.is_ok_and(|output| output.status.success());
         if !is_mounted {
-            say_that_nothing_is_tested();
+            report_skipped_test();
         }
         is_mounted.then(|| Self(device.data_dir()))
     }
 }
 
-#[expect(clippy::print_stderr, reason = "a test that tests nothing says so")]
-fn say_that_nothing_is_tested() {
-    eprintln!("a full disk is NOT tested: only root can mount a small one");
+#[expect(clippy::print_stderr, reason = "a skipped test says so")]
+fn report_skipped_test() {
+    eprintln!("a full disk is NOT tested: only root can mount a disk");
 }
 
 impl Drop for Disk {
@@ -50,7 +50,7 @@ fn fill(disk: &Path) {
     while filler.write_all(&[1; 4096]).is_ok() {}
 }
 
-/// A storage elsewhere; the disk is full once it has been asked to save.
+/// A storage outside the disk that fills the disk when it saves a value.
 struct FillsTheDisk {
     storage: Arc<ScriptedStorage>,
     disk: PathBuf,
@@ -78,11 +78,11 @@ fn start(device: &TestDevice) -> LocalAssetsManager {
 }
 
 #[test]
-fn a_license_that_the_full_ledger_cannot_take_goes_back() {
+fn license_that_a_full_disk_cannot_record_is_released() {
     let device = TestDevice::new();
     let Some(disk) = Disk::below(&device) else { return };
     let manager = start(&device);
-    // Not at once, either: it has to be remembered.
+    // The first release fails, so the license has to be remembered.
     device.widevine.script().plan(Call::Release, Moment::Start, Trouble::Fail(Code::CdmBusy), 1);
     let error = register(&manager, device.widevine("film", RenewalPolicy::default())).unwrap_err();
     assert_eq!(error.code(), Code::DiskFull, "{error}");
@@ -94,7 +94,7 @@ fn a_license_that_the_full_ledger_cannot_take_goes_back() {
 }
 
 #[test]
-fn a_full_disk_keeps_what_there_was_and_lets_it_go() {
+fn full_disk_keeps_existing_licenses_and_lets_them_be_released() {
     let device = TestDevice::new();
     let Some(disk) = Disk::below(&device) else { return };
     let manager = device.start();
@@ -107,7 +107,7 @@ fn a_full_disk_keeps_what_there_was_and_lets_it_go() {
     reconcile_all(&manager);
     assert!(manager.status(&id("film")).unwrap().is_playable);
     assert_eq!((device.live(), device.storage.keys().len()), (2, 2));
-    // The whole way, with the server's word.
+    // Unregistering works to the end, with the server's confirmation.
     assert!(manager.unregister(&id("film")).unwrap().was_registered);
     reconcile_all(&manager);
     assert_eq!((device.live(), device.storage.keys().len()), (1, 1));

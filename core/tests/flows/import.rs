@@ -1,5 +1,5 @@
-//! Titles whose licenses another library has stored. That library is a second manager here, over a folder and a storage
-//! of its own, on the same device.
+//! Import of titles whose licenses another library has stored. The other library is a second manager on the same device,
+//! with a folder and a storage of its own.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test says what it expects")]
 
@@ -16,10 +16,10 @@ use larder_core::{Cancellation, Code};
 use larder_testkit::cdm::{Call, Moment, Trouble};
 use larder_testkit::{Mood, ScriptedStorage, StorageCall};
 
-/// A handle that the other library has got for the two-key title, by its own means.
-fn others_license(device: &TestDevice) -> Handle {
+/// The handle of a license for the two-key title that the other library has acquired.
+fn license_of_other_library(device: &TestDevice) -> Handle {
     let other = other_library(device);
-    let status = register(&other, device.widevine("theirs", RenewalPolicy::AcquireThenRelease)).unwrap();
+    let status = register(&other, device.widevine("other", RenewalPolicy::AcquireThenRelease)).unwrap();
     other.license_handle(&status.licenses[0].license_id).unwrap()
 }
 
@@ -29,7 +29,7 @@ fn other_library(device: &TestDevice) -> LocalAssetsManager {
     LocalAssetsManager::open(config, ports).unwrap()
 }
 
-fn with(registration: AssetRegistration, handle: &Handle, expires: Expiry) -> AssetImport {
+fn import_of(registration: AssetRegistration, handle: &Handle, expires: Expiry) -> AssetImport {
     let license = LicenseImport {
         scheme: DrmScheme::Widevine,
         handle: handle.clone(),
@@ -50,13 +50,13 @@ fn widevine(device: &TestDevice, name: &str) -> AssetRegistration {
 }
 
 #[test]
-fn an_imported_title_plays_without_any_network() {
+fn imported_title_plays_without_a_network() {
     let device = TestDevice::new();
-    let handle = others_license(&device);
+    let handle = license_of_other_library(&device);
     device.servers.stop().unwrap();
     let manager = device.start();
     manager.set_network_state(NetworkState::Offline).unwrap();
-    let asset = with(widevine(&device, "film"), &handle, Expiry::Unknown);
+    let asset = import_of(widevine(&device, "film"), &handle, Expiry::Unknown);
     assert_eq!(import(&manager, vec![asset]), [None]);
     let status = manager.status(&id("film")).unwrap();
     assert!(status.is_playable, "{}", status.message);
@@ -69,9 +69,9 @@ fn an_imported_title_plays_without_any_network() {
 #[test]
 fn importing_again_changes_nothing() {
     let device = TestDevice::new();
-    let handle = others_license(&device);
+    let handle = license_of_other_library(&device);
     let manager = device.start();
-    let again = || with(widevine(&device, "film"), &handle, Expiry::At(5_000_000_000_000));
+    let again = || import_of(widevine(&device, "film"), &handle, Expiry::At(5_000_000_000_000));
     assert_eq!(import(&manager, vec![again(), again()]), [None, None]);
     let before = manager.status(&id("film")).unwrap().licenses;
     drop(manager);
@@ -83,32 +83,32 @@ fn importing_again_changes_nothing() {
 }
 
 #[test]
-fn two_titles_that_share_a_license_do_not_take_it_from_each_other() {
+fn license_shared_by_two_titles_is_released_with_the_second_one() {
     let device = TestDevice::new();
-    let handle = others_license(&device);
+    let handle = license_of_other_library(&device);
     let manager = device.start();
-    let assets = ["one", "two"].map(|name| with(widevine(&device, name), &handle, Expiry::Unknown));
+    let assets = ["one", "two"].map(|name| import_of(widevine(&device, name), &handle, Expiry::Unknown));
     assert_eq!(import(&manager, assets.into()), [None, None]);
 
     manager.unregister(&id("one")).unwrap();
     reconcile_all(&manager);
-    assert_eq!(device.widevine.key_set_ids(), std::slice::from_ref(&handle), "the second still plays with it");
+    assert_eq!(device.widevine.key_set_ids(), std::slice::from_ref(&handle), "the second title still uses the license");
     assert!(manager.status(&id("two")).unwrap().is_playable);
 
     manager.unregister(&id("two")).unwrap();
     reconcile_all(&manager);
-    assert!(device.widevine.key_set_ids().is_empty(), "nobody uses it any more");
+    assert!(device.widevine.key_set_ids().is_empty(), "no title uses the license any more");
     assert_eq!(device.live(), 0);
 }
 
 #[test]
-fn a_refresh_of_one_leaves_the_shared_license_to_the_other() {
+fn refreshing_one_title_leaves_the_shared_license_to_the_other() {
     for policy in [RenewalPolicy::AcquireThenRelease, RenewalPolicy::InPlace, RenewalPolicy::ReleaseThenAcquire] {
         let device = TestDevice::new();
         device.widevine.switch(|device| device.keeps_handle = false);
-        let handle = others_license(&device);
+        let handle = license_of_other_library(&device);
         let manager = device.start();
-        let assets = ["one", "two"].map(|name| with(device.widevine(name, policy), &handle, Expiry::Unknown));
+        let assets = ["one", "two"].map(|name| import_of(device.widevine(name, policy), &handle, Expiry::Unknown));
         import(&manager, assets.into());
         manager.refresh(&id("one"), Refresh::default(), &Cancellation::new()).unwrap();
         reconcile_all(&manager);
@@ -119,7 +119,7 @@ fn a_refresh_of_one_leaves_the_shared_license_to_the_other() {
         assert_ne!(of("one"), handle, "{policy:?}");
         assert_eq!(of("two"), handle, "{policy:?}");
         assert!(device.widevine.key_set_ids().contains(&handle), "{policy:?}");
-        // Alone, it is renewed as the policy says.
+        // The license is not shared any more, so it is renewed by the policy.
         manager.refresh(&id("two"), Refresh::default(), &Cancellation::new()).unwrap();
         reconcile_all(&manager);
         assert_eq!((device.live(), device.widevine.key_set_ids().len()), (2, 2), "{policy:?}");
@@ -127,19 +127,19 @@ fn a_refresh_of_one_leaves_the_shared_license_to_the_other() {
 }
 
 #[test]
-fn a_failure_names_its_asset_and_stops_nobody() {
+fn failed_import_is_reported_for_its_asset_and_does_not_stop_the_others() {
     let device = TestDevice::new();
-    let handle = others_license(&device);
+    let handle = license_of_other_library(&device);
     let manager = device.start();
     let nowhere = AssetRegistration { path: device.path("gone"), ..widevine(&device, "nowhere") };
     let bare = AssetImport { registration: widevine(&device, "bare"), licenses: vec![] };
     let imports = vec![
-        with(nowhere, &handle, Expiry::Never),
+        import_of(nowhere, &handle, Expiry::Never),
         bare,
-        with(widevine(&device, "vanished"), &Handle::new(*b"no such"), Expiry::Unknown),
-        with(widevine(&device, "empty"), &Handle::new([]), Expiry::Never),
+        import_of(widevine(&device, "vanished"), &Handle::new(*b"no such"), Expiry::Unknown),
+        import_of(widevine(&device, "empty"), &Handle::new([]), Expiry::Never),
         AssetImport { registration: device.clear("clear"), licenses: vec![] },
-        with(widevine(&device, "film"), &handle, Expiry::Never),
+        import_of(widevine(&device, "film"), &handle, Expiry::Never),
     ];
     let expected = [
         Some(Code::MediaNotFound),
@@ -152,27 +152,27 @@ fn a_failure_names_its_asset_and_stops_nobody() {
     assert_eq!(import(&manager, imports), expected);
     let registered: Vec<_> = manager.assets().unwrap().into_iter().map(|asset| asset.asset_id).collect();
     assert_eq!(registered, [id("clear"), id("film")]);
-    assert_eq!(device.storage.keys().len(), 1, "what was not imported left nothing");
+    assert_eq!(device.storage.keys().len(), 1, "failed imports leave no handle");
 }
 
 #[test]
-fn a_cdm_that_says_nothing_now_does_not_cost_the_title() {
+fn title_is_imported_with_unknown_expiry_when_the_cdm_is_busy() {
     let device = TestDevice::new();
-    let handle = others_license(&device);
+    let handle = license_of_other_library(&device);
     let manager = device.start();
     device.widevine.script().plan(Call::Inspect, Moment::Start, Trouble::Fail(Code::CdmBusy), 1);
-    assert_eq!(import(&manager, vec![with(widevine(&device, "film"), &handle, Expiry::Unknown)]), [None]);
+    assert_eq!(import(&manager, vec![import_of(widevine(&device, "film"), &handle, Expiry::Unknown)]), [None]);
     let status = manager.status(&id("film")).unwrap();
     assert_eq!((status.is_playable, status.expires), (true, Expiry::Unknown));
 }
 
 #[test]
-fn a_storage_that_fails_leaves_nothing_and_the_next_import_succeeds() {
+fn failing_storage_leaves_nothing_and_the_next_import_succeeds() {
     let device = TestDevice::new();
-    let handle = others_license(&device);
+    let handle = license_of_other_library(&device);
     let manager = device.start();
     device.storage.set_times(StorageCall::Save, Mood::Failing, 1);
-    let asset = || with(widevine(&device, "film"), &handle, Expiry::Never);
+    let asset = || import_of(widevine(&device, "film"), &handle, Expiry::Never);
     assert_eq!(import(&manager, vec![asset()]), [Some(Code::StorageFailed)]);
     assert_eq!(manager.status(&id("film")).unwrap().why, PlayabilityReason::NotRegistered);
     assert_eq!(import(&manager, vec![asset()]), [None]);
@@ -181,12 +181,12 @@ fn a_storage_that_fails_leaves_nothing_and_the_next_import_succeeds() {
 }
 
 #[test]
-fn a_source_without_parameters_plays_and_says_at_the_refresh_what_is_missing() {
+fn source_without_drm_parameters_plays_and_its_refresh_fails() {
     let device = TestDevice::new();
-    let handle = others_license(&device);
+    let handle = license_of_other_library(&device);
     let manager = device.start();
     let registration = device.registration("film", "dash-cenc", vec![]);
-    assert_eq!(import(&manager, vec![with(registration, &handle, Expiry::Never)]), [None]);
+    assert_eq!(import(&manager, vec![import_of(registration, &handle, Expiry::Never)]), [None]);
     assert!(manager.status(&id("film")).unwrap().is_playable);
     let error = manager.refresh(&id("film"), Refresh::default(), &Cancellation::new()).unwrap_err();
     assert_eq!(error.code(), Code::DrmParamsMissing);
@@ -196,7 +196,7 @@ fn a_source_without_parameters_plays_and_says_at_the_refresh_what_is_missing() {
 }
 
 #[test]
-fn media_that_is_not_registered_yet_can_ask_its_servers() {
+fn exchange_for_unregistered_media_reaches_the_servers() {
     let device = TestDevice::new();
     let manager = device.start();
     let source = device.fair_play("film").source;
@@ -205,7 +205,7 @@ fn media_that_is_not_registered_yet_can_ask_its_servers() {
         manager.exchange(&id("film"), source, DrmScheme::FairPlay, message)
     };
     assert!(!ask(&source, ExchangeKind::Certificate).unwrap().body.is_empty());
-    assert!(ask(&source, ExchangeKind::License).is_err(), "the server was asked and refused");
+    assert!(ask(&source, ExchangeKind::License).is_err(), "the server rejects the message");
     assert_eq!(device.servers.counts().requests, 2);
     manager.set_network_state(NetworkState::Offline).unwrap();
     assert_eq!(ask(&source, ExchangeKind::License).unwrap_err().code(), Code::Offline);

@@ -1,15 +1,15 @@
-//! Whole flows through a manager: a device with devices, storages, clocks and servers, and everything that happens to it.
+//! Complete flows through a manager, with real media, test servers, scripted CDMs and storages, and a manual clock.
 //!
-//! One binary for many files: each would be linked with the whole core and the test servers again.
+//! One binary for all files, because each binary links the whole core and the test servers.
 
-mod at_once;
 mod changed_handles;
+mod concurrency;
+mod failures;
 mod full_disk;
 mod import;
 mod recovery;
 mod registration;
 mod renewal;
-mod trouble;
 
 #[path = "../test_device/mod.rs"]
 mod test_device;

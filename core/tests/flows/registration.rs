@@ -13,7 +13,7 @@ use larder_core::ports::NetworkState;
 use larder_core::{Cancellation, Code, Remedy};
 
 #[test]
-fn a_clear_asset_needs_no_network() {
+fn clear_asset_registers_without_a_network() {
     let device = TestDevice::new();
     device.servers.stop().unwrap();
     let manager = device.start();
@@ -28,7 +28,7 @@ fn a_clear_asset_needs_no_network() {
 }
 
 #[test]
-fn a_two_key_title_gets_its_license_in_one_round_trip_and_plays_offline() {
+fn two_key_title_gets_its_license_in_one_round_trip_and_plays_offline() {
     let device = TestDevice::new();
     let manager = device.start();
     let status = register(&manager, device.clear_key("film")).unwrap();
@@ -43,11 +43,11 @@ fn a_two_key_title_gets_its_license_in_one_round_trip_and_plays_offline() {
     let handle = manager.license_handle(&source.licenses[0].license_id).unwrap();
     assert!(!handle.is_empty());
     assert!(manager.status(&id("film")).unwrap().is_playable);
-    assert_eq!(manager.requests_made(), 1, "offline means no call");
+    assert_eq!(manager.requests_made(), 1, "offline mode makes no request");
 }
 
 #[test]
-fn a_player_is_told_the_level_that_a_license_was_acquired_at() {
+fn local_source_reports_the_security_level_of_the_license() {
     let device = TestDevice::new();
     let manager = device.start();
     register(&manager, device.widevine("film", RenewalPolicy::AcquireThenRelease)).unwrap();
@@ -64,7 +64,7 @@ fn a_player_is_told_the_level_that_a_license_was_acquired_at() {
 }
 
 #[test]
-fn every_scheme_registers_refreshes_and_gives_its_licenses_back() {
+fn every_scheme_registers_refreshes_and_releases_its_licenses() {
     let device = TestDevice::new();
     let manager = device.start();
     for (name, registration) in [
@@ -90,17 +90,17 @@ fn every_scheme_registers_refreshes_and_gives_its_licenses_back() {
         .filter(|license| license.persistent && license.released_at_ms.is_none())
         .map(|license| license.scheme)
         .collect();
-    // FairPlay has no release that its server hears of, unless both sides offer one.
+    // FairPlay licenses are released at the server only if engine and server both support it.
     assert!(unreleased.iter().all(|scheme| *scheme == larder_testkit::Scheme::FairPlay), "{unreleased:?}");
     assert!(device.storage.keys().is_empty(), "{:?}", device.storage.keys());
     assert!(device.widevine.key_set_ids().is_empty());
 }
 
 #[test]
-fn widevine_is_asked_for_what_hls_and_a_single_file_name_too() {
+fn widevine_registers_hls_and_a_single_file_too() {
     let device = TestDevice::new();
     let manager = device.start();
-    // As a progressive download lies there: one file, its boxes in a row.
+    // A progressive download: one file with all boxes.
     let parts = ["init.mp4", "1.m4s", "2.m4s", "3.m4s"].map(|part| device.path("dash-cenc/video-234").join(part));
     let file: Vec<u8> = parts.iter().flat_map(|part| std::fs::read(part).unwrap()).collect();
     std::fs::write(device.path("film.mp4"), file).unwrap();
@@ -121,7 +121,7 @@ fn widevine_is_asked_for_what_hls_and_a_single_file_name_too() {
 }
 
 #[test]
-fn a_protected_asset_offline_fails_at_once_and_leaves_no_trace() {
+fn protected_asset_offline_fails_immediately_and_leaves_no_trace() {
     let device = TestDevice::new();
     device.servers.stop().unwrap();
     for state in [NetworkState::Unknown, NetworkState::Offline] {
@@ -138,7 +138,7 @@ fn a_protected_asset_offline_fails_at_once_and_leaves_no_trace() {
 }
 
 #[test]
-fn the_same_asset_again_keeps_its_license_and_takes_the_new_metadata() {
+fn registering_again_keeps_the_license_and_stores_new_metadata() {
     let device = TestDevice::new();
     let manager = device.start();
     let first = register(&manager, device.clear_key("film")).unwrap();
@@ -148,13 +148,13 @@ fn the_same_asset_again_keeps_its_license_and_takes_the_new_metadata() {
     assert_eq!(first.licenses[0].license_id, second.licenses[0].license_id);
     assert_eq!(manager.metadata(&id("film")).unwrap().as_deref(), Some(&b"poster"[..]));
     assert_eq!(device.servers.book().licenses.len(), 1);
-    // None keeps what is stored.
+    // `None` keeps the stored metadata.
     register(&manager, device.clear_key("film")).unwrap();
     assert_eq!(manager.metadata(&id("film")).unwrap().as_deref(), Some(&b"poster"[..]));
 }
 
 #[test]
-fn an_expired_asset_registered_again_gets_a_new_license() {
+fn registering_an_expired_asset_again_gets_a_new_license() {
     let device = TestDevice::new();
     let manager = device.start();
     let first = register(&manager, device.clear_key("film")).unwrap();
@@ -166,7 +166,7 @@ fn an_expired_asset_registered_again_gets_a_new_license() {
 }
 
 #[test]
-fn another_title_under_the_same_id_is_refused_and_changes_nothing() {
+fn registering_other_media_under_the_same_id_is_rejected_and_changes_nothing() {
     let device = TestDevice::new();
     let manager = device.start();
     register(&manager, device.clear_key("film")).unwrap();
@@ -176,7 +176,7 @@ fn another_title_under_the_same_id_is_refused_and_changes_nothing() {
 }
 
 #[test]
-fn two_assets_with_the_same_keys_have_a_license_each() {
+fn two_assets_with_the_same_keys_have_separate_licenses() {
     let device = TestDevice::new();
     let manager = device.start();
     register(&manager, device.widevine("one", RenewalPolicy::default())).unwrap();
@@ -189,7 +189,7 @@ fn two_assets_with_the_same_keys_have_a_license_each() {
 }
 
 #[test]
-fn assets_are_found_by_id_path_and_entry() {
+fn assets_are_found_by_id_by_path_and_by_entry() {
     let device = TestDevice::new();
     let manager = device.start();
     let mut registration = device.clear("film");
@@ -205,7 +205,7 @@ fn assets_are_found_by_id_path_and_entry() {
 }
 
 #[test]
-fn a_manifest_a_folder_and_a_file_can_be_registered() {
+fn manifest_and_folder_can_be_registered_and_a_missing_key_file_is_a_warning() {
     let device = TestDevice::new();
     let manager = device.start();
     let mut by_manifest = device.clear("manifest");
@@ -223,7 +223,7 @@ fn a_manifest_a_folder_and_a_file_can_be_registered() {
 }
 
 #[test]
-fn a_path_outside_every_root_is_kept_absolute_and_the_status_says_so() {
+fn path_outside_every_root_stays_absolute_and_gives_a_warning() {
     let device = TestDevice::new();
     let manager = device.start();
     let outside = device.folder.path().join("elsewhere");
@@ -237,7 +237,7 @@ fn a_path_outside_every_root_is_kept_absolute_and_the_status_says_so() {
 }
 
 #[test]
-fn a_moved_container_moves_the_paths() {
+fn paths_follow_a_moved_container() {
     let device = TestDevice::new();
     register(&device.start(), device.clear("film")).unwrap();
     let moved = device.folder.path().join("moved");
@@ -253,7 +253,7 @@ fn a_moved_container_moves_the_paths() {
 }
 
 #[test]
-fn media_on_a_volume_that_is_gone_plays_again_when_it_is_back() {
+fn media_on_an_unmounted_volume_plays_again_after_mounting() {
     let device = TestDevice::new();
     let (with, without) = (device.config(), Config { roots: Vec::new(), ..device.config() });
     let registered = register(&device.start(), device.clear("film")).unwrap();
@@ -282,7 +282,7 @@ fn media_on_a_volume_that_is_gone_plays_again_when_it_is_back() {
 }
 
 #[test]
-fn profiles_do_not_see_each_other() {
+fn profiles_are_separate() {
     let device = TestDevice::new();
     let mut config = device.config();
     config.profile = Profile::new("anna").unwrap();
@@ -293,7 +293,7 @@ fn profiles_do_not_see_each_other() {
     assert_eq!(annas.remove_all().unwrap(), 1);
     assert!(others.status(&id("film")).unwrap().is_playable);
     reconcile_all(&annas);
-    assert_eq!(device.live(), 1, "one of the two licenses was given back");
+    assert_eq!(device.live(), 1, "one of the two licenses was released");
 }
 
 #[test]
@@ -307,7 +307,7 @@ fn managers_over_one_folder_see_each_others_changes() {
 }
 
 #[test]
-fn odd_ids_are_data_and_impossible_ones_are_refused() {
+fn unusual_asset_ids_are_data_and_never_become_a_path() {
     let device = TestDevice::new();
     let manager = device.start();
     for odd in ["..", "a/b", "/etc/passwd", "🍎", "a\nb", " ", "%00", "con"] {
@@ -320,7 +320,7 @@ fn odd_ids_are_data_and_impossible_ones_are_refused() {
 }
 
 #[test]
-fn bad_arguments_are_refused_before_anything_happens() {
+fn invalid_arguments_are_rejected_before_anything_changes() {
     let device = TestDevice::new();
     let manager = device.start();
     let good = || device.clear_key("film");
@@ -345,7 +345,7 @@ fn bad_arguments_are_refused_before_anything_happens() {
     };
     for (what, registration, code) in [
         ("relative path", relative, Code::RelativePath),
-        ("nothing there", missing, Code::MediaNotFound),
+        ("missing file", missing, Code::MediaNotFound),
         ("..", dotted, Code::InvalidArgument),
         ("metadata", huge, Code::InvalidArgument),
         ("empty entry id", no_entry, Code::InvalidArgument),
@@ -369,7 +369,7 @@ fn bad_arguments_are_refused_before_anything_happens() {
 
 #[test]
 fn clear_media_with_drm_parameters_plays() {
-    // PlayKit FEM-2295: the backend's DRM parameters say nothing about what was downloaded.
+    // PlayKit FEM-2295: a source with DRM parameters does not mean that the downloaded media is protected.
     let device = TestDevice::new();
     let manager = device.start();
     let params = DrmParams::new(DrmScheme::Widevine, "https://unreachable.invalid/license");
@@ -402,7 +402,7 @@ fn unregistering_needs_neither_media_nor_network() {
 }
 
 #[test]
-fn everything_survives_a_restart() {
+fn licenses_survive_a_restart() {
     let device = TestDevice::new();
     let before = {
         let manager = device.start();
@@ -416,7 +416,7 @@ fn everything_survives_a_restart() {
 }
 
 #[test]
-fn a_closed_manager_refuses_everything() {
+fn closed_manager_fails_every_call() {
     let device = TestDevice::new();
     let manager = device.start();
     manager.close();
@@ -427,7 +427,7 @@ fn a_closed_manager_refuses_everything() {
 }
 
 #[test]
-fn media_that_became_protected_gets_its_license_when_registered_again() {
+fn media_that_became_protected_gets_a_license_when_registered_again() {
     let device = TestDevice::new();
     let manager = device.start();
     let both = device.path("both");

@@ -1,4 +1,4 @@
-//! Several calls, and several managers, at work on one thing at the same time.
+//! Calls that run at the same time, on one asset and on several.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what it expects")]
 
@@ -15,10 +15,10 @@ use larder_core::ports::NetworkState;
 use larder_testkit::cdm::{Call, Moment, Trouble};
 use larder_testkit::{Action, Mood, Rule, StorageCall};
 
-/// The CDM holds it, the storage has not taken it yet: to one who only compares lists it looks like a license that an
-/// intent of unknown outcome has left behind.
+/// While the storage hangs, the CDM lists a license that the ledger does not know yet. Recovery must not take it for the
+/// license of the other intent, whose outcome is unknown.
 #[test]
-fn a_license_that_is_being_got_is_not_taken_for_one_that_was_lost() {
+fn license_being_stored_is_not_taken_for_that_of_a_timed_out_intent() {
     let mut device = TestDevice::new();
     device.timeouts.engine = Duration::from_secs(4);
     device.timeouts.delegate = Duration::from_secs(60);
@@ -48,7 +48,7 @@ fn a_license_that_is_being_got_is_not_taken_for_one_that_was_lost() {
 }
 
 #[test]
-fn a_handle_whose_change_is_told_after_its_asset_went_goes_back_in_the_old_ones_place() {
+fn handle_rotated_after_unregister_is_released_under_the_new_handle() {
     let device = TestDevice::new();
     device.fairplay.switch(|device| device.releases = true);
     let manager = device.start();
@@ -62,13 +62,13 @@ fn a_handle_whose_change_is_told_after_its_asset_went_goes_back_in_the_old_ones_
     manager.license_handle_changed(&license, &changed, times).unwrap();
     manager.set_network_state(NetworkState::Online).unwrap();
     reconcile_all(&manager);
-    assert_eq!(device.live(), 0, "the old handle is void and proves nothing any more");
+    assert_eq!(device.live(), 0, "the release under the new handle is confirmed");
     assert_eq!(device.storage.keys(), Vec::<String>::new());
-    assert!(manager.license_handle_changed(&license, &changed, times).is_err(), "there is nothing to change any more");
+    assert!(manager.license_handle_changed(&license, &changed, times).is_err(), "the license is gone");
 }
 
 #[test]
-fn a_handle_that_changes_while_its_asset_goes_leaves_no_license_behind() {
+fn handle_rotated_during_unregister_leaves_no_license_behind() {
     let device = Arc::new(TestDevice::new());
     let manager = Arc::new(device.start());
     let status = register(&manager, device.fair_play("film")).unwrap();
@@ -77,21 +77,21 @@ fn a_handle_that_changes_while_its_asset_goes_leaves_no_license_behind() {
     let (changed, _) = device.fairplay.start_playback(&handle).unwrap().updated.unwrap();
 
     device.storage.set_times(StorageCall::Save, Mood::Hanging, 1);
-    let theirs = Arc::clone(&manager);
+    let shared = Arc::clone(&manager);
     let times = LicenseTimes { license: LicenseDuration::Seconds(60), playback: LicenseDuration::Unknown };
-    let changing = thread::spawn(move || theirs.license_handle_changed(&license, &changed, times));
+    let changing = thread::spawn(move || shared.license_handle_changed(&license, &changed, times));
     assert!(device.storage.wait_until_hanging());
-    let theirs = Arc::clone(&manager);
-    let (gone, is_gone) = mpsc::channel();
-    let leaving = thread::spawn(move || {
-        theirs.unregister(&id("film")).unwrap();
-        let _ = gone.send(());
+    let shared = Arc::clone(&manager);
+    let (done, is_done) = mpsc::channel();
+    let unregistering = thread::spawn(move || {
+        shared.unregister(&id("film")).unwrap();
+        let _ = done.send(());
     });
-    // Whether it waits or not: nothing may be left.
-    let _ = is_gone.recv_timeout(Duration::from_millis(300));
+    // In either order of the two calls nothing may be left.
+    let _ = is_done.recv_timeout(Duration::from_millis(300));
     device.storage.let_go();
     let _ = changing.join().unwrap();
-    leaving.join().unwrap();
+    unregistering.join().unwrap();
     reconcile_all(&manager);
     assert_eq!(manager.status(&id("film")).unwrap().why, PlayabilityReason::NotRegistered);
     assert_eq!(device.storage.keys(), Vec::<String>::new());
@@ -99,7 +99,7 @@ fn a_handle_that_changes_while_its_asset_goes_leaves_no_license_behind() {
 }
 
 #[test]
-fn what_waits_for_a_network_is_sent_when_there_is_one() {
+fn pending_release_is_sent_when_the_network_is_back() {
     let device = TestDevice::new();
     let manager = device.start();
     register(&manager, device.clear_key("film")).unwrap();
@@ -107,7 +107,7 @@ fn what_waits_for_a_network_is_sent_when_there_is_one() {
     manager.unregister(&id("film")).unwrap();
     assert_eq!(manager.reconcile().unwrap().pending, 1);
     device.servers.remove_fault(rule).unwrap();
-    // The clock stands still: no pause ends by itself.
+    // The clock stands still, so the pause after the failure does not end by itself.
     manager.set_network_state(NetworkState::Online).unwrap();
     for _ in 0..2000 {
         if device.live() == 0 {
@@ -115,16 +115,16 @@ fn what_waits_for_a_network_is_sent_when_there_is_one() {
         }
         pause();
     }
-    panic!("nothing was sent");
+    panic!("the release was not sent");
 }
 
-#[expect(clippy::disallowed_methods, reason = "what happens in the background has nothing to wait on")]
+#[expect(clippy::disallowed_methods, reason = "the background work has no event to wait for")]
 fn pause() {
     thread::sleep(Duration::from_millis(10));
 }
 
 #[test]
-fn every_question_can_be_asked_while_assets_come_and_go() {
+fn queries_succeed_while_assets_are_registered_and_unregistered() {
     let device = Arc::new(TestDevice::new());
     let manager = Arc::new(device.start());
     register(&manager, device.clear("stays")).unwrap();
@@ -134,25 +134,25 @@ fn every_question_can_be_asked_while_assets_come_and_go() {
         thread::spawn(move || {
             for _ in 0..40 {
                 let status = register(&manager, device.clear(name)).unwrap();
-                assert!(status.is_playable, "{name} is registered, and its status says otherwise");
+                assert!(status.is_playable, "{name} is registered, but its status is not playable");
                 assert!(manager.unregister(&id(name)).unwrap().was_registered);
                 assert_eq!(manager.status(&id(name)).unwrap().why, PlayabilityReason::NotRegistered);
             }
             let _ = done.send(());
         });
     }
-    let theirs = Arc::clone(&manager);
+    let shared = Arc::clone(&manager);
     thread::spawn(move || {
         for _ in 0..400 {
-            theirs.diagnostics().unwrap();
-            assert!(theirs.assets().unwrap().iter().any(|asset| asset.asset_id == id("stays")));
-            theirs.statuses().unwrap();
-            theirs.source_url("stays", None).unwrap();
+            shared.diagnostics().unwrap();
+            assert!(shared.assets().unwrap().iter().any(|asset| asset.asset_id == id("stays")));
+            shared.statuses().unwrap();
+            shared.source_url("stays", None).unwrap();
         }
         let _ = done.send(());
     });
     for _ in 0..3 {
-        is_done.recv_timeout(Duration::from_secs(120)).expect("a call never came back, or failed");
+        is_done.recv_timeout(Duration::from_secs(120)).expect("a call hangs or has failed");
     }
     assert_eq!(manager.assets().unwrap().len(), 1);
 }

@@ -1,5 +1,5 @@
-//! What can go wrong around a registration: storages, networks, servers, disks, callers who change their mind, many at
-//! once. Each gives a typed error; nothing is half done.
+//! Failures during a registration: of storages, networks and servers, and cancellation. Each gives a typed error and
+//! leaves no partial registration. Also the app's own code: adapters, tokens and source URL providers.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what it expects")]
 
@@ -17,7 +17,7 @@ use larder_core::{Cancellation, Code, Remedy, Result};
 use larder_testkit::{Action, Mood, Rule, StorageCall};
 
 #[test]
-fn a_storage_that_loses_lies_fails_hangs_or_panics_gives_a_typed_error_and_no_asset() {
+fn broken_storage_gives_a_typed_error_and_no_asset() {
     for (call, mood, code) in [
         (StorageCall::Save, Mood::Losing, Code::StorageLost),
         (StorageCall::Save, Mood::Lying, Code::StorageLost),
@@ -42,15 +42,15 @@ fn a_storage_that_loses_lies_fails_hangs_or_panics_gives_a_typed_error_and_no_as
         device.storage.set(call, Mood::Faithful);
         device.storage.let_go();
         reconcile_all(&manager);
-        assert_eq!(device.live(), 0, "{call:?} {mood:?}: the license went back");
+        assert_eq!(device.live(), 0, "{call:?} {mood:?}: the license was released");
         assert!(device.widevine.key_set_ids().is_empty(), "{call:?} {mood:?}");
         assert!(register(&manager, device.widevine("film", RenewalPolicy::default())).unwrap().is_playable);
     }
 }
 
-/// What the remedy says.
+/// Follows the remedy of the status.
 #[test]
-fn registering_again_brings_back_what_storage_or_cdm_have_lost() {
+fn registering_again_replaces_a_license_that_storage_or_cdm_have_lost() {
     let device = TestDevice::new();
     let manager = device.start();
     let registration = || device.widevine("film", RenewalPolicy::default());
@@ -70,7 +70,7 @@ fn registering_again_brings_back_what_storage_or_cdm_have_lost() {
         reconcile_all(&manager);
         assert_eq!(device.widevine.key_set_ids().len(), 1, "{round}: the CDM still knew what the storage had lost");
     }
-    // What cannot be looked at is not taken for lost.
+    // A license that cannot be checked is not taken for lost.
     let issued = device.servers.book().licenses.len();
     device.storage.set(StorageCall::Load, Mood::Failing);
     assert!(register(&manager, registration()).unwrap().is_playable);
@@ -78,7 +78,7 @@ fn registering_again_brings_back_what_storage_or_cdm_have_lost() {
 }
 
 #[test]
-fn a_storage_that_forgets_later_is_noticed_and_a_refresh_heals_it() {
+fn refresh_replaces_a_license_that_the_storage_has_lost_or_changed() {
     let device = TestDevice::new();
     let manager = device.start();
     for tampered in [None, Some(b"something else".to_vec())] {
@@ -109,7 +109,7 @@ fn every_fault_of_a_license_server_has_a_code_and_leaves_no_trace() {
         ("web page", Action::Html, Code::LicenseNotALicense),
         ("garbage", Action::Garbage, Code::Network),
         ("reset", Action::Reset, Code::Network),
-        ("redirects for ever", Action::RedirectLoop { status: 307 }, Code::Redirect),
+        ("redirect loop", Action::RedirectLoop { status: 307 }, Code::Redirect),
         ("hangs", Action::Hang, Code::Timeout),
     ] {
         device.servers.add_fault(Rule::on("/clearkey/license", action)).unwrap();
@@ -124,21 +124,21 @@ fn every_fault_of_a_license_server_has_a_code_and_leaves_no_trace() {
 }
 
 #[test]
-fn a_cancelled_registration_leaves_nothing_behind() {
+fn cancelled_registration_leaves_nothing_behind() {
     let device = Arc::new(TestDevice::new());
     let manager = Arc::new(device.start());
     let early = Cancellation::new();
     early.cancel();
     let error = manager.register(device.widevine("film", RenewalPolicy::default()), &early).unwrap_err();
     assert_eq!(error.code(), Code::Cancelled);
-    // Cancelled while the CDM is at work: it ends its step, then what it got goes back.
+    // Cancelled during a call of the CDM: the call ends, then the license is released.
     use larder_testkit::cdm::{Call, Moment, Trouble};
     for moment in [Moment::Start, Moment::BeforeSend, Moment::AfterSend, Moment::BeforeReturn] {
         device.widevine.script().plan(Call::Acquire, moment, Trouble::Hang, 1);
         let cancel = Cancellation::new();
-        let (theirs, asked, registration) =
+        let (shared, token, registration) =
             (Arc::clone(&manager), cancel.clone(), device.widevine("film", RenewalPolicy::default()));
-        let call = std::thread::spawn(move || theirs.register(registration, &asked));
+        let call = std::thread::spawn(move || shared.register(registration, &token));
         assert!(device.widevine.script().wait_until_hanging());
         cancel.cancel();
         device.widevine.script().let_go();
@@ -151,7 +151,7 @@ fn a_cancelled_registration_leaves_nothing_behind() {
 }
 
 #[test]
-fn many_at_once_end_as_one_after_the_other() {
+fn concurrent_calls_leave_one_license_per_registered_asset() {
     let device = Arc::new(TestDevice::new());
     let manager = Arc::new(device.start());
     let threads: Vec<_> = (0..24)
@@ -179,7 +179,7 @@ fn many_at_once_end_as_one_after_the_other() {
 }
 
 #[test]
-fn two_calls_for_one_asset_wait_for_each_other_and_get_one_license() {
+fn concurrent_registrations_of_one_asset_get_one_license() {
     let device = Arc::new(TestDevice::new());
     let manager = Arc::new(device.start());
     let threads: Vec<_> = (0..4)
@@ -193,9 +193,9 @@ fn two_calls_for_one_asset_wait_for_each_other_and_get_one_license() {
     assert_eq!(device.servers.book().licenses.len(), 1);
 }
 
-struct Switching(AtomicU32);
+struct ScriptedUrls(AtomicU32);
 
-impl SourceUrlProvider for Switching {
+impl SourceUrlProvider for ScriptedUrls {
     fn url(&self, _entry_id: &str, current_url: Option<&str>) -> Result<Option<String>> {
         match self.0.fetch_add(1, Ordering::SeqCst) {
             0 => Ok(Some("https://cdn/one".into())),
@@ -207,24 +207,24 @@ impl SourceUrlProvider for Switching {
 }
 
 #[test]
-fn the_source_url_is_asked_for_at_every_playback_and_never_cached() {
+fn source_url_is_requested_at_every_playback_and_never_cached() {
     let mut device = TestDevice::new();
-    device.source_urls = Some(Arc::new(Switching(AtomicU32::new(0))));
+    device.source_urls = Some(Arc::new(ScriptedUrls(AtomicU32::new(0))));
     let manager = device.start();
     register(&manager, device.clear_key("film")).unwrap();
     let ask = |manager: &LocalAssetsManager| manager.source_url("film", Some("https://cdn/now")).unwrap();
     manager.set_source_url_mode(SourceUrlMode::LocalAlways, SourceUrlOrder::AppFirst).unwrap();
     let local = manager.local_media_source(&id("film"), None).unwrap().url;
     assert_eq!(ask(&manager).as_deref(), Some("https://cdn/one"));
-    assert_eq!(ask(&manager).as_ref(), Some(&local), "the app keeps the current URL, the registry answers");
-    assert_eq!(ask(&manager).as_ref(), Some(&local), "a provider that fails does not stop the playback");
+    assert_eq!(ask(&manager).as_ref(), Some(&local), "the app keeps the current URL, so the registry answers");
+    assert_eq!(ask(&manager).as_ref(), Some(&local), "a failing provider does not stop the playback");
     assert_eq!(ask(&manager).as_deref(), Some("https://cdn/now#seen"));
     manager.set_source_url_mode(SourceUrlMode::LocalAlways, SourceUrlOrder::RegistryFirst).unwrap();
     assert_eq!(ask(&manager).as_ref(), Some(&local));
 }
 
 #[test]
-fn the_registry_answers_by_its_mode_and_only_for_what_plays() {
+fn registry_answers_by_its_mode_and_only_for_playable_assets() {
     let device = TestDevice::new();
     let manager = device.start();
     register(&manager, device.clear_key("film")).unwrap();
@@ -240,14 +240,14 @@ fn the_registry_answers_by_its_mode_and_only_for_what_plays() {
     assert!(ask());
     assert!(manager.source_url("unknown", None).unwrap().is_none());
     device.clock.advance_seconds(31 * 86_400);
-    assert!(!ask(), "an expired title is better streamed");
+    assert!(!ask(), "an expired title is streamed instead");
     manager.unregister(&id("film")).unwrap();
     assert!(!ask());
 }
 
-struct Rewriting;
+struct UrlRewriter;
 
-impl RequestAdapter for Rewriting {
+impl RequestAdapter for UrlRewriter {
     fn adapt(&self, mut request: LicenseRequest) -> Result<LicenseRequest> {
         request.url = request.url.replace("/wrong/", "/clearkey/");
         request.headers.push(("x-app".into(), request.asset_id.as_str().into()));
@@ -259,9 +259,9 @@ impl RequestAdapter for Rewriting {
 }
 
 #[test]
-fn an_adapter_has_its_hand_on_offline_registrations_too() {
+fn request_adapter_changes_the_requests_of_registrations() {
     let mut device = TestDevice::new();
-    device.adapter = Some(Arc::new(Rewriting));
+    device.adapter = Some(Arc::new(UrlRewriter));
     let manager = device.start();
     let mut registration = device.clear_key("film");
     registration.source.drm[0].license_url = device.servers.url("/wrong/license");
@@ -280,7 +280,7 @@ impl TokenProvider for Tokens {
 }
 
 #[test]
-fn a_rejected_token_is_asked_for_once_again() {
+fn rejected_token_is_renewed_once() {
     let mut device = TestDevice::new();
     let tokens = Arc::new(Tokens(AtomicU32::new(0)));
     device.tokens = Some(Arc::clone(&tokens) as _);
@@ -294,5 +294,5 @@ fn a_rejected_token_is_asked_for_once_again() {
     device.servers.set_policy(policy);
     let error = register(&manager, device.clear_key("other")).unwrap_err();
     assert_eq!(error.code(), Code::Unauthorized);
-    assert_eq!(tokens.0.load(Ordering::SeqCst), 4, "once more, not for ever");
+    assert_eq!(tokens.0.load(Ordering::SeqCst), 4, "one renewal, no loop");
 }
