@@ -1,4 +1,4 @@
-//! FairPlay's application certificates that were fetched: one per service, and the same for years.
+//! A cache of FairPlay's application certificates. A service has one, and keeps it for years.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,10 +8,10 @@ use std::time::Duration;
 use crate::cancel::Cancellation;
 use crate::error::Result;
 
-/// More services than any app has; URLs that are signed anew each time would fill it.
+/// The limit of the cache: more services than any app has. URLs that are signed anew for each request would fill it.
 const MAX_CERTIFICATES: usize = 16;
 
-/// What was fetched, by URL, for as long as this process runs. Clones share it.
+/// The fetched certificates by URL, for as long as this process runs. Clones share one cache.
 #[derive(Clone, Default)]
 pub struct Certificates {
     shared: Arc<Shared>,
@@ -19,30 +19,31 @@ pub struct Certificates {
 
 #[derive(Default)]
 struct Shared {
-    // Held for a look or a change, never while something is fetched.
+    // Protects the cache; held for a look-up or a change, never during a fetch.
     state: Mutex<State>,
-    ended: Condvar,
+    fetch_ended: Condvar,
 }
 
 #[derive(Default)]
 struct State {
-    by_url: BTreeMap<String, Known>,
-    /// The fetches under way, numbered, so that one who waits for one does not wait for its successor too.
+    by_url: BTreeMap<String, Cached>,
+    /// The fetches in progress, numbered, so that a waiter of one fetch does not wait for the next one, too.
     fetches: BTreeMap<String, u64>,
     last_fetch: u64,
 }
 
-enum Known {
-    Good(Vec<u8>),
-    /// A server refused a license that was asked for with it. It may be another one by now.
+enum Cached {
+    Valid(Vec<u8>),
+    /// A server refused a license that was requested with the certificate. The service may have another one by now.
     Refused,
 }
 
 impl Certificates {
-    /// The certificate that this URL gave, else what `fetch` gets.
+    /// Returns the cached certificate of a URL, or fetches it with `fetch`.
     ///
-    /// Of those who want one at the same time the first fetches it and the others wait. If it gets none, each of them
-    /// tries for itself: in turns, the last would wait for a server that hangs as often as there are others.
+    /// Of several callers at the same time, the first one fetches and the others wait. If the shared fetch fails, every
+    /// waiter retries on its own, in parallel. Retrying one after another would make the last caller wait one full
+    /// timeout per caller ahead of it.
     pub(super) fn get_or_fetch(
         &self,
         url: &str,
@@ -50,33 +51,35 @@ impl Certificates {
         fetch: impl FnOnce() -> Result<Vec<u8>>,
     ) -> Result<Vec<u8>> {
         let mut state = self.lock();
-        let under_way = state.fetches.get(url).copied();
-        while under_way.is_some() && state.fetches.get(url).copied() == under_way {
+        let running = state.fetches.get(url).copied();
+        while running.is_some() && state.fetches.get(url).copied() == running {
             cancellation.check()?;
             // Short waits, because a cancellation does not wake this condition.
-            let wait = self.shared.ended.wait_timeout(state, Duration::from_millis(50));
+            let wait = self.shared.fetch_ended.wait_timeout(state, Duration::from_millis(50));
             (state, _) = wait.unwrap_or_else(PoisonError::into_inner);
         }
-        if let Some(Known::Good(certificate)) = state.by_url.get(url) {
+        if let Some(Cached::Valid(certificate)) = state.by_url.get(url) {
             return Ok(certificate.clone());
         }
         let _fetch = self.begin(&mut state, url);
         drop(state);
         let certificate = fetch()?;
-        self.insert(url, Known::Good(certificate.clone()));
+        self.insert(url, Cached::Valid(certificate.clone()));
         Ok(certificate)
     }
 
-    /// The next license needs it anew, also where a copy is kept with an older license.
+    /// Marks a certificate as refused. The next license fetches it again, also where an older license has a copy of it.
     pub(super) fn refuse(&self, url: &str) {
-        self.insert(url, Known::Refused);
+        self.insert(url, Cached::Refused);
     }
 
+    /// True if the certificate of this URL was refused since it was fetched.
     pub(super) fn is_refused(&self, url: &str) -> bool {
-        matches!(self.lock().by_url.get(url), Some(Known::Refused))
+        matches!(self.lock().by_url.get(url), Some(Cached::Refused))
     }
 
-    /// Lets others wait until what is returned is dropped. `None` if they wait for another already.
+    /// Begins a fetch that other callers wait for, until the guard is dropped. Returns `None` if they wait for another
+    /// fetch already.
     fn begin<'a>(&'a self, state: &mut State, url: &'a str) -> Option<Fetch<'a>> {
         if state.fetches.contains_key(url) {
             return None;
@@ -86,12 +89,12 @@ impl Certificates {
         Some(Fetch { of: self, url })
     }
 
-    fn insert(&self, url: &str, known: Known) {
+    fn insert(&self, url: &str, cached: Cached) {
         let mut state = self.lock();
         if state.by_url.len() >= MAX_CERTIFICATES && !state.by_url.contains_key(url) {
             state.by_url.clear();
         }
-        state.by_url.insert(url.to_owned(), known);
+        state.by_url.insert(url.to_owned(), cached);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -99,7 +102,7 @@ impl Certificates {
     }
 }
 
-/// A fetch under way. See [`Certificates::begin`].
+/// A fetch in progress. See [`Certificates::begin`].
 struct Fetch<'a> {
     of: &'a Certificates,
     url: &'a str,
@@ -108,12 +111,12 @@ struct Fetch<'a> {
 impl Drop for Fetch<'_> {
     fn drop(&mut self) {
         self.of.lock().fetches.remove(self.url);
-        self.of.shared.ended.notify_all();
+        self.of.shared.fetch_ended.notify_all();
     }
 }
 
 impl fmt::Debug for Certificates {
-    /// The number alone: a URL's query may be signed.
+    /// Shows the number of certificates only, because a URL's query may be signed.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Certificates({})", self.lock().by_url.len())
     }

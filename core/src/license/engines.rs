@@ -1,5 +1,5 @@
-//! The registered CDM engines. Every call is bounded in time; one that does not come back in time is closed off from
-//! the network, and what it brings later goes to whoever can undo it.
+//! The registered CDM engines. Every call is bounded in time. A call that times out is cut off from the network, and its
+//! late result goes to a function that can undo it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ pub(crate) struct Engines {
 }
 
 impl Engines {
-    /// Takes the engines; of several for one scheme the first counts.
+    /// Takes the engines. Of several engines of one scheme, the first one is used.
     pub(crate) fn new(engines: Vec<Arc<dyn DrmEngine>>, runtime: Runtime, timeout: Duration) -> Self {
         let mut by_scheme = BTreeMap::new();
         for engine in engines {
@@ -32,24 +32,23 @@ impl Engines {
         Self { by_scheme, runtime, timeout }
     }
 
-    /// The schemes that can be served.
+    /// Returns the schemes that have an engine.
     pub(crate) fn schemes(&self) -> Vec<DrmScheme> {
         self.by_scheme.keys().copied().collect()
     }
 
-    /// How long a call may take.
+    /// Returns the time limit of a call.
     pub(crate) fn timeout(&self) -> Duration {
         self.timeout
     }
 
-    /// Where foreign calls get their threads.
+    /// Returns the runtime on whose threads foreign code is called.
     pub(crate) fn runtime(&self) -> &Runtime {
         &self.runtime
     }
 
-    /// Calls an engine. `late` gets the result if it comes after the time is up (the call has then [`Hung`]).
-    ///
-    /// [`Hung`]: EngineError::Hung
+    /// Calls an engine. Fails with [`EngineError::Hung`] if the call exceeds the time limit; `late` receives its result if
+    /// the call still succeeds.
     pub(crate) fn call<T: Send + 'static>(
         &self,
         scheme: DrmScheme,
@@ -79,7 +78,7 @@ impl Engines {
             Err(Unanswered::TimedOut) => Err(EngineError::Hung(Error::new(
                 Code::Timeout,
                 format!(
-                    "the {scheme} engine did not answer within {} s; the outcome is unknown",
+                    "the {scheme} engine did not answer within {} s; the outcome is unknown and is recovered later",
                     self.timeout.as_secs()
                 ),
             ))),
@@ -89,40 +88,40 @@ impl Engines {
         }
     }
 
-    /// What each engine's CDM holds; without those that cannot list or fail to.
+    /// Returns the handles that each CDM holds, without the CDMs that cannot list them or fail to.
     pub(crate) fn held(&self) -> Vec<(DrmScheme, Vec<Handle>)> {
         self.schemes().into_iter().filter_map(|scheme| Some((scheme, self.held_by(scheme)?))).collect()
     }
 
-    /// How many licenses the CDMs hold for this app; `None` if none can tell.
+    /// Returns how many licenses the CDMs hold for this app, or `None` if no CDM lists them.
     pub(crate) fn count_held(&self) -> Option<u32> {
         count(&self.held())
     }
 
-    /// What the CDM of a scheme holds, `None` if it cannot tell.
+    /// Returns the handles that the CDM of a scheme holds, or `None` if it cannot list them.
     pub(crate) fn held_by(&self, scheme: DrmScheme) -> Option<Vec<Handle>> {
         match self.call(scheme, None, |engine| engine.held(), drop) {
             Ok(held) => held,
             Err(error) => {
-                tracing::warn!(%scheme, code = %error.error().code(), "the CDM does not list its licenses");
+                tracing::warn!(%scheme, code = %error.error().code(), "listing the CDM's licenses failed");
                 None
             }
         }
     }
 }
 
-/// How many licenses these are; `None` if nobody lists any.
+/// Returns the number of handles, or `None` if no CDM lists any.
 pub(crate) fn count(held: &[(DrmScheme, Vec<Handle>)]) -> Option<u32> {
     let count: usize = held.iter().map(|(_, handles)| handles.len()).sum();
     (!held.is_empty()).then(|| u32::try_from(count).unwrap_or(u32::MAX))
 }
 
-/// A call of an engine that gave no result.
+/// A failed call of an engine.
 #[derive(Debug)]
 pub(crate) enum EngineError {
-    /// The engine says why. It has stored nothing.
+    /// The engine returned this error. It has stored nothing.
     Answered(Error),
-    /// It did not come back, or broke off: it may have stored something.
+    /// The engine timed out or panicked. It may have stored a license.
     Hung(Error),
 }
 
@@ -133,7 +132,7 @@ impl EngineError {
         }
     }
 
-    /// The error alone.
+    /// Returns the error alone.
     pub(crate) fn into_error(self) -> Error {
         match self {
             Self::Answered(error) | Self::Hung(error) => error,

@@ -1,8 +1,9 @@
-//! The network that an engine borrows for one conversation with its servers.
+//! The network, lent to an engine for one conversation with its servers.
 //!
-//! An [`Exchange`] is made for one call of an engine and closed when that call has ended. What it does with a message:
-//! choose the URL, pack, ask the token provider, let the app's adapter change the request, check the URL again, send
-//! (redirects and retries are [`Network`]'s), once more with a fresh token after 401 or 403, map the status, unpack.
+//! An [`Exchange`] is made for one call of an engine, and closed when the call has ended. For each message it chooses the
+//! URL, packs the message, asks the token provider, lets the app's adapter change the request, checks the URL again, sends
+//! (with [`Network`]'s redirects and retries), repeats with a fresh token after 401 or 403, maps the status, and unpacks
+//! the response.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,25 +26,25 @@ use crate::ports::{
     RequestAdapter, TokenProvider,
 };
 
-/// What all exchanges of a manager share.
+/// The parts that all exchanges of a manager share.
 #[derive(Clone)]
 pub struct ExchangeContext {
     /// The network.
     pub network: Arc<Network>,
-    /// Where calls into the app's code run.
+    /// The runtime on whose threads the app's code is called.
     pub runtime: Runtime,
-    /// The app's hand on requests.
+    /// The app's adapter of requests.
     pub adapter: Option<Arc<dyn RequestAdapter>>,
-    /// The app's tokens.
+    /// The app's provider of tokens.
     pub tokens: Option<Arc<dyn TokenProvider>>,
-    /// How long one call of the app's code may take.
+    /// The time limit of one call of the app's code.
     pub delegate_timeout: Duration,
-    /// FairPlay's application certificates that were fetched already.
+    /// The cache of FairPlay's application certificates.
     pub certificates: Certificates,
 }
 
-/// The network, lent to an engine for one call. Give it out as `Arc<dyn LicenseExchange>`, [`close`](Self::close) it
-/// when the call has ended or timed out, and ask it afterwards what happened.
+/// The network, lent to an engine for one call as `Arc<dyn LicenseExchange>`. [`close`](Self::close) it when the call has
+/// ended or timed out. It then tells what happened.
 pub struct Exchange {
     context: ExchangeContext,
     asset_id: AssetId,
@@ -51,7 +52,7 @@ pub struct Exchange {
     format: Format,
     content_id: Option<String>,
     cancellation: Cancellation,
-    // Protects counts and flags; held for a read or a write, never across a call.
+    // Protects counts and flags; held for a read or a write, never during a call.
     log: Mutex<Log>,
 }
 
@@ -59,22 +60,23 @@ pub struct Exchange {
 struct Log {
     is_closed: bool,
     requests: u32,
-    /// A request for a license got no answer.
+    /// A request for a license got no response.
     is_answer_lost: bool,
-    /// A request for a license succeeded, and the engine has not got what came back.
+    /// A request for a license succeeded, and the engine has not received the response.
     is_success_unread: bool,
     persistence_duration_seconds: Option<u64>,
 }
 
-/// Checks DRM parameters as a registration gets them, before anything is sent or stored.
+/// Checks the DRM parameters of a registration, before anything is sent or stored.
 ///
-/// Fails with `DrmParamsMissing` without a license URL, `UrlInvalid` for one that cannot be asked, `CertificateMissing`
-/// for FairPlay without a certificate or its URL, and `InvalidArgument` for an absurdly large certificate.
+/// Fails with `DrmParamsMissing` without a license URL, with `UrlInvalid` for a URL that is not HTTP, with
+/// `CertificateMissing` for FairPlay without a certificate or its URL, and with `InvalidArgument` for a certificate of more
+/// than 1 MiB.
 pub fn check_params(params: &DrmParams) -> Result<()> {
     license_url(params)?;
     let certificate = params.certificate.as_ref().filter(|certificate| !certificate.is_empty());
     if certificate.is_some_and(|certificate| certificate.len() > MAX_ANSWER_BYTES) {
-        return Err(Error::new(Code::InvalidArgument, "the FairPlay certificate is larger than any real one"));
+        return Err(Error::new(Code::InvalidArgument, "the FairPlay certificate is larger than 1 MiB"));
     }
     if let Some(url) = &params.certificate_url {
         check_url("certificate URL", url)?;
@@ -85,7 +87,7 @@ pub fn check_params(params: &DrmParams) -> Result<()> {
 }
 
 impl Exchange {
-    /// An exchange for one call of an engine. `request` gives FairPlay's form its content id.
+    /// Makes an exchange for one call of an engine. FairPlay's form takes its content id from `request`.
     pub fn new(
         context: ExchangeContext,
         asset_id: AssetId,
@@ -98,36 +100,37 @@ impl Exchange {
         Arc::new(Self { context, asset_id, params, format, content_id, cancellation, log: Mutex::default() })
     }
 
-    /// Takes the network back: every later `send` fails with `Cancelled`, and an answer that is under way is dropped.
+    /// Ends the exchange: every later `send` fails with `Cancelled`, and a response that arrives later is dropped.
     pub fn close(&self) {
         self.log().is_closed = true;
     }
 
-    /// True if a license (or a renewal) was asked for and the server may have granted it without the engine's getting
-    /// it: no answer came, or one that cannot be read, or one after [`close`](Self::close).
+    /// True if a license (or a renewal) was requested, and the server may have granted it without the engine's receiving
+    /// it: no response came, or it could not be read, or it came after [`close`](Self::close).
     pub fn is_outcome_unknown(&self) -> bool {
         let log = self.log();
         log.is_answer_lost || log.is_success_unread
     }
 
-    /// How many requests were made, repeated and redirected ones included: the round trips of this call.
+    /// Returns the number of requests, repeated and redirected ones included: the round trips of this call.
     pub fn requests_made(&self) -> u32 {
         self.log().requests
     }
 
-    /// What the last license's answer said beside the license.
+    /// Returns the facts beside the license in the last license's response.
     pub fn facts(&self) -> AnswerFacts {
         AnswerFacts { format: self.format, persistence_duration_seconds: self.log().persistence_duration_seconds }
     }
 
-    /// FairPlay's application certificate in DER: the source's own, else what its URL gives.
+    /// Returns FairPlay's application certificate in DER: the source's own, or the one at its URL.
     ///
-    /// Fails with `CertificateMissing` if there is neither, or if what is there is no certificate.
+    /// Fails with `CertificateMissing` if there is neither, or if it is not a certificate.
     pub fn certificate(&self) -> Result<Vec<u8>> {
         if let Some(given) = self.params.certificate.as_ref().filter(|certificate| !certificate.is_empty()) {
             let reply = Reply { kind: ExchangeKind::Certificate, content_type: None, body: given.clone(), sent: &[] };
-            return fairplay::unpack_certificate(reply)
-                .map_err(|_| Error::new(Code::CertificateMissing, "the source's certificate is not one in DER"));
+            return fairplay::unpack_certificate(reply).map_err(|_| {
+                Error::new(Code::CertificateMissing, "the source's certificate is not in DER, base64 or PEM")
+            });
         }
         let url = self.params.certificate_url.as_deref().unwrap_or_default();
         self.check_open()?;
@@ -137,14 +140,14 @@ impl Exchange {
         })
     }
 
-    /// True if the source's certificate comes from a URL, and a license that was asked for with it was refused since it
-    /// was fetched: a copy of it is not to be used again.
+    /// True if the source's certificate comes from a URL, and a license that was requested with it was refused since the
+    /// certificate was fetched. A copy of it must not be used again.
     pub(super) fn is_certificate_refused(&self) -> bool {
         let url = self.params.certificate_url.as_deref().filter(|_| self.params.certificate.is_none());
         url.is_some_and(|url| self.context.certificates.is_refused(url))
     }
 
-    /// A server that refuses a license may mean the certificate.
+    /// Marks the certificate as refused if the server refuses a license, because the certificate may be the reason.
     fn note_refusal(&self, kind: ExchangeKind, error: &Error) {
         let is_refusal = matches!(error.code(), Code::LicenseDenied | Code::ServerRejected);
         if let Some(url) = self.params.certificate_url.as_deref().filter(|_| is_grant(kind) && is_refusal) {
@@ -156,10 +159,10 @@ impl Exchange {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// `Cancelled` if it was closed, or the caller's flag is raised.
+    /// Fails with `Cancelled` if the exchange is closed or the caller has cancelled.
     fn check_open(&self) -> Result<()> {
         if self.log().is_closed {
-            return Err(Error::new(Code::Cancelled, "the call that this exchange was lent to has ended"));
+            return Err(Error::new(Code::Cancelled, "the engine's call has ended, so its exchange is closed"));
         }
         self.cancellation.check()
     }
@@ -170,24 +173,24 @@ impl LicenseExchange for Exchange {
         self.check_open()?;
         let request = self.compose(&message)?;
         let mut sent = self.adapted(&request, false)?;
-        let mut response = self.ask(&request, &sent)?;
+        let mut response = self.send_once(&request, &sent)?;
         if matches!(response.status, 401 | 403) && request.wants_token && self.context.tokens.is_some() {
             sent = self.adapted(&request, true)?;
-            response = self.ask(&request, &sent)?;
+            response = self.send_once(&request, &sent)?;
         }
         let answer = self.read(message.kind, &sent, response).inspect_err(|error| {
-            // A refusal or a portal's page is no license that got lost.
+            // A refusal and a captive portal's page are not a license that was lost.
             if matches!(error.code(), Code::LicenseDenied | Code::LicenseNotALicense) {
                 self.log().is_success_unread = false;
             }
             self.note_refusal(message.kind, error);
         })?;
 
-        // An answer that comes in spite of a raised flag is given out all the same: the server has granted something,
-        // and only the CDM can give it back. One that comes after `close` has nobody left to take it.
+        // A response that arrives after a cancellation is returned all the same: the server has granted a license, and
+        // only the CDM can release it. After `close` no call waits for the response.
         let mut log = self.log();
         if log.is_closed {
-            return Err(Error::new(Code::Cancelled, "the call that this exchange was lent to has ended"));
+            return Err(Error::new(Code::Cancelled, "the engine's call has ended, so its exchange is closed"));
         }
         if is_grant(message.kind) {
             (log.is_answer_lost, log.is_success_unread) = (false, false);
@@ -197,10 +200,10 @@ impl LicenseExchange for Exchange {
     }
 }
 
-/// A message on its way, before token and adapter.
+/// A request before token and adapter.
 struct Composed {
     kind: ExchangeKind,
-    what: &'static str,
+    server: &'static str,
     url: String,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
@@ -210,41 +213,48 @@ struct Composed {
 impl Exchange {
     fn compose(&self, message: &ExchangeMessage) -> Result<Composed> {
         let kind = message.kind;
-        let asked = message.url.as_deref().filter(|url| !url.is_empty());
+        let from_cdm = message.url.as_deref().filter(|url| !url.is_empty());
         match kind {
             ExchangeKind::License | ExchangeKind::Renewal | ExchangeKind::Release => {
                 let own = license_url(&self.params)?;
-                let url = match asked {
+                let url = match from_cdm {
                     Some(url) => check_url("license URL of the CDM", url)?,
                     None => own.clone(),
                 };
                 let packed = wire::pack(self.format, &message.body, self.content_id.as_deref());
                 let headers = packed.headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
-                // A CDM may take its URL from the media: a token is for the source's own server.
+                // A CDM may take its URL from the media. The token is for the source's own server only.
                 let wants_token = is_same_origin(&url, &own);
-                Ok(Composed { kind, what: "license server", url: url.into(), headers, body: packed.body, wants_token })
+                Ok(Composed {
+                    kind,
+                    server: "license server",
+                    url: url.into(),
+                    headers,
+                    body: packed.body,
+                    wants_token,
+                })
             }
             ExchangeKind::Provisioning => {
-                let url = asked.ok_or_else(|| {
-                    Error::new(Code::ProvisioningFailed, "the CDM does not say which server provisions the device")
+                let url = from_cdm.ok_or_else(|| {
+                    Error::new(Code::ProvisioningFailed, "the CDM did not name a server that provisions the device")
                 })?;
                 check_url("provisioning URL", url)?;
                 let url = wire::provisioning_url(url, &message.body);
                 let headers = vec![("Content-Type".to_owned(), "application/json".to_owned())];
-                Ok(Composed { kind, what: "provisioning server", url, headers, body: Vec::new(), wants_token: false })
+                Ok(Composed { kind, server: "provisioning server", url, headers, body: Vec::new(), wants_token: false })
             }
             ExchangeKind::Certificate => {
-                let url = asked.or(self.params.certificate_url.as_deref()).ok_or_else(certificate_missing)?;
+                let url = from_cdm.or(self.params.certificate_url.as_deref()).ok_or_else(certificate_missing)?;
                 let url = check_url("certificate URL", url)?;
                 let wants_token = license_url(&self.params).is_ok_and(|own| is_same_origin(&url, &own));
                 let url = url.into();
                 let (headers, body) = (Vec::new(), Vec::new());
-                Ok(Composed { kind, what: "certificate server", url, headers, body, wants_token })
+                Ok(Composed { kind, server: "certificate server", url, headers, body, wants_token })
             }
         }
     }
 
-    /// The request with token, as the app's adapter wants it.
+    /// Adds the token, and lets the app's adapter change the request.
     fn adapted(&self, request: &Composed, is_token_rejected: bool) -> Result<LicenseRequest> {
         let mut headers = request.headers.clone();
         if let Some(value) = self.token(request, is_token_rejected)? {
@@ -263,9 +273,9 @@ impl Exchange {
         }
         check_url("adapted URL", &adapted.url)?;
         check_headers(&adapted.headers)?;
-        // The client's to set; adapters that copy a request of another library bring them along.
-        const OF_THE_CONNECTION: [&str; 4] = ["connection", "content-length", "host", "transfer-encoding"];
-        adapted.headers.retain(|(name, _)| !OF_THE_CONNECTION.iter().any(|h| name.eq_ignore_ascii_case(h)));
+        // The HTTP client sets these. Adapters that copy another library's request bring them along.
+        const SET_BY_CLIENT: [&str; 4] = ["connection", "content-length", "host", "transfer-encoding"];
+        adapted.headers.retain(|(name, _)| !SET_BY_CLIENT.iter().any(|h| name.eq_ignore_ascii_case(h)));
         Ok(adapted)
     }
 
@@ -276,13 +286,13 @@ impl Exchange {
         self.delegate("the token provider", move || tokens.authorization(&asset_id, is_rejected))
     }
 
-    fn ask(&self, request: &Composed, adapted: &LicenseRequest) -> Result<HttpResponse> {
+    fn send_once(&self, request: &Composed, adapted: &LicenseRequest) -> Result<HttpResponse> {
         let method = match request.kind {
             ExchangeKind::Certificate if adapted.body.is_empty() => "GET",
             _ => "POST",
         };
         let outbound = Outbound {
-            what: request.what,
+            what: request.server,
             method,
             url: adapted.url.clone(),
             headers: adapted.headers.clone(),
@@ -294,16 +304,19 @@ impl Exchange {
         self.context.network.send(&outbound, &self.cancellation, &watch)
     }
 
-    /// Maps the status and unpacks the answer.
+    /// Maps the status and unpacks the response.
     fn read(&self, kind: ExchangeKind, sent: &LicenseRequest, response: HttpResponse) -> Result<ExchangeAnswer> {
         let secrets = secrets(sent);
         let secrets: Vec<&str> = secrets.iter().map(String::as_str).collect();
-        if let Some(error) = status_error(what(kind), response.status) {
+        if let Some(error) = status_error(server_of(kind), response.status) {
             return Err(refused(kind, error, wire::refusal(&response.body, &secrets)));
         }
         if let Some(parsed) = self.parsed(kind, &response)? {
             if parsed.body.is_empty() && kind != ExchangeKind::Release {
-                return Err(Error::new(Code::LicenseEmpty, "the request adapter found nothing in the answer"));
+                return Err(Error::new(
+                    Code::LicenseEmpty,
+                    "the request adapter returned an empty body for the response",
+                ));
             }
             return Ok(parsed);
         }
@@ -333,11 +346,11 @@ impl Exchange {
         }))
     }
 
-    /// Calls the app's code. What it says is not shown: it may quote the request. Its code is kept where it tells the
-    /// user something.
+    /// Calls the app's code. Its message is not shown, because it may quote the request. Its code is kept where it means
+    /// something to the user.
     fn delegate<T: Send + 'static>(
         &self,
-        who: &'static str,
+        name: &'static str,
         call: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let context = &self.context;
@@ -347,14 +360,14 @@ impl Exchange {
                     kept @ (Code::Unauthorized | Code::Offline | Code::Cancelled) => kept,
                     _ => Code::DelegateFailed,
                 };
-                Error::new(code, format!("{who} failed with {}", cause.code())).caused_by(cause)
+                Error::new(code, format!("{name} failed with {}", cause.code())).caused_by(cause)
             })
         };
-        call_delegate(&context.runtime, context.delegate_timeout, who, Code::DelegateFailed, named)
+        call_delegate(&context.runtime, context.delegate_timeout, name, Code::DelegateFailed, named)
     }
 }
 
-/// Counts requests, and remembers whether one may have been granted unseen.
+/// Counts the requests of an exchange, and records which of them may have been granted without a readable response.
 struct Watcher<'a> {
     exchange: &'a Exchange,
     kind: ExchangeKind,
@@ -392,7 +405,7 @@ fn is_grant(kind: ExchangeKind) -> bool {
     matches!(kind, ExchangeKind::License | ExchangeKind::Renewal)
 }
 
-fn what(kind: ExchangeKind) -> &'static str {
+fn server_of(kind: ExchangeKind) -> &'static str {
     match kind {
         ExchangeKind::License | ExchangeKind::Renewal | ExchangeKind::Release => "license server",
         ExchangeKind::Provisioning => "provisioning server",
@@ -402,32 +415,32 @@ fn what(kind: ExchangeKind) -> &'static str {
 
 fn license_url(params: &DrmParams) -> Result<url::Url> {
     if params.license_url.is_empty() {
-        return Err(Error::new(Code::DrmParamsMissing, "the source has no license URL"));
+        return Err(Error::new(Code::DrmParamsMissing, "the source has no license URL; set DrmParams.license_url"));
     }
     check_url("license URL", &params.license_url)
 }
 
 fn certificate_missing() -> Error {
-    Error::new(Code::CertificateMissing, "the source has neither a FairPlay certificate nor a URL to get it from")
+    Error::new(Code::CertificateMissing, "the source has neither a FairPlay certificate nor the URL of one")
 }
 
-/// A failed status, with what the server said about it. A license server's code stays as it is; a device that cannot be
-/// provisioned, a certificate that is not there and a license that is not renewed have codes of their own.
-fn refused(kind: ExchangeKind, error: Error, said: Option<String>) -> Error {
+/// Returns the error of a failed status, with the server's reason. A failed provisioning, a missing certificate and a
+/// refused renewal have codes of their own.
+fn refused(kind: ExchangeKind, error: Error, reason: Option<String>) -> Error {
     let status = error.http_status().unwrap_or_default();
     let code = match (kind, error.code()) {
         (ExchangeKind::Provisioning, Code::ServerRejected | Code::Unauthorized) => Code::ProvisioningFailed,
         (ExchangeKind::Certificate, Code::ServerRejected) => Code::CertificateMissing,
-        // 401 is about the user. The others are about this license, and a new one may be had: with a token that is
-        // refused too, asking for it tells so.
+        // 401 is about the user. The other codes are about this license, and a new one may be granted. If the token is
+        // refused, too, the request for a new license reports it.
         (ExchangeKind::Renewal, _) if matches!(status, 403 | 404 | 405 | 409 | 410) => Code::RenewalNotPermitted,
         (_, code) => code,
     };
-    let said = said.map(|said| format!(": {said}")).unwrap_or_default();
-    Error::new(code, format!("{}{said}", error.message())).with_http_status(status)
+    let reason = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+    Error::new(code, format!("{}{reason}", error.message())).with_http_status(status)
 }
 
-/// What a server's message must not repeat: header values and what stands in the query.
+/// Returns the secrets of a request, which an error must not repeat: header values and the values of the query.
 fn secrets(sent: &LicenseRequest) -> Vec<String> {
     const HARMLESS: [&str; 3] = ["accept", "content-type", "user-agent"];
     let headers = sent.headers.iter().filter(|(name, _)| !HARMLESS.iter().any(|h| name.eq_ignore_ascii_case(h)));
@@ -438,11 +451,12 @@ fn secrets(sent: &LicenseRequest) -> Vec<String> {
     secrets
 }
 
-/// Header injection is a defect of whoever made the header, and never goes out.
+/// Refuses malformed headers, so that header injection through the app's code is never sent.
 fn check_headers(headers: &[(String, String)]) -> Result<()> {
     const MAX_HEADERS: usize = 100;
     const MAX_HEADER_BYTES: usize = 64 * 1024;
-    let malformed = |what: &str| Error::new(Code::DelegateFailed, format!("the app's code set {what}"));
+    let malformed =
+        |what: &str| Error::new(Code::DelegateFailed, format!("the request adapter or token provider set {what}"));
     if headers.len() > MAX_HEADERS {
         return Err(malformed("too many headers"));
     }

@@ -1,56 +1,57 @@
-//! Whether what came back is a license that is worth keeping, and how long it lasts. Pure.
+//! Checks a granted license, and computes when it expires. Pure.
 //!
-//! Two parties tell how long a license lasts: the CDM, and for FairPlay the server in its answer. The earlier end
-//! counts. A grant that fails a check may be stored in the CDM already: the caller gives it back.
+//! Two sources state the duration of a license: the CDM, and for FairPlay the server in its response. The earlier expiry
+//! counts. The CDM may have stored a license that fails a check, so the caller releases it.
 
 use crate::error::{Code, Error, Result};
 use crate::license::wire::Format;
 use crate::model::license::{GrantedHandle, Handle, LicenseGrant};
 use crate::model::{DrmScheme, Expiry, KeyCoverage, KeyId, KeyRequest, LicenseDuration};
 
-/// No service rents for longer; a server that says so means something else (milliseconds, a date).
+/// The longest plausible duration. A server that states a longer one means something else (milliseconds, a date).
 pub const MAX_DURATION_S: u64 = 10 * 366 * 24 * 60 * 60;
 
-/// From here on a CDM's number of seconds is its way of saying "no limit": the largest `i32`, `u32` or `i64`.
+/// From this number of seconds on, a CDM means "no limit": the largest `i32`, `u32` or `i64`.
 const UNLIMITED_FROM_S: u64 = i32::MAX as u64;
 
-/// Key set ids have some bytes, persistable keys some thousand. Secret storages refuse more than this.
+/// The longest handle. Key set ids have some bytes, persistable keys some thousand, and secret storages refuse more than
+/// this.
 const MAX_HANDLE_BYTES: usize = 1024 * 1024;
 
-/// `L1`, `L3`, `HW_SECURE_ALL`: what is longer is no name of a level.
+/// The longest name of a security level: `L1`, `L3`, `HW_SECURE_ALL`.
 const MAX_LEVEL_BYTES: usize = 64;
 
-/// What the exchange learnt beside the CDM's own word.
+/// The facts of a response that the CDM does not report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AnswerFacts {
-    /// What the server speaks.
+    /// The server's wire format.
     pub format: Format,
-    /// How long the server says that the license may be stored, in seconds.
+    /// The server's limit for storing the license, in seconds.
     pub persistence_duration_seconds: Option<u64>,
 }
 
 /// A grant that passed every check.
 #[derive(Clone, Debug)]
 pub struct CheckedGrant {
-    /// Under which handle the license is held; never an empty one.
+    /// The handle of the license; never empty.
     pub handle: GrantedHandle,
-    /// When it ends: the earlier of what CDM and server say.
+    /// When it expires: the earlier of the CDM's and the server's expiry.
     pub expires: Expiry,
     /// How long it plays after the first start, in seconds; `None` for no limit of its own.
     pub playback_window_seconds: Option<u64>,
-    /// `Covered`, or `Unknown` where the CDM does not tell or the media does not ask.
+    /// `Covered`, or `Unknown` if the CDM does not list the keys or the media does not state them.
     pub coverage: KeyCoverage,
-    /// The content keys in it, as far as the CDM tells.
+    /// The content keys in it, if the CDM lists them.
     pub key_ids: Option<Vec<KeyId>>,
-    /// The security level of its session, if the CDM tells.
+    /// The security level of its session, if the CDM reports it.
     pub acquired_level: Option<String>,
 }
 
-/// Checks a grant. `is_renewal` says whether a license was held before, which alone may keep or change a handle.
+/// Checks a grant. Only a renewal (`is_renewal`) may keep or change a handle.
 ///
-/// Fails with `LicensePersistenceDenied` for an empty handle, `LicenseDurationInvalid` for a life of nothing or of more
-/// than ten years (and for uDRM's FairPlay without any), `LicenseKeysMissing` if a key that the media needs is known not
-/// to be there, and `CdmFailed` for what no CDM may say.
+/// Fails with `LicensePersistenceDenied` for an empty handle, with `LicenseDurationInvalid` for a duration of 0 or of more
+/// than ten years (and for FairPlay over uDRM without a duration), with `LicenseKeysMissing` if the CDM lists the keys and
+/// one that the media needs is missing, and with `CdmFailed` for a grant that breaks the engine's contract.
 pub fn check_grant(
     request: &KeyRequest,
     is_renewal: bool,
@@ -68,7 +69,7 @@ pub fn check_grant(
     if request.scheme == DrmScheme::FairPlay && facts.format == Format::Udrm && expires == Expiry::Unknown {
         return Err(Error::new(
             Code::LicenseDurationInvalid,
-            "neither the answer's persistence_duration nor the CDM says how long the license may be stored",
+            "neither the response's persistence_duration nor the CDM states how long the license may be stored; configure it at the license server",
         ));
     }
     let playback_window_seconds = match grant.times.playback {
@@ -87,35 +88,35 @@ fn check_handle(handle: &GrantedHandle, is_renewal: bool) -> Result<()> {
         GrantedHandle::Changed(handle) if is_renewal => handle,
         GrantedHandle::Same if is_renewal => return Ok(()),
         GrantedHandle::Same | GrantedHandle::Changed(_) => {
-            return Err(Error::new(Code::CdmFailed, "the CDM speaks of a held license where none was held"));
+            return Err(Error::new(Code::CdmFailed, "the CDM reports a renewed license, but a new one was requested"));
         }
     };
     if handle.is_empty() {
         return Err(Error::new(
             Code::LicensePersistenceDenied,
-            "the CDM stored nothing: the server granted a license for streaming only",
+            "the CDM stored no license: the server granted a license for streaming only; allow persistence at the license server",
         ));
     }
     if handle.as_bytes().len() > MAX_HANDLE_BYTES {
         return Err(Error::new(
             Code::CdmFailed,
-            format!("the CDM's handle has {} bytes; at most {MAX_HANDLE_BYTES} are stored", handle.as_bytes().len()),
+            format!("the CDM's handle has {} bytes; the limit is {MAX_HANDLE_BYTES}", handle.as_bytes().len()),
         ));
     }
     Ok(())
 }
 
-fn expiry(who: &str, remaining: LicenseDuration, now_ms: i64) -> Result<Expiry> {
+fn expiry(source: &str, remaining: LicenseDuration, now_ms: i64) -> Result<Expiry> {
     match remaining {
         LicenseDuration::Unknown => Ok(Expiry::Unknown),
         LicenseDuration::Unlimited => Ok(Expiry::Never),
         LicenseDuration::Seconds(seconds) if seconds >= UNLIMITED_FROM_S => Ok(Expiry::Never),
-        LicenseDuration::Seconds(seconds) => Ok(Expiry::after(now_ms, plausible(who, seconds)?)),
+        LicenseDuration::Seconds(seconds) => Ok(Expiry::after(now_ms, plausible(source, seconds)?)),
     }
 }
 
-/// The earlier end; one who knows counts against one who does not. ([`Expiry::or_earlier`] is for several licenses of
-/// one asset, where one unknown end makes the whole unknown.)
+/// Returns the earlier expiry. A known expiry wins over `Unknown`. ([`Expiry::or_earlier`] is for several licenses of
+/// one asset, where one unknown expiry makes the whole unknown.)
 fn earlier_of(stated: Expiry, declared: Expiry) -> Expiry {
     match (stated, declared) {
         (Expiry::Unknown, known) | (known, Expiry::Unknown) => known,
@@ -123,17 +124,17 @@ fn earlier_of(stated: Expiry, declared: Expiry) -> Expiry {
     }
 }
 
-fn plausible(who: &str, seconds: u64) -> Result<u64> {
+fn plausible(source: &str, seconds: u64) -> Result<u64> {
     match seconds {
         0 => Err(Error::new(
             Code::LicenseDurationInvalid,
-            format!("the {who} says that the license may be stored for 0 seconds"),
+            format!("the {source} limits storing the license to 0 seconds"),
         )),
         1..=MAX_DURATION_S => Ok(seconds),
         _ => Err(Error::new(
             Code::LicenseDurationInvalid,
             format!(
-                "the {who} says that the license may be stored for {seconds} seconds, which is more than ten years"
+                "the {source} limits storing the license to {seconds} seconds, which is more than ten years and not plausible"
             ),
         )),
     }
@@ -185,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn the_earlier_of_the_cdms_and_the_servers_end_counts() {
+    fn the_earlier_expiry_of_cdm_and_server_counts() {
         use LicenseDuration::{Seconds, Unknown, Unlimited};
         for (cdm, server, expected) in [
             (Unknown, None, Expiry::Unknown),
@@ -205,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_life_of_nothing_or_of_decades_is_refused() {
+    fn a_duration_of_zero_or_of_decades_is_refused() {
         for (cdm, server) in [
             (LicenseDuration::Seconds(0), None),
             (LicenseDuration::Seconds(MAX_DURATION_S + 1), None),
@@ -236,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_handle_is_a_license_for_streaming_only() {
+    fn an_empty_handle_means_that_persistence_was_denied() {
         let mut empty = grant(LicenseDuration::Unlimited);
         empty.handle = GrantedHandle::New(Handle::new(Vec::new()));
         assert_eq!(widevine(empty).unwrap_err().code(), Code::LicensePersistenceDenied);
@@ -246,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_renewal_keeps_or_changes_a_handle() {
+    fn only_a_renewal_may_keep_or_change_a_handle() {
         for handle in [GrantedHandle::Same, GrantedHandle::Changed(Handle::new(*b"other"))] {
             let grant = LicenseGrant { handle, ..grant(LicenseDuration::Unlimited) };
             assert_eq!(widevine(grant.clone()).unwrap_err().code(), Code::CdmFailed);
@@ -261,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_known_to_be_missing_fails_and_an_unknown_one_does_not() {
+    fn a_missing_key_fails_the_check_and_unlisted_keys_do_not() {
         for (needed, granted, expected) in [
             (vec![A, B], None, Ok(KeyCoverage::Unknown)),
             (vec![], Some(vec![A]), Ok(KeyCoverage::Unknown)),
@@ -277,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_playback_window_is_kept_unless_it_is_no_limit() {
+    fn a_playback_window_is_recorded_unless_it_means_no_limit() {
         for (playback, expected) in [
             (LicenseDuration::Unknown, None),
             (LicenseDuration::Unlimited, None),
@@ -291,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_at_the_end_of_time_does_not_overflow() {
+    fn an_expiry_beyond_the_largest_time_saturates() {
         let checked = check_grant(
             &request(DrmScheme::Widevine),
             false,

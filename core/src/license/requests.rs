@@ -1,4 +1,4 @@
-//! From what the media says to what an engine is asked: which scheme, and how many licenses. Pure.
+//! Chooses the scheme and the license requests for a media's protection. Pure.
 
 use std::collections::BTreeSet;
 
@@ -10,20 +10,21 @@ use crate::manifest::Protection;
 use crate::model::{DrmParams, DrmScheme, InitData, KeyId, KeyRequest};
 use crate::store::LicenseRow;
 
-/// A device holds some two hundred licenses for all of its apps together (google/ExoPlayer#11202).
+/// The most licenses of one asset. A device holds some two hundred licenses for all of its apps together
+/// (google/ExoPlayer#11202).
 pub(crate) const MAX_LICENSES: usize = 64;
-/// More init data than this for one scheme is no title, and comparing all of it would take long.
+/// The most init data of one scheme. No real title has more, and comparing all of it would take long.
 const MAX_INIT_DATA: usize = 1_000;
 
-/// The licenses that an asset needs, and with which of its source's parameters.
+/// The licenses that an asset needs, and the DRM parameters to request them with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Plan {
     pub(crate) params: DrmParams,
     pub(crate) requests: Vec<KeyRequest>,
 }
 
-/// Chooses the first of the source's DRM parameters that an engine serves and the media speaks, and asks for as few
-/// licenses as cover all tracks.
+/// Chooses the first of the source's DRM parameters whose scheme has an engine and init data in the media, and requests
+/// as few licenses as cover all tracks.
 ///
 /// Fails with `DrmParamsMissing`, `DrmUnsupported`, `InitDataMissing` or `SessionKeyMissing`.
 pub(crate) fn plan(protection: &Protection, offered: &[DrmParams], engines: &[DrmScheme]) -> Result<Plan> {
@@ -59,7 +60,7 @@ fn requests(protection: &Protection, params: &DrmParams) -> Result<Vec<KeyReques
         security_level: params.security_level,
     };
     let requests: Vec<KeyRequest> = match params.scheme {
-        // ClearKey asks by key id alone, so one request is enough for everything the media names.
+        // ClearKey requests licenses by key id, so one request is enough for all keys that the media names.
         DrmScheme::ClearKey => {
             let named = protection.init_data.iter().flat_map(|data| data.key_ids.iter().copied());
             let key_ids: BTreeSet<KeyId> = protection.required_key_ids().into_iter().chain(named).collect();
@@ -100,7 +101,7 @@ fn keyids_init_data(key_ids: &[KeyId]) -> Vec<u8> {
     serde_json::json!({ "kids": kids }).to_string().into_bytes()
 }
 
-/// Drops init data whose keys another one covers: each costs a round trip and a place in the CDM.
+/// Drops init data whose keys other init data covers, because each license costs a round trip and a place in the CDM.
 fn widest<'a>(all: &[&'a InitData]) -> Result<Vec<&'a InitData>> {
     if all.len() > MAX_INIT_DATA {
         return Err(too_many(all.len()));
@@ -123,7 +124,7 @@ fn widest<'a>(all: &[&'a InitData]) -> Result<Vec<&'a InitData>> {
 fn too_many(count: usize) -> Error {
     Error::new(
         Code::ManifestTooLarge,
-        format!("the media asks for {count} licenses; at most {MAX_LICENSES} are got for one title"),
+        format!("the media needs {count} licenses; at most {MAX_LICENSES} are acquired for one asset"),
     )
 }
 
@@ -155,13 +156,13 @@ mod tests {
         }
     }
 
-    fn asked(media: &Protection, scheme: DrmScheme) -> Result<Vec<Vec<u8>>> {
+    fn init_data_of_requests(media: &Protection, scheme: DrmScheme) -> Result<Vec<Vec<u8>>> {
         let plan = plan(media, &[DrmParams::new(scheme, "https://host/")], &[scheme])?;
         Ok(plan.requests.into_iter().map(|request| request.init_data).collect())
     }
 
     #[test]
-    fn a_box_whose_keys_another_has_is_not_asked_for() {
+    fn init_data_whose_keys_are_in_other_init_data_is_not_requested() {
         let widevine = DrmScheme::Widevine;
         let media = media(vec![
             init_data(widevine, 1, &[1]),
@@ -170,35 +171,38 @@ mod tests {
             init_data(widevine, 4, &[]),
             init_data(DrmScheme::PlayReady, 5, &[1, 2]),
         ]);
-        // The second covers the first and is the same as the third; what the fourth is for is not known.
-        assert_eq!(asked(&media, widevine).unwrap(), [vec![2], vec![4]]);
+        // The second covers the first and equals the third; the fourth does not state its keys.
+        assert_eq!(init_data_of_requests(&media, widevine).unwrap(), [vec![2], vec![4]]);
     }
 
     #[test]
-    fn clear_key_asks_once_for_all_keys_and_fair_play_once_a_key() {
+    fn clear_key_sends_one_request_and_fair_play_one_per_key() {
         let media = media(vec![init_data(DrmScheme::FairPlay, 1, &[1]), init_data(DrmScheme::FairPlay, 2, &[2])]);
-        assert_eq!(asked(&media, DrmScheme::FairPlay).unwrap(), [b"skd://1".to_vec(), b"skd://2".to_vec()]);
-        let clear_key = asked(&media, DrmScheme::ClearKey).unwrap();
+        assert_eq!(
+            init_data_of_requests(&media, DrmScheme::FairPlay).unwrap(),
+            [b"skd://1".to_vec(), b"skd://2".to_vec()]
+        );
+        let clear_key = init_data_of_requests(&media, DrmScheme::ClearKey).unwrap();
         assert_eq!(clear_key.len(), 1);
         let json = std::str::from_utf8(&clear_key[0]).unwrap().to_owned();
         assert_eq!(json, r#"{"kids":["AQEBAQEBAQEBAQEBAQEBAQ","AgICAgICAgICAgICAgICAg"]}"#);
     }
 
     #[test]
-    fn a_title_that_asks_for_hundreds_of_licenses_is_refused() {
+    fn a_title_that_needs_hundreds_of_licenses_is_refused() {
         for count in [65_u16, 5000] {
             let many = (0..count).map(|n| InitData {
                 pssh: Some(n.to_be_bytes().to_vec()),
                 key_ids: vec![],
                 ..init_data(DrmScheme::Widevine, 0, &[])
             });
-            let error = asked(&media(many.collect()), DrmScheme::Widevine).unwrap_err();
+            let error = init_data_of_requests(&media(many.collect()), DrmScheme::Widevine).unwrap_err();
             assert_eq!(error.code(), Code::ManifestTooLarge);
         }
     }
 
     #[test]
-    fn the_first_scheme_that_has_an_engine_and_init_data_is_chosen() {
+    fn the_first_scheme_with_an_engine_and_init_data_is_chosen() {
         let media = media(vec![init_data(DrmScheme::Widevine, 1, &[1])]);
         let offered = [
             DrmParams::new(DrmScheme::PlayReady, "https://p/"),

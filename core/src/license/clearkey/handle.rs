@@ -1,4 +1,4 @@
-//! A ClearKey handle: a JWK set with times, as bytes.
+//! The bytes of a ClearKey handle: a JWK set with times.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::model::license::Handle;
 
 const VERSION: u32 = 1;
 
-/// A license, as a handle holds it.
+/// The license in a handle.
 pub(super) struct Held {
     pub(super) license_id: Option<String>,
     pub(super) keys: BTreeMap<KeyId, ContentKey>,
@@ -25,7 +25,7 @@ pub(super) struct Held {
     pub(super) is_renewable: bool,
 }
 
-/// What comes before the keys. They are written by hand, so that no buffer that is not wiped sees them.
+/// The members before the keys. The keys are written by hand, so that they are in wiped buffers only.
 #[derive(Serialize)]
 struct Head<'a> {
     larder: u32,
@@ -41,7 +41,7 @@ struct Stored<'a> {
     larder: u32,
     license_id: Option<String>,
     granted_at_ms: i64,
-    #[serde(alias = "duration_s")] // as releases before 0.2 wrote it
+    #[serde(alias = "duration_s")] // written by releases before 0.2
     duration_seconds: Option<u64>,
     #[serde(alias = "playback_duration_s")]
     playback_duration_seconds: Option<u64>,
@@ -51,7 +51,7 @@ struct Stored<'a> {
 }
 
 impl Held {
-    /// The handle of this license. Equal licenses have equal handles.
+    /// Writes the handle of this license. Equal licenses have equal handles.
     pub(super) fn write(&self) -> Result<Handle> {
         let head = Head {
             larder: VERSION,
@@ -62,9 +62,9 @@ impl Held {
             renewable: self.is_renewable,
         };
         let head = serde_json::to_string(&head)
-            .map_err(|cause| Error::new(Code::Internal, "the handle could not be written").caused_by(cause))?;
+            .map_err(|cause| Error::new(Code::Internal, "serializing the ClearKey handle failed").caused_by(cause))?;
         let head = head.trim_end_matches('}');
-        // Room for all of it at once: a buffer that grows leaves copies behind.
+        // Allocated in one piece: a buffer that grows leaves copies of the keys behind.
         let mut bytes = Vec::with_capacity(head.len() + 16 + self.keys.len() * 96);
         bytes.extend_from_slice(head.as_bytes());
         bytes.extend_from_slice(br#","keys":["#);
@@ -81,17 +81,21 @@ impl Held {
         Ok(Handle::new(bytes))
     }
 
-    /// Reads a handle. Fails with `LicenseUnreadable` if it is not one that [`write`](Self::write) made.
+    /// Reads a handle. Fails with `LicenseUnreadable` if [`write`](Self::write) did not write it.
     pub(super) fn read(handle: &Handle) -> Result<Self> {
         let unreadable = |what| Error::new(Code::LicenseUnreadable, what);
-        // The cause would quote what it met, and a handle is keys.
+        // Without serde's error as the cause: it would quote the handle, which contains keys.
         let stored: Stored<'_> = serde_json::from_slice(handle.as_bytes())
-            .map_err(|_| unreadable("the handle is not one of the ClearKey engine"))?;
+            .map_err(|_| unreadable("the handle was not written by the ClearKey engine; register the asset again"))?;
         if stored.larder != VERSION {
-            return Err(unreadable("the handle was written by a newer Larder"));
+            return Err(unreadable(
+                "the handle was written by a newer Larder; update the app, or register the asset again",
+            ));
         }
         let keys: Option<BTreeMap<_, _>> = stored.keys.iter().map(read_key).collect();
-        let keys = keys.filter(|keys| !keys.is_empty()).ok_or_else(|| unreadable("the handle has a damaged key"))?;
+        let keys = keys
+            .filter(|keys| !keys.is_empty())
+            .ok_or_else(|| unreadable("the handle has a damaged key; register the asset again"))?;
         Ok(Self {
             license_id: stored.license_id,
             keys,
@@ -103,7 +107,7 @@ impl Held {
     }
 }
 
-/// A content key of 16 bytes with its id; `None` for anything else.
+/// Reads a content key of 16 bytes with its id. Returns `None` for anything else.
 pub(super) fn read_key(jwk: &Jwk<'_>) -> Option<(KeyId, ContentKey)> {
     let kid = parse_kid(jwk.kid?)?;
     let text = jwk.k.filter(|_| jwk.kty == Some("oct"))?.trim_end_matches('=');

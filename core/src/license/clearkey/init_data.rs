@@ -1,4 +1,4 @@
-//! Which keys ClearKey init data asks for: EME's `keyids` JSON, or PSSH boxes of version 1.
+//! Reads the key ids of ClearKey init data: EME's `keyids` JSON, or PSSH boxes of version 1.
 
 use std::collections::BTreeSet;
 
@@ -9,11 +9,12 @@ use crate::license::wire::clearkey::parse_kid;
 use crate::manifest::pssh::{self, PsshBox};
 use crate::model::{DrmScheme, KeyId, KeyRequest};
 
-/// No title has more.
+/// The most keys of one title.
 const MAX_KEYS: usize = 1024;
 
-/// The keys of the init data and those that the request names, without doubles. Fails with `InitDataMissing` if there
-/// are none, and with `ManifestInvalid` if the init data is malformed.
+/// Returns the keys of the init data and of the request, each once.
+///
+/// Fails with `InitDataMissing` if there are none, and with `ManifestInvalid` if the init data is malformed.
 pub(super) fn key_ids(request: &KeyRequest) -> Result<Vec<KeyId>> {
     let data = request.init_data.trim_ascii();
     let mut ids: BTreeSet<KeyId> = match data.first() {
@@ -23,7 +24,10 @@ pub(super) fn key_ids(request: &KeyRequest) -> Result<Vec<KeyId>> {
     };
     ids.extend(&request.key_ids);
     if ids.is_empty() {
-        return Err(Error::new(Code::InitDataMissing, "the media names no key id, and ClearKey asks by key id"));
+        return Err(Error::new(
+            Code::InitDataMissing,
+            "the media names no key id, and ClearKey requests licenses by key id",
+        ));
     }
     if ids.len() > MAX_KEYS {
         return Err(Error::new(Code::ManifestTooLarge, format!("the media names more than {MAX_KEYS} keys")));
@@ -31,7 +35,7 @@ pub(super) fn key_ids(request: &KeyRequest) -> Result<Vec<KeyId>> {
     Ok(ids.into_iter().collect())
 }
 
-/// Encrypted Media Extensions, "keyids" initialization data format: `{"kids":["<base64url>"]}`.
+/// Reads the "keyids" initialization data format of Encrypted Media Extensions: `{"kids":["<base64url>"]}`.
 fn of_json(data: &[u8]) -> Result<BTreeSet<KeyId>> {
     #[derive(Deserialize)]
     struct KeyIds {
@@ -41,7 +45,7 @@ fn of_json(data: &[u8]) -> Result<BTreeSet<KeyId>> {
     parsed.kids.iter().map(|kid| parse_kid(kid)).collect::<Option<_>>().ok_or_else(malformed)
 }
 
-/// The key ids that boxes of ClearKey and the common system list, or those of any system if none of them does.
+/// Returns the key ids of the boxes of ClearKey and the common system, or, if they list none, of all boxes.
 fn of_boxes(data: &[u8]) -> Result<BTreeSet<KeyId>> {
     let boxes = pssh::parse_all(data)?;
     let own = boxes.iter().filter(|one| one.scheme() == Some(DrmScheme::ClearKey));
@@ -50,5 +54,5 @@ fn of_boxes(data: &[u8]) -> Result<BTreeSet<KeyId>> {
 }
 
 fn malformed() -> Error {
-    Error::new(Code::ManifestInvalid, "the ClearKey init data is not the JSON of EME's keyids form")
+    Error::new(Code::ManifestInvalid, "the ClearKey init data is not JSON in EME's keyids format")
 }

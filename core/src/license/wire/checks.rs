@@ -1,4 +1,4 @@
-//! What every answer is looked at for: nothing in it, a web page, a refusal.
+//! The checks of every response: an empty body, a web page, a refusal.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -7,14 +7,16 @@ use super::Reply;
 use crate::error::{Code, Error, Result};
 use crate::net::redact::server_message;
 
+/// Refuses an empty body.
 pub(super) fn not_empty(reply: &Reply<'_>) -> Result<()> {
     if reply.body.iter().all(u8::is_ascii_whitespace) {
-        return Err(Error::new(Code::LicenseEmpty, "the server answered with success and an empty body"));
+        return Err(Error::new(Code::LicenseEmpty, "the server responded with success and an empty body"));
     }
     Ok(())
 }
 
-/// Refuses HTML. By its bytes: many servers (PHP's default) label anything as `text/html`, good licenses too.
+/// Refuses HTML, recognized by its bytes: many servers (PHP's default) label every response as `text/html`, valid licenses
+/// included.
 pub(super) fn not_a_page(reply: &Reply<'_>) -> Result<()> {
     let start: Vec<u8> = trimmed(&reply.body).iter().take(16).map(u8::to_ascii_lowercase).collect();
     let is_page =
@@ -22,16 +24,16 @@ pub(super) fn not_a_page(reply: &Reply<'_>) -> Result<()> {
     if is_page || (start.first() == Some(&b'<') && is_html(reply.content_type)) {
         return Err(Error::new(
             Code::LicenseNotALicense,
-            "the server answered with a web page where a license should be: is this network behind a log-in page?",
+            "the server responded with a web page instead of a license; this network may require a log-in (captive portal)",
         ));
     }
     Ok(())
 }
 
-/// Refuses text where a binary license should be; a refusal in JSON is told as one.
+/// Refuses text instead of a binary license. A refusal in JSON fails with `LicenseDenied`.
 ///
-/// Text is what is readable throughout and either says that it is (its type) or looks like it (a brace, a tag): every
-/// real license has control characters, Widevine's begins with 0x08.
+/// A body is text if it is readable throughout, and its content type or its first character (a brace, a tag) is that of
+/// text. Every real license has control characters; Widevine's begins with 0x08.
 pub(super) fn not_text(reply: &Reply<'_>) -> Result<()> {
     not_a_page(reply)?;
     let Ok(text) = std::str::from_utf8(&reply.body) else { return Ok(()) };
@@ -47,40 +49,41 @@ pub(super) fn not_text(reply: &Reply<'_>) -> Result<()> {
     }
     Err(Error::new(
         Code::LicenseNotALicense,
-        "the server answered with text where a binary license should be: a log-in page, a wrong URL, or another wire format",
+        "the server responded with text instead of a binary license: a log-in page, a wrong URL, or another wire format",
     ))
 }
 
-/// Reads a JSON object, or says what else it is.
+/// Reads a JSON object. Fails with the code of the kind of response that it is instead.
 pub(super) fn json<'a, T: Deserialize<'a>>(reply: &'a Reply<'_>) -> Result<T> {
     let body = trimmed(&reply.body);
     let malformed = |what: &'static str, cause: serde_json::Error| {
-        Error::new(Code::LicenseMalformed, what).caused_by(place(&cause))
+        Error::new(Code::LicenseMalformed, what).caused_by(json_position(&cause))
     };
     match serde_json::from_slice(body) {
         Ok(object) => Ok(object),
-        Err(cause) if cause.is_data() => Err(malformed("the answer is JSON of another shape", cause)),
+        Err(cause) if cause.is_data() => Err(malformed("the response is JSON of another structure", cause)),
         Err(cause) => {
             not_a_page(reply)?;
             if is_html(reply.content_type) || body.first() == Some(&b'<') {
                 return Err(Error::new(
                     Code::LicenseNotALicense,
-                    "the server answered with text where JSON should be: is this network behind a log-in page?",
+                    "the server responded with text instead of JSON; this network may require a log-in (captive portal)",
                 ));
             }
-            Err(malformed("the answer is not JSON", cause))
+            Err(malformed("the response is not JSON", cause))
         }
     }
 }
 
-/// Where JSON is wrong. Not serde's own text: it quotes the value it met, which may be a key.
-pub(in crate::license) fn place(error: &serde_json::Error) -> String {
+/// Returns the position of an error in JSON. Serde's own text quotes the value at that position, which may be a key.
+pub(in crate::license) fn json_position(error: &serde_json::Error) -> String {
     format!("line {}, column {}", error.line(), error.column())
 }
 
-/// What a server says in place of a license, fit for a message: JSON's `message` or `error`, or a line of plain text.
+/// Returns the server's reason for a refusal, fit for an error message: JSON's `message` or `error`, or a line of plain
+/// text.
 ///
-/// `sent` are the request's secrets. `None` if the body says nothing of that kind.
+/// `sent` are the request's secrets. Returns `None` if the body has no reason.
 pub fn refusal(body: &[u8], sent: &[&str]) -> Option<String> {
     const MAX_PLAIN_BYTES: usize = 512;
     let body = trimmed(body);
@@ -93,7 +96,7 @@ pub fn refusal(body: &[u8], sent: &[&str]) -> Option<String> {
     (!text.is_empty()).then(|| server_message(&text, sent))
 }
 
-/// `message` or `error` of an object: a text, or an object that has one.
+/// Returns the `message` or `error` of an object: a text, or a text in an object.
 pub(super) fn refusal_member(object: &serde_json::Map<String, Value>) -> Option<String> {
     ["message", "error", "error_message", "errorMessage"].iter().find_map(|name| match object.get(*name)? {
         Value::String(text) => Some(text.clone()),
@@ -107,14 +110,14 @@ pub(super) fn refusal_member(object: &serde_json::Map<String, Value>) -> Option<
     })
 }
 
-/// `message` is one that [`server_message`] has cleaned.
+/// Returns the error of a refusal. [`server_message`] must have cleaned `message`.
 pub(super) fn denied(message: &str) -> Error {
-    Error::new(Code::LicenseDenied, format!("the license server refuses: {message}"))
+    Error::new(Code::LicenseDenied, format!("the license server refused the license: {message}"))
 }
 
-/// Whole seconds of a JSON number, or of a number in a text, as some back ends write it; `None` for anything else.
-/// Negative ones are 0, which no grant check lets through.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates, and that is what is meant")]
+/// Returns the whole seconds of a JSON number, or of a number in a text, as some back ends write it. Returns `None` for
+/// anything else. Negative seconds become 0, which the checks of a grant refuse.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates, as intended")]
 pub(super) fn seconds(value: &Value) -> Option<u64> {
     match value {
         Value::Number(number) => number.as_u64().or_else(|| number.as_f64().map(|seconds| seconds as u64)),

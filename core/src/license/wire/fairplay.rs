@@ -1,4 +1,4 @@
-//! FairPlay: Kaltura's uDRM JSON, base64, form; the application certificate.
+//! FairPlay: Kaltura's uDRM JSON, base64, form, and the application certificate.
 
 use base64::Engine as _;
 use base64::alphabet;
@@ -12,7 +12,7 @@ use crate::error::{Code, Error, Result};
 use crate::net::redact::server_message;
 use crate::ports::{ExchangeAnswer, ExchangeKind};
 
-/// As servers write it: with padding or without.
+/// Base64 as servers write it: with padding or without.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new()
@@ -20,7 +20,7 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
-/// `Content-Type: application/octet-stream` although it is text: what uDRM expects.
+/// Packs base64 text. uDRM expects `Content-Type: application/octet-stream` for it.
 pub(super) fn pack_base64(message: &[u8]) -> Packed {
     Packed { headers: vec![("Content-Type", "application/octet-stream")], body: STANDARD.encode(message).into_bytes() }
 }
@@ -32,7 +32,7 @@ pub(super) fn pack_form(message: &[u8], content_id: Option<&str>) -> Packed {
     Packed { headers: vec![("Content-Type", "application/x-www-form-urlencoded")], body: form.finish().into_bytes() }
 }
 
-/// Base64 text, bare or in `<ckc>`.
+/// Unpacks base64 text, bare or in `<ckc>`.
 pub(super) fn unpack_base64(reply: Reply<'_>) -> Result<ExchangeAnswer> {
     let body = trimmed(&reply.body);
     let text = between(body, b"<ckc>", b"</ckc>").unwrap_or(body);
@@ -46,12 +46,12 @@ pub(super) fn unpack_base64(reply: Reply<'_>) -> Result<ExchangeAnswer> {
         return Err(denied(&message));
     }
     if body.is_ascii() && body.contains(&b' ') {
-        return Err(Error::new(Code::LicenseNotALicense, "the server answered with text where base64 should be"));
+        return Err(Error::new(Code::LicenseNotALicense, "the server responded with text instead of base64"));
     }
-    Err(Error::new(Code::LicenseMalformed, "the answer is not base64"))
+    Err(Error::new(Code::LicenseMalformed, "the response is not base64"))
 }
 
-/// `{"ckc": "<base64>", "persistence_duration": <seconds>}`, or `{"message": …}`.
+/// Unpacks `{"ckc": "<base64>", "persistence_duration": <seconds>}`, or `{"message": …}`.
 pub(super) fn unpack_udrm(reply: Reply<'_>) -> Result<ExchangeAnswer> {
     let object: serde_json::Map<String, Value> = json(&reply)?;
     let ckc = match object.get("ckc") {
@@ -62,28 +62,28 @@ pub(super) fn unpack_udrm(reply: Reply<'_>) -> Result<ExchangeAnswer> {
                 None if reply.kind == ExchangeKind::Release => {
                     return Ok(ExchangeAnswer { body: Vec::new(), persistence_duration_seconds: None });
                 }
-                None => Error::new(Code::LicenseMalformed, "the answer has no ckc"),
+                None => Error::new(Code::LicenseMalformed, "the response has no ckc"),
             });
         }
-        Some(_) => return Err(Error::new(Code::LicenseMalformed, "the answer's ckc is not a text")),
+        Some(_) => return Err(Error::new(Code::LicenseMalformed, "the response's ckc is not a string")),
     };
     let body =
-        decode(ckc.as_bytes()).ok_or_else(|| Error::new(Code::LicenseMalformed, "the answer's ckc is not base64"))?;
-    let persistence_duration_seconds =
-        match object.get("persistence_duration") {
-            None | Some(Value::Null) => None,
-            Some(value) => Some(seconds(value).ok_or_else(|| {
-                Error::new(Code::LicenseMalformed, "the answer's persistence_duration is not a number")
-            })?),
-        };
+        decode(ckc.as_bytes()).ok_or_else(|| Error::new(Code::LicenseMalformed, "the response's ckc is not base64"))?;
+    let persistence_duration_seconds = match object.get("persistence_duration") {
+        None | Some(Value::Null) => None,
+        Some(value) => Some(seconds(value).ok_or_else(|| {
+            Error::new(Code::LicenseMalformed, "the response's persistence_duration is not a number")
+        })?),
+    };
     Ok(ExchangeAnswer { body, persistence_duration_seconds })
 }
 
-/// The application certificate in DER: as it is, in base64, or in PEM.
+/// Unpacks an application certificate in DER, base64 or PEM, and returns it in DER.
 ///
 /// Fails with `LicenseNotALicense` for a web page and with `CertificateMissing` for anything else.
 pub fn unpack_certificate(reply: Reply<'_>) -> Result<Vec<u8>> {
-    let missing = |what: &str| Error::new(Code::CertificateMissing, format!("the certificate server's answer {what}"));
+    let missing =
+        |what: &str| Error::new(Code::CertificateMissing, format!("the certificate server's response {what}"));
     not_empty(&reply).map_err(|_| missing("is empty"))?;
     if is_der(&reply.body) {
         return Ok(reply.body);
@@ -91,12 +91,12 @@ pub fn unpack_certificate(reply: Reply<'_>) -> Result<Vec<u8>> {
     not_a_page(&reply)?;
     let text = trimmed(&reply.body);
     let text = between(text, b"-----BEGIN CERTIFICATE-----", b"-----END CERTIFICATE-----").unwrap_or(text);
-    decode(text).filter(|der| is_der(der)).ok_or_else(|| missing("is no certificate in DER, base64 or PEM"))
+    decode(text).filter(|der| is_der(der)).ok_or_else(|| missing("is not a certificate in DER, base64 or PEM"))
 }
 
-/// What the form's `assetId` says: the `assetId` of the key URI's query, else all that follows `skd://`.
+/// Returns the `assetId` of the form: the `assetId` in the key URI's query, or everything after `skd://`.
 ///
-/// `None` for init data that is no `skd://` URI.
+/// Returns `None` for init data that is not an `skd://` URI.
 pub fn content_id(init_data: &[u8]) -> Option<String> {
     let uri = std::str::from_utf8(init_data).ok()?.trim();
     let id = uri.get(..6).filter(|scheme| scheme.eq_ignore_ascii_case("skd://")).and(uri.get(6..))?;
@@ -107,7 +107,7 @@ pub fn content_id(init_data: &[u8]) -> Option<String> {
     (!id.is_empty()).then_some(id)
 }
 
-/// One DER SEQUENCE that ends where the bytes end (X.690, 8.9): enough to tell a certificate from text.
+/// True for one DER SEQUENCE that ends with the bytes (X.690, 8.9), which is enough to tell a certificate from text.
 fn is_der(bytes: &[u8]) -> bool {
     let (length, header) = match *bytes {
         [0x30, short, ..] if short < 0x80 => (usize::from(short), 2),
@@ -119,7 +119,8 @@ fn is_der(bytes: &[u8]) -> bool {
     length > 0 && length.checked_add(header) == Some(bytes.len())
 }
 
-/// Either alphabet, line breaks allowed; a space is not, or any sentence would be base64. `None` for anything else.
+/// Decodes base64 in either alphabet, with line breaks. Spaces are not allowed, because any sentence would be base64 then.
+/// Returns `None` for anything else.
 fn decode(text: &[u8]) -> Option<Vec<u8>> {
     let text: Vec<u8> = text
         .trim_ascii()

@@ -1,14 +1,14 @@
-//! What license servers speak: how a CDM's message is packed, and a license unpacked. Pure.
+//! The wire formats of license servers: packs a CDM's message, and unpacks a license. Pure.
 //!
 //! | file | format |
 //! |---|---|
 //! | [`raw`](self) | Widevine, PlayReady, plain FairPlay: the CDM's bytes as they are |
 //! | [`fairplay`] | Kaltura's uDRM JSON, base64, form; the application certificate |
 //! | [`clearkey`] | the W3C's JSON (Encrypted Media Extensions, 9.1) and our extension members |
-//! | [`checks`](self) | what every answer is looked at for: nothing in it, a web page, a refusal |
+//! | [`checks`](self) | the checks of every response: an empty body, a web page, a refusal |
 //!
-//! A server's error text reaches a message only through
-//! [`server_message`](crate::net::redact::server_message).
+//! A server's error text reaches an error message through
+//! [`server_message`](crate::net::redact::server_message) only.
 
 mod checks;
 pub mod clearkey;
@@ -17,7 +17,7 @@ mod raw;
 #[cfg(test)]
 mod tests;
 
-pub(in crate::license) use checks::place;
+pub(in crate::license) use checks::json_position;
 pub use checks::refusal;
 pub use raw::provisioning_url;
 
@@ -25,7 +25,7 @@ use crate::error::Result;
 use crate::model::{DrmScheme, LicenseWire};
 use crate::ports::{ExchangeAnswer, ExchangeKind};
 
-/// No real license, certificate or provisioning answer is longer.
+/// The longest response. No real license, certificate or provisioning response is longer.
 pub const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 
 /// A wire format, with "standard" resolved.
@@ -37,16 +37,16 @@ pub enum Format {
     Soap,
     /// Base64 text, both ways.
     Base64,
-    /// `spc=<base64>&assetId=<id>`, answered in base64.
+    /// `spc=<base64>&assetId=<id>` in the request, base64 in the response.
     Form,
-    /// Base64 text there, JSON with `ckc` back.
+    /// Base64 text in the request, JSON with `ckc` in the response.
     Udrm,
     /// The W3C's JSON.
     ClearKey,
 }
 
 impl Format {
-    /// What a source of this scheme and setting speaks.
+    /// Returns the wire format of a source with this scheme and setting.
     pub fn of(scheme: DrmScheme, wire: LicenseWire) -> Self {
         match (wire, scheme) {
             (LicenseWire::Standard, DrmScheme::FairPlay) => Self::Udrm,
@@ -60,7 +60,7 @@ impl Format {
     }
 }
 
-/// A message, ready to be sent.
+/// A packed message.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Packed {
     /// Header names and values, `Content-Type` among them.
@@ -69,19 +69,19 @@ pub struct Packed {
     pub body: Vec<u8>,
 }
 
-/// An answer with a successful status.
+/// A response with a successful status.
 pub struct Reply<'a> {
-    /// What was asked.
+    /// The kind of the request.
     pub kind: ExchangeKind,
-    /// The answer's `Content-Type`.
+    /// The response's `Content-Type`.
     pub content_type: Option<&'a str>,
-    /// The answer's body.
+    /// The response's body.
     pub body: Vec<u8>,
-    /// Secrets of the request, which a server may repeat in its message and we may not.
+    /// Secrets of the request. A server may repeat them in its message; an error of ours must not.
     pub sent: &'a [&'a str],
 }
 
-/// Packs a CDM's message. `content_id` is what FairPlay's form calls `assetId`.
+/// Packs a CDM's message. `content_id` becomes `assetId` in FairPlay's form.
 pub fn pack(format: Format, message: &[u8], content_id: Option<&str>) -> Packed {
     match format {
         Format::Raw => raw::pack(message),
@@ -92,12 +92,12 @@ pub fn pack(format: Format, message: &[u8], content_id: Option<&str>) -> Packed 
     }
 }
 
-/// Unpacks a license, or the answer to a renewal or release.
+/// Unpacks a license, or the response to a renewal or release.
 ///
 /// Fails with `LicenseEmpty`, `LicenseNotALicense`, `LicenseDenied` or `LicenseMalformed`.
 pub fn unpack(format: Format, reply: Reply<'_>) -> Result<ExchangeAnswer> {
     if reply.body.is_empty() && reply.kind == ExchangeKind::Release && format != Format::ClearKey {
-        // A CDM's release needs no more than the server's success. ClearKey's has an acknowledgement.
+        // A successful status is enough to confirm a CDM's release. ClearKey's release needs an acknowledgement.
         return Ok(ExchangeAnswer { body: Vec::new(), persistence_duration_seconds: None });
     }
     checks::not_empty(&reply)?;
@@ -110,7 +110,7 @@ pub fn unpack(format: Format, reply: Reply<'_>) -> Result<ExchangeAnswer> {
     }
 }
 
-/// Unpacks the answer of a provisioning server: opaque to us, but neither empty nor a web page.
+/// Unpacks the response of a provisioning server. It is opaque, but neither empty nor a web page.
 pub fn unpack_provisioning(reply: Reply<'_>) -> Result<ExchangeAnswer> {
     checks::not_empty(&reply)?;
     checks::not_a_page(&reply)?;

@@ -1,4 +1,4 @@
-//! The CDM's bytes as they are: Widevine, PlayReady, plain FairPlay.
+//! The CDM's bytes, unchanged: Widevine, PlayReady, plain FairPlay.
 
 use super::checks::{denied, not_a_page, not_text};
 use super::{Packed, Reply};
@@ -22,7 +22,7 @@ pub(super) fn unpack(reply: Reply<'_>) -> Result<ExchangeAnswer> {
     Ok(ExchangeAnswer { body: reply.body, persistence_duration_seconds: None })
 }
 
-/// The license is in the XML; the CDM reads it. A SOAP fault is a refusal.
+/// Passes the XML on to the CDM, which reads the license in it. A SOAP fault is a refusal.
 pub(super) fn unpack_soap(reply: Reply<'_>) -> Result<ExchangeAnswer> {
     not_a_page(&reply)?;
     if reply.body.windows(7).any(|window| window == b":Fault>" || window == b"<Fault>") {
@@ -31,13 +31,13 @@ pub(super) fn unpack_soap(reply: Reply<'_>) -> Result<ExchangeAnswer> {
     Ok(ExchangeAnswer { body: reply.body, persistence_duration_seconds: None })
 }
 
-/// The URL of a provisioning request: Android's framework documents that the message goes into the default URL's query,
-/// as text, and that the body is empty (`MediaDrm.ProvisionRequest`).
+/// Returns the URL of a provisioning request. Android's framework documents that the message goes into the default URL's
+/// query, as text, and that the body is empty (`MediaDrm.ProvisionRequest`).
 ///
-/// The message is base64url or percent-encoded text already; only what can be in no query is encoded.
+/// The message is base64url or percent-encoded text already, so only characters that no query may have are encoded.
 pub fn provisioning_url(default_url: &str, message: &[u8]) -> String {
     use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
-    const NOT_IN_A_VALUE: &AsciiSet = &CONTROLS
+    const NOT_IN_A_QUERY_VALUE: &AsciiSet = &CONTROLS
         .add(b' ')
         .add(b'"')
         .add(b'#')
@@ -56,5 +56,5 @@ pub fn provisioning_url(default_url: &str, message: &[u8]) -> String {
         Some((_, query)) if query.is_empty() || query.ends_with('&') => "",
         Some(_) => "&",
     };
-    format!("{base}{separator}signedRequest={}", percent_encode(message, NOT_IN_A_VALUE))
+    format!("{base}{separator}signedRequest={}", percent_encode(message, NOT_IN_A_QUERY_VALUE))
 }

@@ -1,10 +1,10 @@
-//! Tables: what goes in, what comes out.
+//! Tables of requests and responses, with the expected packing, answer or error.
 
 use super::*;
 use crate::error::Code;
 
 const HTML: &[u8] = b"<!DOCTYPE html>\n<html><body>Welcome to our Wi-Fi</body></html>";
-/// As a Widevine license begins: field 1, then length-delimited fields.
+/// The beginning of a Widevine license: field 1, then length-delimited fields.
 const LICENSE: &[u8] = b"\x08\x02\x12\x10\x0a\x04key!\xff\xfe";
 
 fn reply<'a>(kind: ExchangeKind, content_type: &'a str, body: &[u8]) -> Reply<'a> {
@@ -21,7 +21,7 @@ fn code(result: Result<ExchangeAnswer>) -> Code {
 }
 
 #[test]
-fn the_usual_format_depends_on_the_scheme() {
+fn the_standard_format_depends_on_the_scheme() {
     use DrmScheme::{ClearKey, FairPlay, PlayReady, Widevine};
     for (scheme, wire, format) in [
         (Widevine, LicenseWire::Standard, Format::Raw),
@@ -38,7 +38,7 @@ fn the_usual_format_depends_on_the_scheme() {
 }
 
 #[test]
-fn a_message_is_packed_as_its_server_expects() {
+fn a_message_is_packed_in_the_format_of_its_server() {
     let spc = b"spc\xfb\xff+";
     for (format, content_type, body) in [
         (Format::Raw, "application/octet-stream", &spc[..]),
@@ -55,14 +55,14 @@ fn a_message_is_packed_as_its_server_expects() {
 }
 
 #[test]
-fn a_binary_license_passes_as_it_is_under_any_type() {
+fn a_binary_license_passes_unchanged_with_any_content_type() {
     for content_type in ["application/octet-stream", "", "text/html", "application/json", "video/mp4"] {
         assert_eq!(license(Format::Raw, content_type, LICENSE).unwrap().body, LICENSE, "{content_type}");
     }
 }
 
 #[test]
-fn what_is_no_license_is_told_apart() {
+fn each_kind_of_response_that_is_not_a_license_has_its_code() {
     let json = "application/json";
     for (format, content_type, body, expected) in [
         (Format::Raw, "", &b""[..], Code::LicenseEmpty),
@@ -113,7 +113,7 @@ fn what_is_no_license_is_told_apart() {
 }
 
 #[test]
-fn nesting_without_end_is_malformed_and_no_crash() {
+fn deeply_nested_json_is_malformed_and_does_not_crash() {
     for format in [Format::Udrm, Format::ClearKey] {
         assert_eq!(code(license(format, "application/json", &b"[".repeat(500_000))), Code::LicenseMalformed);
         assert_eq!(code(license(format, "application/json", &br#"{"ckc":"#.repeat(100_000))), Code::LicenseMalformed);
@@ -121,7 +121,7 @@ fn nesting_without_end_is_malformed_and_no_crash() {
 }
 
 #[test]
-fn every_prefix_of_an_answer_is_an_answer_or_an_error() {
+fn every_prefix_of_a_response_is_an_answer_or_an_error() {
     let answers = [
         (Format::Udrm, &br#"{"ckc":"QUJDREVG","persistence_duration":60,"x":[1]}"#[..]),
         (Format::Form, b"<ckc>QUJDREVG</ckc>"),
@@ -140,7 +140,7 @@ fn every_prefix_of_an_answer_is_an_answer_or_an_error() {
 }
 
 #[test]
-fn base64_is_read_as_servers_write_it() {
+fn base64_is_read_with_and_without_padding_line_breaks_and_tag() {
     for body in
         ["QUJD/w==", "QUJD/w", "QUJD_w", "QUJD\r\n/w==\n", " QUJD/w== ", "<ckc>QUJD/w==</ckc>", "<CKC>QUJD/w</CKC>"]
     {
@@ -151,7 +151,7 @@ fn base64_is_read_as_servers_write_it() {
 }
 
 #[test]
-fn udrm_says_how_long_a_license_may_be_stored() {
+fn udrm_persistence_duration_is_read_as_number_or_text() {
     for (member, expected) in [
         ("", None),
         (r#","persistence_duration":null"#, None),
@@ -169,7 +169,7 @@ fn udrm_says_how_long_a_license_may_be_stored() {
 }
 
 #[test]
-fn a_release_may_be_answered_with_nothing_but_never_with_a_page() {
+fn a_release_is_confirmed_by_an_empty_body_but_not_by_a_web_page() {
     let release = |format, body: &[u8]| unpack(format, reply(ExchangeKind::Release, "text/html", body));
     for format in [Format::Raw, Format::Soap, Format::Base64, Format::Form, Format::Udrm] {
         assert!(release(format, b"").is_ok(), "{format:?}");
@@ -183,19 +183,23 @@ fn a_release_may_be_answered_with_nothing_but_never_with_a_page() {
 }
 
 #[test]
-fn a_refusal_is_quoted_without_what_was_sent() {
+fn a_refusal_is_quoted_without_the_secrets_of_the_request() {
     for (format, body) in [
         (Format::Udrm, r#"{"message":"token opensesame of abc-123-def is not entitled"}"#),
         (Format::ClearKey, r#"{"error":"token opensesame of abc-123-def is not entitled"}"#),
         (Format::Raw, r#"{"error":{"message":"token opensesame of abc-123-def is not entitled"}}"#),
     ] {
         let error = license(format, "application/json", body.as_bytes()).unwrap_err();
-        assert_eq!(error.message(), r#"the license server refuses: "token … of … is not entitled""#, "{format:?}");
+        assert_eq!(
+            error.message(),
+            r#"the license server refused the license: "token … of … is not entitled""#,
+            "{format:?}"
+        );
     }
 }
 
 #[test]
-fn a_provisioning_answer_is_opaque_but_neither_empty_nor_a_page() {
+fn a_provisioning_response_is_opaque_but_neither_empty_nor_a_web_page() {
     let provisioning = |body: &[u8]| unpack_provisioning(reply(ExchangeKind::Provisioning, "text/html", body));
     assert_eq!(provisioning(br#"{"signedResponse":"x"}"#).unwrap().body, br#"{"signedResponse":"x"}"#);
     assert_eq!(provisioning(b"WVP1 text").unwrap().body, b"WVP1 text");
@@ -204,7 +208,7 @@ fn a_provisioning_answer_is_opaque_but_neither_empty_nor_a_page() {
 }
 
 #[test]
-fn a_provisioning_message_goes_into_the_url_as_text() {
+fn a_provisioning_message_is_added_to_the_query_of_the_url() {
     for (url, message, expected) in [
         ("https://host/provision?key=k", "abc-_=", "https://host/provision?key=k&signedRequest=abc-_="),
         ("https://host/provision", "abc", "https://host/provision?signedRequest=abc"),
@@ -218,7 +222,7 @@ fn a_provisioning_message_goes_into_the_url_as_text() {
 }
 
 #[test]
-fn a_certificate_is_read_as_der_base64_or_pem() {
+fn a_certificate_is_read_in_der_base64_and_pem() {
     let der = [&[0x30, 0x82, 0x01, 0x00][..], &[7; 256]].concat();
     let text = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, &der);
     let lines = text.as_bytes().chunks(64).map(|line| String::from_utf8_lossy(line).into_owned()).collect::<Vec<_>>();
@@ -242,7 +246,7 @@ fn a_certificate_is_read_as_der_base64_or_pem() {
 }
 
 #[test]
-fn the_content_id_of_a_fairplay_key_uri() {
+fn the_content_id_is_read_from_a_fairplay_key_uri() {
     for (uri, expected) in [
         ("skd://asset-1", Some("asset-1")),
         ("SKD://asset-1/", Some("asset-1")),
@@ -260,7 +264,7 @@ fn the_content_id_of_a_fairplay_key_uri() {
 
 proptest::proptest! {
     #[test]
-    fn no_answer_makes_a_format_panic(
+    fn no_response_makes_a_wire_format_panic(
         body in proptest::collection::vec(proptest::num::u8::ANY, 0..200),
         start in proptest::sample::select(vec![&b""[..], b"{", b"{\"ckc\":\"", b"<ckc>", b"{\"keys\":[", b"\x30\x82"]),
         content_type in proptest::sample::select(vec!["", "text/html", "application/json"]),
@@ -280,7 +284,7 @@ proptest::proptest! {
     }
 
     #[test]
-    fn a_url_is_refused_or_has_what_was_promised(text in "(http|https|file|skd)?:?/{0,3}[a-z@:0-9.\\[\\] ?#%/\\\\-]{0,40}") {
+    fn a_url_is_refused_or_has_an_http_scheme_and_a_host_and_no_credentials(text in "(http|https|file|skd)?:?/{0,3}[a-z@:0-9.\\[\\] ?#%/\\\\-]{0,40}") {
         if let Ok(url) = crate::net::check_url("URL", &text) {
             proptest::prop_assert!(matches!(url.scheme(), "http" | "https"));
             proptest::prop_assert!(url.host_str().is_some_and(|host| !host.is_empty()));
