@@ -13,7 +13,7 @@ struct PlayKitImportTests {
 
     for _ in 0..<2 {
       let imported = try await device.manager.importFromPlayKit(titles, from: device.store)
-      #expect(imported == [Imported(assetId: "film", isImported: true, errorCode: nil, errorMessage: nil)])
+      #expect(imported == [ImportResult(assetId: "film", isImported: true, errorCode: nil, errorMessage: nil)])
     }
     let status = try await device.manager.status(of: "film")
     #expect(status.isPlayable && status.licenses.count == 1)

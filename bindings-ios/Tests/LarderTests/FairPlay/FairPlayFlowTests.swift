@@ -191,7 +191,7 @@ extension FairPlaySuites {
     @Test("the content identifier follows the app's rule")
     func contentId() async throws {
       for (rule, expected) in [
-        (FairPlayContentId.succeeds, "license.invalid/dc17a1fbd4c04ba6a33ec70ff3ba9042"), (.host, "license.invalid"),
+        (FairPlayContentId.standard, "license.invalid/dc17a1fbd4c04ba6a33ec70ff3ba9042"), (.host, "license.invalid"),
         (.uri, Phone.keyURI), (FairPlayContentId { _ in Data("mine".utf8) }, "mine"),
       ] {
         let phone = try Phone { $0.contentId = rule }
