@@ -14,7 +14,7 @@ use larder_core::model::{
     MediaFormat, MediaSource, Profile, SecurityLevel, TrackKind,
 };
 use larder_core::net::{ClientSettings, ReqwestClient};
-use larder_core::ports::{Clock, DrmEngine, HttpClient, LicenseExchange, NetworkState};
+use larder_core::ports::{Clock, DrmEngine, Executors, HttpClient, LicenseExchange, NetworkState};
 use larder_core::store::{AssetRow, AssetState, LicenseRow, Store, StoredPath};
 use larder_testkit::ScriptedStorage;
 use tempfile::TempDir;
@@ -85,7 +85,8 @@ impl Catalogue {
             request_adapter: None,
             token_provider: None,
             source_url_provider: None,
-            runtime: self.runtime.handle().clone(),
+            event_sink: None,
+            executors: Executors::shared(self.runtime.handle().clone()),
         };
         let config = Config {
             data_dir: self.data_dir(),

@@ -10,7 +10,7 @@ use larder_core::assets::{Config, LocalAssetsManager, Ports, Timeouts};
 use larder_core::license::clearkey::ClearKeyEngine;
 use larder_core::model::{AssetId, AssetRegistration, DrmParams, DrmScheme, MediaSource, Profile};
 use larder_core::net::{ClientSettings, ReqwestClient};
-use larder_core::ports::{HttpClient, HttpRequest, NetworkState};
+use larder_core::ports::{Executors, HttpClient, HttpRequest, NetworkState};
 use larder_testkit::{Options, RequestKind, ScriptedStorage, Testkit};
 
 use crate::catalogue::WallClock;
@@ -33,7 +33,8 @@ pub(crate) fn measure(table: &mut Table) -> Result<(), Box<dyn Error>> {
         request_adapter: None,
         token_provider: None,
         source_url_provider: None,
-        runtime: runtime.handle().clone(),
+        event_sink: None,
+        executors: Executors::shared(runtime.handle().clone()),
     };
     let config = Config {
         data_dir: folder.path().join("store"),

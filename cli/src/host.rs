@@ -9,7 +9,7 @@ use larder_core::assets::{Config, LocalAssetsManager, Ports, ReconcileReport, St
 use larder_core::license::clearkey::ClearKeyEngine;
 use larder_core::model::{AssetId, Profile};
 use larder_core::net::{ClientSettings, ReqwestClient};
-use larder_core::ports::{Clock, DrmEngine, NetworkState, TokenProvider};
+use larder_core::ports::{Clock, DrmEngine, Executors, NetworkState, TokenProvider};
 use larder_core::{Cancellation, Code, Error, Result};
 use tokio::runtime::{Builder, Runtime};
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -64,7 +64,8 @@ impl Host {
             request_adapter: None,
             token_provider: Some(Arc::new(EnvironmentToken)),
             source_url_provider: None,
-            runtime: runtime.handle().clone(),
+            event_sink: None,
+            executors: Executors::shared(runtime.handle().clone()),
         };
         let roots =
             global.roots.iter().map(|(name, path)| Ok(StorageRoot { name: name.clone(), path: absolute(path)? }));

@@ -14,7 +14,8 @@ use larder_core::model::{
 };
 use larder_core::net::{ClientSettings, ReqwestClient};
 use larder_core::ports::{
-    Clock, ExchangeAnswer, ExchangeKind, ExchangeMessage, HttpRequest, HttpResponse, NetworkState, TokenProvider,
+    Clock, ExchangeAnswer, ExchangeKind, ExchangeMessage, Executors, HttpRequest, HttpResponse, NetworkState,
+    TokenProvider,
 };
 use larder_core::{Cancellation, Error, Result};
 use larder_testkit::{Action, Rule, Testkit};
@@ -260,7 +261,8 @@ fn no_secret_is_in_the_log_or_the_debug_form_of_anything() {
         request_adapter: None,
         token_provider: Some(Arc::new(Tokens)),
         source_url_provider: None,
-        runtime: runtime.handle().clone(),
+        event_sink: None,
+        executors: Executors::shared(runtime.handle().clone()),
     };
     let timeouts = Timeouts { network: std::time::Duration::from_secs(1), ..Timeouts::default() };
     let config = Config {

@@ -48,7 +48,7 @@ impl Registry {
             return;
         }
         let this = Arc::downgrade(self);
-        self.licensing.engines.runtime().spawn_blocking(move || {
+        self.run_in_background(move || {
             let Some(registry) = this.upgrade() else { return };
             if let Err(error) = registry.reconcile(even_if_not_due) {
                 tracing::info!(code = %error.code(), "reconciling waits");

@@ -42,13 +42,9 @@ impl Engines {
         self.timeout
     }
 
-    /// Returns the runtime on whose threads foreign code is called.
-    pub(crate) fn runtime(&self) -> &Runtime {
-        &self.runtime
-    }
-
-    /// Calls an engine. Fails with [`EngineError::Hung`] if the call exceeds the time limit; `late` receives its result if
-    /// the call still succeeds.
+    /// Calls an engine. `late` gets the result if it comes after the time is up (the call has then [`Hung`]).
+    ///
+    /// [`Hung`]: EngineError::Hung
     pub(crate) fn call<T: Send + 'static>(
         &self,
         scheme: DrmScheme,

@@ -47,9 +47,9 @@ impl Default for ClientSettings {
 /// that worker away for the time of the request; if it was the only one, the call ends with `Timeout` and does not hang.
 #[derive(Clone, Debug)]
 pub struct ReqwestClient {
-    client: Client,
-    trust: Trust,
-    runtime: Handle,
+    pub(super) client: Client,
+    pub(super) trust: Trust,
+    pub(super) runtime: Handle,
 }
 
 impl ReqwestClient {
@@ -128,7 +128,7 @@ impl HttpClient for ReqwestClient {
 }
 
 /// The host of a plain http URL, an IPv6 address without its brackets. `None` for https.
-fn host_in_clear(url: &str) -> Option<String> {
+pub(super) fn host_in_clear(url: &str) -> Option<String> {
     let url = reqwest::Url::parse(url).ok().filter(|url| url.scheme() == "http")?;
     Some(url.host_str()?.trim_start_matches('[').trim_end_matches(']').to_owned())
 }

@@ -186,13 +186,19 @@ impl Network {
         }
     }
 
-    /// One request on the wire.
-    fn once(&self, what: &str, request: &HttpRequest, url: &url::Url, watch: &dyn Watch) -> Result<HttpResponse> {
+    /// Counts a request that is about to be sent. Fails with `Offline` in offline mode: then nothing may be sent.
+    pub(super) fn begin_request(&self) -> Result<()> {
         if self.state() == NetworkState::Offline {
-            watch.after(Outcome::NotSent);
-            return Err(Error::new(Code::Offline, "the app says that there is no network; nothing was sent"));
+            let message = "the app reports that there is no network, so nothing was sent; connect and try again";
+            return Err(Error::new(Code::Offline, message));
         }
         self.requests.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// One request on the wire.
+    fn once(&self, what: &str, request: &HttpRequest, url: &url::Url, watch: &dyn Watch) -> Result<HttpResponse> {
+        self.begin_request().inspect_err(|_| watch.after(Outcome::NotSent))?;
         let started = Instant::now();
         let result = self.client.send(request.clone());
         let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);

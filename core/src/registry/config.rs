@@ -4,13 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::runtime::Handle;
-
 use super::paths;
 use crate::error::Result;
 use crate::model::{Profile, StorageRoot};
 use crate::ports::{
-    Clock, DrmEngine, HttpClient, LocalDrmStorage, NetworkState, RequestAdapter, SourceUrlProvider, TokenProvider,
+    Clock, DrmEngine, EventSink, Executors, HttpClient, LocalDrmStorage, NetworkState, RequestAdapter,
+    SourceUrlProvider, TokenProvider,
 };
 
 /// The settings of a manager.
@@ -73,6 +72,8 @@ pub struct Ports {
     pub token_provider: Option<Arc<dyn TokenProvider>>,
     /// The app's own source URL provider.
     pub source_url_provider: Option<Arc<dyn SourceUrlProvider>>,
-    /// The runtime whose blocking pool calls foreign code.
-    pub runtime: Handle,
+    /// The receiver of events; `None` if the app takes none.
+    pub event_sink: Option<Arc<dyn EventSink>>,
+    /// The threads for foreign code and for the core's own work.
+    pub executors: Executors,
 }

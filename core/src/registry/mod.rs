@@ -31,6 +31,8 @@ use self::conditions::Conditions;
 use self::locks::AssetGuard;
 use self::shared::Shared;
 use self::source_urls::SourceUrls;
+use tokio::runtime::Handle;
+
 use crate::cancel::Cancellation;
 use crate::error::{Code, Error, Result};
 use crate::license::certificates::Certificates;
@@ -38,7 +40,7 @@ use crate::license::exchange::ExchangeContext;
 use crate::license::{Engines, Licensing, SecretStore};
 use crate::model::{AssetId, Profile, ReconcileReport, StorageRoot};
 use crate::net::{Network, RetryPolicy, ServerTime};
-use crate::ports::{DeviceConditions, NetworkState};
+use crate::ports::{DeviceConditions, EventDispatcher, Executors, NetworkState};
 use crate::store::{Notice, Store, StoredPath};
 
 pub(crate) use self::cached_asset::CachedAsset;
@@ -63,6 +65,10 @@ pub(crate) struct Registry {
     // The reconciliation that was done and not yet reported to the app. Protects two counts; held to add or take them.
     unreported: Mutex<ReconcileReport>,
     is_closed: AtomicBool,
+    /// Runs the work that no caller waits for.
+    background: Handle,
+    /// Delivers events to the app; `None` if it takes none.
+    events: Option<EventDispatcher>,
 }
 
 impl Registry {
@@ -73,6 +79,8 @@ impl Registry {
         let (shared, snapshot) = Shared::open(&config.data_dir, |tx| Snapshot::load(tx, &config.profile, &roots))?;
         let store = Arc::clone(&shared.store);
         let timeouts = config.timeouts;
+        let Executors { foreign, background } = ports.executors;
+        let events = ports.event_sink.map(EventDispatcher::start).transpose()?;
         // The network is made first, and reports server times to the clock guard of the registry that is made after it.
         let guard_cell: Arc<OnceLock<Weak<Self>>> = Arc::default();
         let reports_to = Arc::clone(&guard_cell);
@@ -86,11 +94,11 @@ impl Registry {
         network.set_state(config.network);
         let licensing = Arc::new(Licensing {
             store: Arc::clone(&store),
-            secret_store: SecretStore::new(Arc::clone(&ports.storage), ports.runtime.clone(), timeouts.delegate),
-            engines: Engines::new(ports.engines, ports.runtime.clone(), timeouts.engine),
+            secret_store: SecretStore::new(Arc::clone(&ports.storage), foreign.clone(), timeouts.delegate),
+            engines: Engines::new(ports.engines, foreign.clone(), timeouts.engine),
             exchanges: ExchangeContext {
                 network: Arc::new(network),
-                runtime: ports.runtime.clone(),
+                runtime: foreign.clone(),
                 adapter: ports.request_adapter,
                 tokens: ports.token_provider,
                 delegate_timeout: timeouts.delegate,
@@ -99,7 +107,7 @@ impl Registry {
             clock: Arc::clone(&ports.clock),
             in_flight: Arc::clone(&shared.in_flight),
         });
-        let source_urls = SourceUrls::new(ports.source_url_provider, ports.runtime, timeouts.delegate);
+        let source_urls = SourceUrls::new(ports.source_url_provider, foreign, timeouts.delegate);
         let registry = Arc::new(Self {
             config,
             shared,
@@ -113,10 +121,17 @@ impl Registry {
             seen_generation: AtomicU64::new(0),
             unreported: Mutex::default(),
             is_closed: AtomicBool::new(false),
+            background,
+            events,
         });
         // The only place that sets the cell.
         let _ = guard_cell.set(Arc::downgrade(&registry));
         Ok(registry)
+    }
+
+    /// Runs work that no caller waits for, on the background executor. Foreign calls that hang do not keep it from starting.
+    pub(crate) fn run_in_background(&self, work: impl FnOnce() + Send + 'static) {
+        drop(self.background.spawn_blocking(work));
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -217,8 +232,16 @@ impl Registry {
         Ok(())
     }
 
-    /// Brings a change that this manager made to one asset into the snapshot, and notifies the other managers.
+    /// Publishes a change to one asset: updates the snapshot, marks those of other managers as old, and adds an event.
     pub(crate) fn changed(&self, asset_id: &AssetId) -> Result<()> {
+        self.reload(asset_id)?;
+        if let Some(events) = &self.events {
+            events.changed(asset_id);
+        }
+        Ok(())
+    }
+
+    fn reload(&self, asset_id: &AssetId) -> Result<()> {
         let mut snapshot = self.snapshot.write().unwrap_or_else(PoisonError::into_inner);
         let before = self.shared.changed();
         if self.seen_generation.load(Ordering::Acquire) != before {

@@ -2,18 +2,22 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what it expects")]
 
-use std::sync::Arc;
 use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::test_device::{TestDevice, id, reconcile_all, register};
 use larder_core::Code;
-use larder_core::assets::Verify;
-use larder_core::model::{LicenseDuration, LicenseTimes, PlayabilityReason, RenewalPolicy};
-use larder_core::ports::NetworkState;
+use larder_core::assets::{LocalAssetsManager, Ports, Verify};
+use larder_core::model::{
+    LicenseDuration, LicenseTimes, MediaFormat, MediaSource, PlayabilityReason, Profile, RenewalPolicy,
+};
+use larder_core::ports::{AssetEvent, EventSink, Executors, NetworkState};
+use larder_core::store::{AssetRow, AssetState, Store, StoredPath};
 use larder_testkit::cdm::{Call, Moment, Trouble};
 use larder_testkit::{Action, Mood, Rule, StorageCall};
+use tokio::runtime::Builder;
 
 /// While the storage hangs, the CDM lists a license that the ledger does not know yet. Recovery must not take it for the
 /// license of the other intent, whose outcome is unknown.
@@ -155,4 +159,66 @@ fn queries_succeed_while_assets_are_registered_and_unregistered() {
         is_done.recv_timeout(Duration::from_secs(120)).expect("a call hangs or has failed");
     }
     assert_eq!(manager.assets().unwrap().len(), 1);
+}
+
+#[test]
+fn reconciliation_starts_while_every_foreign_thread_hangs() {
+    let mut device = TestDevice::new();
+    device.timeouts.engine = Duration::from_secs(1);
+    device.timeouts.delegate = Duration::from_secs(1);
+    let interrupted = AssetRow {
+        profile: Profile::default(),
+        asset_id: id("film"),
+        entry_id: "film".to_owned(),
+        state: AssetState::Registering,
+        path: StoredPath { root: Some("downloads".to_owned()), path: "dash-cenc".to_owned(), manifest: None },
+        format: MediaFormat::Dash,
+        is_protected: true,
+        source: MediaSource::default(),
+        metadata: None,
+        required_keys: Vec::new(),
+        key_files_missing: false,
+        registered_at_ms: 1,
+        updated_at_ms: 1,
+        playback_started_at_ms: None,
+    };
+    let dir = device.data_dir();
+    Store::open(&dir).unwrap().store.write(|tx| tx.insert_asset(&interrupted)).unwrap();
+
+    let foreign = Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+    let (go, may_go) = mpsc::channel::<()>();
+    foreign.handle().spawn_blocking(move || may_go.recv());
+    let executors = Executors { foreign: foreign.handle().clone(), background: device.runtime.handle().clone() };
+    let manager = LocalAssetsManager::open(device.config(), Ports { executors, ..device.ports() }).unwrap();
+    let is_there = || Store::open(&dir).unwrap().store.read(|tx| tx.asset(&Profile::default(), &id("film"))).unwrap();
+    let end = Instant::now() + Duration::from_secs(60);
+    while is_there().is_some() {
+        assert!(Instant::now() < end, "the interrupted registration was not recovered");
+        thread::sleep(Duration::from_millis(20));
+    }
+    drop(go);
+    drop(manager);
+}
+
+#[test]
+fn each_change_of_an_asset_is_an_event() {
+    struct Recorder(Mutex<mpsc::Sender<AssetEvent>>);
+    impl EventSink for Recorder {
+        fn deliver(&self, events: Vec<AssetEvent>) {
+            events.into_iter().for_each(|event| self.0.lock().unwrap().send(event).unwrap());
+        }
+    }
+    let device = TestDevice::new();
+    let (sender, events) = mpsc::channel();
+    let event_sink = Some(Arc::new(Recorder(Mutex::new(sender))) as Arc<dyn EventSink>);
+    let manager = LocalAssetsManager::open(device.config(), Ports { event_sink, ..device.ports() }).unwrap();
+    let next = || events.recv_timeout(Duration::from_secs(60)).unwrap();
+    register(&manager, device.clear("film")).unwrap();
+    assert_eq!(next(), AssetEvent::Changed(id("film")));
+    manager.playback_started(&id("film"), 1).unwrap();
+    assert_eq!(next(), AssetEvent::Changed(id("film")));
+    manager.unregister(&id("film")).unwrap();
+    assert_eq!(next(), AssetEvent::Changed(id("film")));
+    drop(manager);
+    assert!(events.recv_timeout(Duration::from_secs(60)).is_err(), "the sink is released with its manager");
 }

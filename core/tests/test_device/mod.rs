@@ -16,7 +16,7 @@ use larder_core::model::{
 };
 use larder_core::net::{ClientSettings, ReqwestClient};
 use larder_core::ports::{
-    Clock, DrmEngine, LocalDrmStorage, NetworkState, RequestAdapter, SourceUrlProvider, TokenProvider,
+    Clock, DrmEngine, Executors, LocalDrmStorage, NetworkState, RequestAdapter, SourceUrlProvider, TokenProvider,
 };
 use larder_core::{Cancellation, Result};
 use larder_testkit::cdm::{FairPlayDevice, ScriptedFairPlay, ScriptedWidevine, WidevineDevice};
@@ -103,7 +103,8 @@ impl TestDevice {
             request_adapter: self.adapter.clone(),
             token_provider: self.tokens.clone(),
             source_url_provider: self.source_urls.clone(),
-            runtime: self.runtime.handle().clone(),
+            event_sink: None,
+            executors: Executors::shared(self.runtime.handle().clone()),
         }
     }
 

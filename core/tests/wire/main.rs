@@ -5,6 +5,7 @@ mod clearkey;
 mod exchange;
 mod faults;
 mod network;
+mod transport;
 
 #[path = "../servers/mod.rs"]
 mod servers;

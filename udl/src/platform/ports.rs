@@ -6,7 +6,7 @@ use larder_core::assets::Ports;
 use larder_core::clock::SystemClock;
 use larder_core::license::clearkey::ClearKeyEngine;
 use larder_core::net::{ClientSettings, ReqwestClient, Trust};
-use larder_core::ports::{Clock, DrmEngine, HttpClient};
+use larder_core::ports::{Clock, DrmEngine, Executors, HttpClient};
 use larder_core::{Code, Result};
 
 use crate::delegates::{Adapter, Engine, FfiDelegates, FfiServerTrust, Http, Platform, SourceUrls, Storage, Tokens};
@@ -45,7 +45,8 @@ pub(crate) fn assemble(config: &LarderConfig, delegates: FfiDelegates) -> Result
         request_adapter: request_adapter.map(|adapter| Arc::new(Adapter(adapter)) as _),
         token_provider: token_provider.map(|tokens| Arc::new(Tokens(tokens)) as _),
         source_url_provider: source_url_provider.map(|provider| Arc::new(SourceUrls(provider)) as _),
-        runtime: foreign_calls,
+        event_sink: None,
+        executors: Executors { foreign: foreign_calls, background: runtime::operations()? },
     })
 }
 
