@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::reconcile::reconcile_soon;
 use crate::ports::{DeviceConditions, NetworkState};
 use crate::registry::Registry;
 
@@ -11,7 +12,7 @@ pub(super) fn set_network_state(registry: &Arc<Registry>, state: NetworkState) {
     if state == NetworkState::Online {
         // A pause after a lost network ends here. A pause that a server's failure has caused is not cut short by an app
         // that reports `Online` every minute.
-        registry.reconcile_soon(before != NetworkState::Online);
+        reconcile_soon(registry, before != NetworkState::Online);
     }
 }
 

@@ -10,6 +10,7 @@
 //! | `conditions` | reports of the platform about network and device |
 //! | `exchange` | license requests for media that is not registered yet |
 //! | `diagnostics` | facts for support, redacted |
+//! | `validate` | checks of the app's arguments |
 
 mod conditions;
 mod diagnostics;
@@ -22,6 +23,7 @@ mod register;
 mod source_url;
 mod status;
 mod unregister;
+mod validate;
 
 use std::fmt;
 use std::path::Path;
@@ -33,7 +35,7 @@ use crate::model::license::{Handle, LicenseTimes};
 use crate::model::{AssetId, AssetRegistration, AssetStatus, DrmScheme, LicenseId, MediaSource};
 use crate::ports::{DeviceConditions, ExchangeAnswer, ExchangeMessage, NetworkState};
 use crate::registry::Registry;
-use crate::store::{AssetState, Notice};
+use crate::store::Notice;
 
 pub use crate::model::{
     AssetImport, AssetInfo, ImportResult, LicenseImport, LocalLicense, LocalMediaSource, OpenReport, ReconcileReport,
@@ -41,27 +43,28 @@ pub use crate::model::{
 };
 pub use crate::registry::{Config, Ports, Timeouts};
 
-/// The registry of what lies on this device: registration, status, licenses and local URLs.
+/// The registry of the assets on this device: registration, status, licenses and local URLs.
 ///
-/// Calls block where they touch disk, network or CDM; make them on threads that may. [`asset`](Self::asset),
-/// [`local_media_source`](Self::local_media_source) and [`source_url`](Self::source_url) answer from memory. Managers over one
-/// folder share one store. Every call fails with `Closed` after [`close`](Self::close), and with `StoreUnavailable` or
-/// `DiskFull` if the database cannot be used; what else can go wrong is said at each.
+/// Calls block where they use disk, network or CDM: make them on threads that may block. [`asset`](Self::asset),
+/// [`local_media_source`](Self::local_media_source) and [`source_url`](Self::source_url) answer from memory. Managers over
+/// one folder share one store. Every call fails with `Closed` after [`close`](Self::close), and with `StoreUnavailable`
+/// or `DiskFull` if the database cannot be used; the other errors are documented at each call.
 pub struct LocalAssetsManager {
     registry: Arc<Registry>,
 }
 
 impl LocalAssetsManager {
-    /// Opens the store and reads the profile. What an earlier run left unfinished is reconciled in the background.
+    /// Opens the store and reads the profile. Then reconciles in the background, which recovers from an earlier crash and
+    /// sends queued releases.
     ///
-    /// Fails with `InvalidArgument` or `RelativePath` for a bad configuration.
+    /// Fails with `InvalidArgument` or `RelativePath` for an invalid configuration.
     pub fn open(config: Config, ports: Ports) -> Result<Self> {
         let registry = Registry::open(config, ports)?;
-        registry.reconcile_soon(false);
+        reconcile::reconcile_soon(&registry, false);
         Ok(Self { registry })
     }
 
-    /// What opening found and did.
+    /// Returns the result of opening.
     pub fn report(&self) -> Result<OpenReport> {
         let registry = self.open_registry()?;
         let notice = registry.notice().map(|notice| (notice.code(), describe(notice)));
@@ -70,66 +73,71 @@ impl LocalAssetsManager {
 
     /// Registers media, with its licenses if it is protected.
     ///
-    /// Clear media needs no network. The same id and path again bring the registration up to date and keep licenses
-    /// that are good; other media under the same id is `AssetExists`. On failure nothing is left behind: what was
-    /// granted is released, or waits for it. Fails with the codes of the media, the DRM set-up, the network, the
-    /// licenses, the CDM and the storage, see [`Code`].
+    /// Clear media needs no network. Registering the same id and path again updates the registration and keeps licenses
+    /// that are good; other media under the same id fails with `AssetExists`. A failure leaves nothing behind: licenses
+    /// that were granted are released, or their release is queued. Fails with the codes of the media, the DRM set-up, the
+    /// network, the licenses, the CDM and the storage, see [`Code`].
     pub fn register(&self, registration: AssetRegistration, cancel: &Cancellation) -> Result<AssetStatus> {
-        self.open_registry()?.register(registration, cancel)
+        register::register(self.open_registry()?, registration, cancel)
     }
 
-    /// Gets new licenses by the source's renewal policy, and stores a new source and metadata.
+    /// Acquires new licenses by the source's renewal policy, and stores a new source and metadata.
     ///
-    /// If it fails the old licenses still work (but see `RenewalPolicy::ReleaseThenAcquire`). `AssetNotFound` for an
-    /// unknown id, else as [`register`](Self::register).
+    /// If it fails, the old licenses still work (except with `RenewalPolicy::ReleaseThenAcquire`). Fails with
+    /// `AssetNotFound` for an unknown id, otherwise as [`register`](Self::register).
     pub fn refresh(&self, asset_id: &AssetId, refresh: Refresh, cancel: &Cancellation) -> Result<AssetStatus> {
-        self.open_registry()?.refresh(asset_id, refresh, cancel)
+        refresh::refresh(self.open_registry()?, asset_id, refresh, cancel)
     }
 
-    /// Removes a registration. Never needs the media or a network: releases that cannot be sent now are queued.
+    /// Removes a registration. Needs neither the media nor a network: releases that cannot be sent now are queued.
     pub fn unregister(&self, asset_id: &AssetId) -> Result<UnregisterResult> {
-        self.open_registry()?.unregister(asset_id)
+        unregister::unregister(self.open_registry()?, asset_id)
     }
 
-    /// Removes every registration of the profile, in the same way. Returns how many.
+    /// Removes every registration of the profile, as [`unregister`](Self::unregister) does. Returns their number.
     pub fn remove_all(&self) -> Result<u32> {
-        self.open_registry()?.remove_all()
+        unregister::remove_all(self.open_registry()?)
     }
 
-    /// The status from the ledger: no CDM session, no network. An unknown id has a status, too.
+    /// Returns the status from the ledger, without a CDM session or the network. An unknown id has a status, too.
     pub fn status(&self, asset_id: &AssetId) -> Result<AssetStatus> {
-        self.open_registry()?.status(asset_id)
+        status::status(self.open_registry()?, asset_id)
     }
 
-    /// The status of every registered asset, sorted by id.
+    /// Returns the status of every registered asset, sorted by id.
     pub fn statuses(&self) -> Result<Vec<AssetStatus>> {
-        self.open_registry()?.statuses()
+        status::statuses(self.open_registry()?)
     }
 
-    /// The status after asking the disk, the storage and the CDM.
+    /// Returns the status after checking the disk, the secret storage and the CDM, as `verify` says.
     pub fn verify_asset(&self, asset_id: &AssetId, verify: Verify) -> Result<AssetStatus> {
-        self.open_registry()?.verify(asset_id, verify)
+        status::verify(self.open_registry()?, asset_id, verify)
     }
 
-    /// Refreshes every asset whose licenses end within so many seconds, one after the other; a failure does not stop
-    /// the rest. `Cancelled` if the caller stops it; what was renewed until then stays renewed.
+    /// Refreshes every asset whose licenses expire within so many seconds, one after the other. A failure does not stop
+    /// the rest.
+    ///
+    /// Fails with `Cancelled` if the caller cancels; renewals that are complete by then are kept.
     pub fn renew_all(&self, expiring_within_seconds: u64, cancel: &Cancellation) -> Result<Vec<RenewalResult>> {
-        self.open_registry()?.renew_all(expiring_within_seconds, cancel)
+        refresh::renew_all(self.open_registry()?, expiring_within_seconds, cancel)
     }
 
-    /// Puts right what a crash left, sends queued releases, and reconciles the ledger with the CDMs.
+    /// Recovers from an earlier crash, sends queued releases, and compares the ledger with the licenses in the CDMs.
     pub fn reconcile(&self) -> Result<ReconcileReport> {
-        self.open_registry()?.reconcile_and_report()
+        reconcile::reconcile(self.open_registry()?)
     }
 
-    /// Takes over titles whose licenses another library of the app has stored: no network, nothing is released, and
-    /// importing twice is importing once. Two titles may have the same license: neither's removal releases the other's.
+    /// Imports titles whose licenses another library of the app has stored. Uses no network and releases nothing.
+    /// Idempotent. Two titles may share a license: removing one of them does not release it while the other is registered.
     pub fn import(&self, assets: Vec<AssetImport>, cancel: &Cancellation) -> Result<Vec<ImportResult>> {
-        self.open_registry()?.import(assets, cancel)
+        import::import(self.open_registry()?, assets, cancel)
     }
 
-    /// Sends a CDM's message to the servers of media that is not registered yet: for a platform that gets licenses
-    /// while it downloads. Kind `Certificate` gives the application certificate.
+    /// Sends a CDM's message to the servers of media that is not registered yet, for a platform that gets licenses while
+    /// it downloads. The kind `Certificate` returns the application certificate.
+    ///
+    /// Fails with `DrmParamsMissing` if the source has no parameters for the scheme, with `Offline` while the network
+    /// state is `Offline`, and with the codes of the network.
     pub fn exchange(
         &self,
         asset_id: &AssetId,
@@ -137,107 +145,109 @@ impl LocalAssetsManager {
         scheme: DrmScheme,
         message: ExchangeMessage,
     ) -> Result<ExchangeAnswer> {
-        self.open_registry()?.exchange_unregistered(asset_id, source, scheme, message)
+        exchange::exchange(self.open_registry()?, asset_id, source, scheme, message)
     }
 
-    /// Every registered asset, sorted by id.
+    /// Returns every registered asset, sorted by id.
     pub fn assets(&self) -> Result<Vec<AssetInfo>> {
-        Ok(self.open_registry()?.fresh_view()?.all().into_iter().map(|entry| entry.info()).collect())
+        Ok(self.open_registry()?.fresh_view()?.all().into_iter().map(|asset| asset.info()).collect())
     }
 
-    /// One registered asset.
+    /// Returns a registered asset.
     pub fn asset(&self, asset_id: &AssetId) -> Result<Option<AssetInfo>> {
-        Ok(self.open_registry()?.view()?.registered(asset_id).map(|entry| entry.info()))
+        Ok(self.open_registry()?.view()?.registered(asset_id).map(|asset| asset.info()))
     }
 
-    /// The asset that was registered with this path.
+    /// Returns the asset that is registered with this path.
     pub fn asset_at(&self, path: &Path) -> Result<Option<AssetInfo>> {
         let registry = self.open_registry()?;
         let stored = registry.stored_path(path)?;
-        Ok(registry.view()?.at(&stored).map(|entry| entry.info()))
+        Ok(registry.view()?.at(&stored).map(|asset| asset.info()))
     }
 
-    /// The assets of an entry, sorted by id.
+    /// Returns the registered assets of an entry, sorted by id.
     pub fn assets_of_entry(&self, entry_id: &str) -> Result<Vec<AssetInfo>> {
-        Ok(self.open_registry()?.view()?.assets_of_entry(entry_id).map(|entry| entry.info()).collect())
+        Ok(self.open_registry()?.view()?.assets_of_entry(entry_id).map(|asset| asset.info()).collect())
     }
 
-    /// The app's metadata of an asset. `AssetNotFound` if it is not registered.
+    /// Returns the app's metadata of an asset. Fails with `AssetNotFound` if it is not registered.
     pub fn metadata(&self, asset_id: &AssetId) -> Result<Option<Vec<u8>>> {
-        let registry = self.open_registry()?;
-        let row = registry.store().read(|tx| tx.asset(registry.profile(), asset_id))?;
-        let row = row.filter(|row| row.state == AssetState::Registered);
-        Ok(row.ok_or_else(|| status::not_found(asset_id))?.metadata)
+        Ok(self.open_registry()?.registered_row(asset_id)?.metadata)
     }
 
-    /// What a player plays. `AssetNotFound` for an asset that is unknown, unfinished or at another path,
-    /// `VolumeMissing` if its root is not there now.
+    /// Returns the local source for a player. `path`, if given, must be the registered one.
+    ///
+    /// Fails with `AssetNotFound` for an asset that is unknown, not completely registered or registered at another path,
+    /// and with `VolumeMissing` while its volume is not mounted.
     pub fn local_media_source(&self, asset_id: &AssetId, path: Option<&Path>) -> Result<LocalMediaSource> {
-        self.open_registry()?.local_media_source(asset_id, path)
+        playback::local_media_source(self.open_registry()?, asset_id, path)
     }
 
-    /// The CDM's handle of an active license, for the player. `LicenseMissing` or `LicenseUnreadable`.
+    /// Returns the CDM's handle of an active license, for the player. Fails with `LicenseMissing` or `LicenseUnreadable`.
     pub fn license_handle(&self, license_id: &LicenseId) -> Result<Handle> {
-        self.open_registry()?.license_handle(license_id)
+        playback::license_handle(self.open_registry()?, license_id)
     }
 
-    /// Stores a handle that the CDM changed by itself (FairPlay's dual expiry); durable when it returns. The license
-    /// goes on under the id that is returned.
+    /// Stores a handle that the CDM has rotated by itself (FairPlay's dual expiry). The handle is durable when the call
+    /// returns. Returns the license's new id.
     pub fn license_handle_changed(
         &self,
         license_id: &LicenseId,
         handle: &Handle,
         times: LicenseTimes,
     ) -> Result<LicenseId> {
-        self.open_registry()?.license_handle_changed(license_id, handle, times)
+        playback::license_handle_changed(self.open_registry()?, license_id, handle, times)
     }
 
-    /// Notes that a playback has started; the first one starts the playback window.
+    /// Notes the start of a playback. The first one starts the playback window.
     pub fn playback_started(&self, asset_id: &AssetId, at_ms: i64) -> Result<()> {
-        self.open_registry()?.playback_started(asset_id, at_ms)
+        playback::playback_started(self.open_registry()?, asset_id, at_ms)
     }
 
-    /// The URL to play for an entry: the registry and the app's provider, in the set order. `None` keeps the current
-    /// one. Ask at the start of every playback; never cache the answer.
+    /// Returns the URL to play for an entry, from the registry and the app's provider in the configured order. `None`
+    /// keeps the current URL. Ask at the start of every playback; never cache the answer.
     pub fn source_url(&self, entry_id: &str, current_url: Option<&str>) -> Result<Option<String>> {
         source_url::source_url(self.open_registry()?, entry_id, current_url)
     }
 
-    /// When the registry answers [`source_url`](Self::source_url), and who is asked first.
+    /// Sets the cases in which the registry answers [`source_url`](Self::source_url), and the order of the two sources.
     pub fn set_source_url_mode(&self, mode: SourceUrlMode, order: SourceUrlOrder) -> Result<()> {
         self.open_registry()?.source_urls.set(mode, order);
         Ok(())
     }
 
-    /// What the app knows of the network. `Offline` means no network call at all; `Online` sends what was queued.
+    /// Sets the network state that the app knows. `Offline` stops all network calls; `Online` sends queued releases.
     pub fn set_network_state(&self, state: NetworkState) -> Result<()> {
         conditions::set_network_state(self.open_registry()?, state);
         Ok(())
     }
 
-    /// The folders below which media lies now, when a volume has come or gone. Assets below a root that is not among them
-    /// are `VolumeMissing` until it is again.
+    /// Replaces the roots, after a volume was mounted or removed. Assets below a root that is not in the list are
+    /// `VolumeMissing` until it is in the list again.
+    ///
+    /// Fails with `InvalidArgument` or `RelativePath` for an invalid root.
     pub fn set_roots(&self, roots: &[StorageRoot]) -> Result<()> {
         self.open_registry()?.set_roots(roots)
     }
 
-    /// What the device is like now. Its network counts as [`set_network_state`](Self::set_network_state) has it.
+    /// Sets the device conditions. Their network state has the effect of
+    /// [`set_network_state`](Self::set_network_state).
     pub fn set_conditions(&self, conditions: DeviceConditions) -> Result<()> {
         conditions::set_conditions(self.open_registry()?, conditions);
         Ok(())
     }
 
-    /// How many requests were made so far, repeated and redirected ones included.
+    /// Returns the number of requests made so far, including retries and redirects.
     pub fn requests_made(&self) -> u64 {
         self.registry.requests_made()
     }
 
-    /// Facts for support, as JSON. No key, handle, token, URL or path.
+    /// Returns facts for support as JSON, without keys, handles, tokens, URLs and paths.
     pub fn diagnostics(&self) -> Result<String> {
-        self.open_registry()?.diagnostics()
+        diagnostics::diagnostics(self.open_registry()?)
     }
 
-    /// Ends this manager: later calls fail with `Closed`, running ones end as they would.
+    /// Closes this manager: later calls fail with `Closed`, running calls complete normally. Idempotent.
     pub fn close(&self) {
         self.registry.close();
     }
@@ -254,16 +264,17 @@ impl fmt::Debug for LocalAssetsManager {
     }
 }
 
-/// Turns the id that an app gave back into a license's id. `InvalidArgument` if it is none.
+/// Parses a license id that an app has kept as text. Fails with `InvalidArgument`.
 pub fn parse_license_id(text: &str) -> Result<LicenseId> {
-    LicenseId::parse(text).ok_or_else(|| Error::new(Code::InvalidArgument, "this is not a license id"))
+    LicenseId::parse(text)
+        .ok_or_else(|| Error::new(Code::InvalidArgument, "the license id is malformed; use an id from a status"))
 }
 
 fn describe(notice: &Notice) -> String {
     match notice {
         Notice::SetAside { file_name, assets_kept, licenses_kept } => format!(
-            "the database was damaged; it was set aside as {file_name}, {assets_kept} assets and {licenses_kept} \
-             licenses were kept"
+            "the database was damaged and set aside as {file_name}; {assets_kept} assets and {licenses_kept} licenses \
+             were kept"
         ),
         Notice::ReadOnly => "the database was written by a newer Larder; it is open for reading only".to_owned(),
     }

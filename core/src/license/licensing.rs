@@ -3,14 +3,14 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::engines::Engines;
+use super::engines::{EngineError, Engines};
 use super::exchange::{Exchange, ExchangeContext};
 use super::secret_store::SecretStore;
 use crate::cancel::Cancellation;
 use crate::error::Result;
-use crate::model::license::{HandleDigest, StoredLicense};
+use crate::model::license::{Handle, HandleDigest, LicenseTimes, StoredLicense};
 use crate::model::report::MANY_LICENSES;
-use crate::model::{AssetId, DrmParams, KeyRequest, LicenseId, Profile};
+use crate::model::{AssetId, DrmParams, DrmScheme, KeyRequest, LicenseId, Profile};
 use crate::net::Network;
 use crate::ports::Clock;
 use crate::store::{LicenseRow, Store};
@@ -58,6 +58,11 @@ impl Licensing {
         Exchange::new(self.exchanges.clone(), asset_id, params, Some(&row.request), cancel.clone())
     }
 
+    /// Lends the network to the platform, for one message about an asset that is not registered yet.
+    pub(crate) fn exchange_for(&self, asset_id: &AssetId, params: DrmParams) -> Arc<Exchange> {
+        Exchange::new(self.exchanges.clone(), asset_id.clone(), params, None, Cancellation::new())
+    }
+
     /// Returns the network.
     pub(crate) fn network(&self) -> &Network {
         &self.exchanges.network
@@ -69,6 +74,38 @@ impl Licensing {
     pub(crate) fn load(&self, row: &LicenseRow) -> Result<StoredLicense> {
         let known: Vec<HandleDigest> = row.handle_digest.into_iter().collect();
         Ok(row.held_under(self.secret_store.load_known(&row.license_id, &known)?))
+    }
+
+    /// Loads a license and asks its CDM how long it lasts.
+    ///
+    /// Fails as [`load`](Self::load), and with a `License…` or `Cdm…` code of the engine.
+    pub(crate) fn inspect(&self, row: &LicenseRow) -> Result<LicenseTimes> {
+        self.inspect_stored(self.load(row)?)
+    }
+
+    /// As [`inspect`](Self::inspect), for a license whose handle is not in the secret storage yet.
+    pub(crate) fn inspect_under(&self, row: &LicenseRow, handle: &Handle) -> Result<LicenseTimes> {
+        self.inspect_stored(row.held_under(handle.clone()))
+    }
+
+    fn inspect_stored(&self, license: StoredLicense) -> Result<LicenseTimes> {
+        let scheme = license.scheme;
+        self.engines.call(scheme, None, move |engine| engine.inspect(&license), drop).map_err(EngineError::into_error)
+    }
+
+    /// Stores the handle of a license and reads it back. Fails with a `Storage…` code.
+    pub(crate) fn store_handle(&self, license_id: &LicenseId, handle: &Handle) -> Result<()> {
+        self.secret_store.store(license_id, handle)
+    }
+
+    /// Returns the schemes that an engine is registered for.
+    pub(crate) fn schemes(&self) -> Vec<DrmScheme> {
+        self.engines.schemes()
+    }
+
+    /// Counts the licenses that the CDMs hold for this app; `None` if no CDM can list them.
+    pub(crate) fn count_held(&self) -> Option<u32> {
+        self.engines.count_held()
     }
 }
 

@@ -40,7 +40,7 @@ pub mod wire;
 
 pub(crate) use acquire::Operation;
 pub(crate) use acquisition::{Acquisition, Publisher, Purpose};
-pub(crate) use engines::{EngineError, Engines};
+pub(crate) use engines::Engines;
 pub(crate) use ledger::{import_license, release_licenses_of, shorten_license};
 pub(crate) use licensing::{InFlight, Licensing};
 pub(crate) use release::Drained;

@@ -19,14 +19,12 @@ impl Licensing {
     ///
     /// The old handle is removed only after the new one is stored. On failure the old license is as it was.
     pub(crate) fn rotate_handle(&self, old: &LicenseRow, handle: &Handle, times: LicenseTimes) -> Result<LicenseRow> {
-        let now_ms = self.clock.now_ms();
         let terms = Terms {
             // The CDM's expiry replaces the old one, also by a later one: after the first playback, FairPlay's playback
             // duration is the key's whole life, however much of its storage duration was left.
-            expires: match times.license {
-                LicenseDuration::Seconds(left_seconds) => Expiry::after(now_ms, left_seconds),
-                LicenseDuration::Unlimited => Expiry::Never,
-                LicenseDuration::Unknown => old.expires,
+            expires: match times.license.expiry_from(self.clock.now_ms()) {
+                Expiry::Unknown => old.expires,
+                known => known,
             },
             playback_window_seconds: match times.playback {
                 LicenseDuration::Seconds(window_seconds) => Some(window_seconds),

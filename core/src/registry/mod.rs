@@ -26,22 +26,23 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, Weak};
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Handle;
+
 use self::clock_guard::ClockGuard;
 use self::conditions::Conditions;
 use self::locks::AssetGuard;
 use self::shared::Shared;
 use self::source_urls::SourceUrls;
-use tokio::runtime::Handle;
-
 use crate::cancel::Cancellation;
 use crate::error::{Code, Error, Result};
 use crate::license::certificates::Certificates;
-use crate::license::exchange::ExchangeContext;
+use crate::license::exchange::{ExchangeContext, check_params};
 use crate::license::{Engines, Licensing, SecretStore};
-use crate::model::{AssetId, Profile, ReconcileReport, StorageRoot};
+use crate::manifest::LocalMedia;
+use crate::model::{AssetId, DrmParams, LicenseState, Profile, ReconcileReport, StorageRoot};
 use crate::net::{Network, RetryPolicy, ServerTime};
 use crate::ports::{DeviceConditions, EventDispatcher, Executors, NetworkState};
-use crate::store::{Notice, Store, StoredPath};
+use crate::store::{AssetRow, AssetState, LicenseRow, Notice, Store, StoredPath};
 
 pub(crate) use self::cached_asset::CachedAsset;
 pub use self::config::{Config, Ports, Timeouts};
@@ -127,11 +128,6 @@ impl Registry {
         // The only place that sets the cell.
         let _ = guard_cell.set(Arc::downgrade(&registry));
         Ok(registry)
-    }
-
-    /// Runs work that no caller waits for, on the background executor. Foreign calls that hang do not keep it from starting.
-    pub(crate) fn run_in_background(&self, work: impl FnOnce() + Send + 'static) {
-        drop(self.background.spawn_blocking(work));
     }
 
     pub(crate) fn store(&self) -> &Store {
@@ -258,6 +254,46 @@ impl Registry {
         paths::to_stored(path, None, &self.roots())
     }
 
+    /// Returns the stored form of the path that an asset is registered with, and of the manifest below it.
+    pub(crate) fn locate(&self, path: &Path, media: &LocalMedia) -> Result<StoredPath> {
+        let manifest = media.manifest.strip_prefix(path).ok().filter(|manifest| !manifest.as_os_str().is_empty());
+        paths::to_stored(path, manifest, &self.roots())
+    }
+
+    /// Returns the row of a registered asset. Fails with `AssetNotFound`.
+    pub(crate) fn registered_row(&self, asset_id: &AssetId) -> Result<AssetRow> {
+        let row = self.store().read(|tx| tx.asset(self.profile(), asset_id))?;
+        row.filter(|row| row.state == AssetState::Registered).ok_or_else(|| not_found(asset_id))
+    }
+
+    /// Returns the rows of an asset's active licenses.
+    pub(crate) fn active_rows(&self, asset_id: &AssetId) -> Result<Vec<LicenseRow>> {
+        let rows = self.store().read(|tx| tx.licenses_of(self.profile(), asset_id))?;
+        Ok(rows.into_iter().filter(|row| row.state == LicenseState::Active).collect())
+    }
+
+    /// Fails early where a license request cannot succeed: with `UrlInvalid` or `DrmParamsMissing` for a bad URL, and
+    /// with `Offline` while the network state is `Offline`.
+    pub(crate) fn check_reachable(&self, params: &DrmParams) -> Result<()> {
+        check_params(params)?;
+        if self.network_state() == NetworkState::Offline {
+            let message = "a license is needed, but the network state is Offline; nothing was changed";
+            return Err(Error::new(Code::Offline, message));
+        }
+        Ok(())
+    }
+
+    /// Runs `work` on the background executor, unless the manager has been dropped by then. Hanging foreign calls do not
+    /// keep it from starting.
+    pub(crate) fn run_in_background(self: &Arc<Self>, work: impl FnOnce(&Arc<Self>) + Send + 'static) {
+        let registry = Arc::downgrade(self);
+        drop(self.background.spawn_blocking(move || {
+            if let Some(registry) = registry.upgrade() {
+                work(&registry);
+            }
+        }));
+    }
+
     /// Returns the device's time, in milliseconds since 1970-01-01 UTC.
     pub(crate) fn now_ms(&self) -> i64 {
         self.clock_guard.now_ms()
@@ -305,6 +341,11 @@ impl Registry {
             tracing::warn!(code = %error.code(), "clock confirmation failed");
         }
     }
+}
+
+/// Returns the error for an asset that is not registered.
+pub(crate) fn not_found(asset_id: &AssetId) -> Error {
+    Error::new(Code::AssetNotFound, format!("no asset {asset_id} is registered in this profile"))
 }
 
 /// Returns the default policy with the app's timeout for one request. The engine's timeout limits the call as a whole.
