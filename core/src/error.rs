@@ -8,11 +8,11 @@
 //! [`Error`] at the place that knows which operation failed, and keeps the foreign error as the source for the log. The
 //! layers above do not convert again. A flow that knows more than the layer below chooses another code.
 //!
-//! **Leaving the process.** An [`Error`] has a [`Code`], which is stable and part of the API; a message, which is safe to
-//! log and to show to a developer; and a source, which is not safe, because it may quote a URL or an exception of the
-//! app. The FFI passes on the code, the message, the remedy and whether a retry can help, and drops the source. A message
-//! never contains a key, a handle, a challenge, a token or a query string, and strings of the caller only shortened and
-//! escaped (see [`Quoted`]).
+//! **Leaving the process.** An [`Error`] has a [`Code`], which is stable and part of the API; a message, which is safe
+//! to log and to show to a developer; and a source, which is not safe, because it may quote a URL or an exception of
+//! the app. The FFI passes on the code, the message, the remedy and whether a retry can help, and drops the source. A
+//! message never contains a key, a handle, a challenge, a token or a query string, and strings of the caller only
+//! shortened and escaped (see [`Quoted`]).
 //!
 //! **Remedies.** A code has one remedy, everywhere. A place that needs another remedy needs another code. The codes of
 //! Kotlin and Swift and `docs/errors.md` are generated from the table in this file: the doc comment of a code is its
@@ -186,8 +186,8 @@ codes! {
     ManifestTooLarge = "MANIFEST_TOO_LARGE", FixInput, false;
     /// There is no manifest or media file of a supported format at the path.
     FormatUnsupported = "FORMAT_UNSUPPORTED", FixInput, false;
-    /// The folder has several manifests, and none of them is the obvious one. The message lists them. Register one by its
-    /// own path.
+    /// The folder has several manifests, and none of them is the obvious one. The message lists them. Register one by
+    /// its own path.
     MediaAmbiguous = "MEDIA_AMBIGUOUS", FixInput, false;
     /// The media is protected, but neither the manifest nor an init segment has the data to request a license with.
     InitDataMissing = "INIT_DATA_MISSING", FixInput, false;
@@ -199,8 +199,8 @@ codes! {
     DrmUnsupported = "DRM_UNSUPPORTED", FixInput, false;
     /// The media is protected, but the source has no DRM parameters (license URL).
     DrmParamsMissing = "DRM_PARAMS_MISSING", FixInput, false;
-    /// The license or certificate URL is not an absolute http(s) URL with a host and without user info, or it is a plain
-    /// http URL that the app's configuration forbids.
+    /// The license or certificate URL is not an absolute http(s) URL with a host and without user info, or it is a
+    /// plain http URL that the app's configuration forbids.
     UrlInvalid = "URL_INVALID", FixInput, false;
     /// FairPlay needs the application certificate, and the source has neither a certificate nor a working URL for it.
     CertificateMissing = "CERTIFICATE_MISSING", FixInput, false;
@@ -230,7 +230,8 @@ codes! {
     LicenseDenied = "LICENSE_DENIED", ContactSupport, false;
     /// The license server answered with success and an empty body.
     LicenseEmpty = "LICENSE_EMPTY", ContactSupport, true;
-    /// The license server answered with a web page or other text instead of a license: a captive portal, or a wrong URL.
+    /// The license server answered with a web page or other text instead of a license: a captive portal, or a wrong
+    /// URL.
     LicenseNotALicense = "LICENSE_NOT_A_LICENSE", Retry, true;
     /// The response is not a license of this scheme.
     LicenseMalformed = "LICENSE_MALFORMED", ContactSupport, false;
@@ -274,8 +275,8 @@ codes! {
     DelegateFailed = "DELEGATE_FAILED", FixInput, false;
 
     // Our database and disk
-    /// The database was damaged. It was set aside, and all readable records were kept. Some assets may have to be registered
-    /// again.
+    /// The database was damaged. It was set aside, and all readable records were kept. Some assets may have to be
+    /// registered again.
     StoreCorrupt = "STORE_CORRUPT", Reregister, false;
     /// The database cannot be opened now: a locked device, a missing volume, or another process.
     StoreUnavailable = "STORE_UNAVAILABLE", Retry, true;

@@ -22,8 +22,8 @@ pub enum Unanswered {
     Panicked,
 }
 
-/// Runs `call` on the blocking pool of `runtime` and waits for its result for at most `timeout`. A later result is passed
-/// to `late`, on the thread of the call.
+/// Runs `call` on the blocking pool of `runtime` and waits for its result for at most `timeout`. A later result is
+/// passed to `late`, on the thread of the call.
 pub fn call_bounded<T: Send + 'static>(
     runtime: &Handle,
     timeout: Duration,
@@ -33,8 +33,8 @@ pub fn call_bounded<T: Send + 'static>(
     let slot = Arc::new(Slot { state: Mutex::new(State::Waiting), completed: Condvar::new() });
     let slot_of_call = Arc::clone(&slot);
     runtime.spawn_blocking(move || {
-        // Skip a call that gets a thread only after its caller has given up. It could, for example, save the handle of a
-        // license that has been released in the meantime.
+        // Skip a call that gets a thread only after its caller has given up. It could, for example, save the handle of
+        // a license that has been released in the meantime.
         if slot_of_call.is_abandoned() {
             return;
         }

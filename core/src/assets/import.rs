@@ -1,10 +1,10 @@
 //! Import: titles whose licenses another library of the same app has stored already. Needs no network.
 //!
 //! The imported licenses are shared: the other library may still have its record of them, and two of its titles may use
-//! the same license. So an import never releases a license. It writes the handles to the secret storage first, under ids
-//! that are derived from the license, and then asset and licenses in one transaction. A crash in between leaves a value
-//! that the next import of the same title overwrites. (An *intent*, as a registration writes one, would make recovery
-//! release the license.)
+//! the same license. So an import never releases a license. It writes the handles to the secret storage first, under
+//! ids that are derived from the license, and then asset and licenses in one transaction. A crash in between leaves a
+//! value that the next import of the same title overwrites. (An *intent*, as a registration writes one, would make
+//! recovery release the license.)
 
 use super::register::asset_row;
 use super::validate;
@@ -108,8 +108,8 @@ fn license_rows(
     Ok(rows)
 }
 
-/// Asks the CDM for the expiry of a license whose record has none. Fails if the CDM does not have the license. A CDM that
-/// cannot answer now does not stop the import.
+/// Asks the CDM for the expiry of a license whose record has none. Fails if the CDM does not have the license. A CDM
+/// that cannot answer now does not stop the import.
 fn ask_for_times(registry: &Registry, row: &mut LicenseRow, handle: &Handle) -> Result<()> {
     match registry.licensing.inspect_under(row, handle) {
         Ok(LicenseTimes { license, playback }) => {
@@ -126,14 +126,15 @@ fn ask_for_times(registry: &Registry, row: &mut LicenseRow, handle: &Handle) -> 
             Ok(())
         }
         Err(error) => {
-            tracing::info!(license_id = %row.license_id, code = %error.code(), "license inspection failed; expiry unknown");
+            let (license_id, code) = (&row.license_id, error.code());
+            tracing::info!(%license_id, %code, "license inspection failed; expiry unknown");
             Ok(())
         }
     }
 }
 
-/// Returns the parameters and the request that the license would have been acquired with. If the source has no parameters
-/// for its scheme, they are empty: playback needs none, and a refresh fails with `DrmParamsMissing`.
+/// Returns the parameters and the request that the license would have been acquired with. If the source has no
+/// parameters for its scheme, they are empty: playback needs none, and a refresh fails with `DrmParamsMissing`.
 fn params_and_request(
     asset: &AssetRow,
     protection: &Protection,
@@ -161,7 +162,8 @@ fn params_and_request(
     Ok((params, request))
 }
 
-/// Returns the keys that the media names for the init data; all required keys if the media does not have this init data.
+/// Returns the keys that the media names for the init data; all required keys if the media does not have this init
+/// data.
 fn key_ids(protection: &Protection, scheme: DrmScheme, init_data: &[u8]) -> Vec<KeyId> {
     let known = protection.init_data.iter().find(|data| {
         let is_pssh = data.pssh.as_deref() == Some(init_data);

@@ -46,16 +46,16 @@ pub use crate::registry::{Config, Ports, Timeouts};
 /// The registry of the assets on this device: registration, status, licenses and local URLs.
 ///
 /// Calls block where they use disk, network or CDM: make them on threads that may block. [`asset`](Self::asset),
-/// [`local_media_source`](Self::local_media_source) and [`source_url`](Self::source_url) answer from memory. Managers over
-/// one folder share one store. Every call fails with `Closed` after [`close`](Self::close), and with `StoreUnavailable`
-/// or `DiskFull` if the database cannot be used; the other errors are documented at each call.
+/// [`local_media_source`](Self::local_media_source) and [`source_url`](Self::source_url) answer from memory. Managers
+/// over one folder share one store. Every call fails with `Closed` after [`close`](Self::close), and with
+/// `StoreUnavailable` or `DiskFull` if the database cannot be used; the other errors are documented at each call.
 pub struct LocalAssetsManager {
     registry: Arc<Registry>,
 }
 
 impl LocalAssetsManager {
-    /// Opens the store and reads the profile. Then reconciles in the background, which recovers from an earlier crash and
-    /// sends queued releases.
+    /// Opens the store and reads the profile. Then reconciles in the background, which recovers from an earlier crash
+    /// and sends queued releases.
     ///
     /// Fails with `InvalidArgument` or `RelativePath` for an invalid configuration.
     pub fn open(config: Config, ports: Ports) -> Result<Self> {
@@ -75,8 +75,8 @@ impl LocalAssetsManager {
     ///
     /// Clear media needs no network. Registering the same id and path again updates the registration and keeps licenses
     /// that are good; other media under the same id fails with `AssetExists`. A failure leaves nothing behind: licenses
-    /// that were granted are released, or their release is queued. Fails with the codes of the media, the DRM set-up, the
-    /// network, the licenses, the CDM and the storage, see [`Code`].
+    /// that were granted are released, or their release is queued. Fails with the codes of the media, the DRM set-up,
+    /// the network, the licenses, the CDM and the storage, see [`Code`].
     pub fn register(&self, registration: AssetRegistration, cancel: &Cancellation) -> Result<AssetStatus> {
         register::register(self.open_registry()?, registration, cancel)
     }
@@ -128,13 +128,14 @@ impl LocalAssetsManager {
     }
 
     /// Imports titles whose licenses another library of the app has stored. Uses no network and releases nothing.
-    /// Idempotent. Two titles may share a license: removing one of them does not release it while the other is registered.
+    /// Idempotent. Two titles may share a license: removing one of them does not release it while the other is
+    /// registered.
     pub fn import(&self, assets: Vec<AssetImport>, cancel: &Cancellation) -> Result<Vec<ImportResult>> {
         import::import(self.open_registry()?, assets, cancel)
     }
 
-    /// Sends a CDM's message to the servers of media that is not registered yet, for a platform that gets licenses while
-    /// it downloads. The kind `Certificate` returns the application certificate.
+    /// Sends a CDM's message to the servers of media that is not registered yet, for a platform that gets licenses
+    /// while it downloads. The kind `Certificate` returns the application certificate.
     ///
     /// Fails with `DrmParamsMissing` if the source has no parameters for the scheme, with `Offline` while the network
     /// state is `Offline`, and with the codes of the network.
@@ -177,13 +178,14 @@ impl LocalAssetsManager {
 
     /// Returns the local source for a player. `path`, if given, must be the registered one.
     ///
-    /// Fails with `AssetNotFound` for an asset that is unknown, not completely registered or registered at another path,
-    /// and with `VolumeMissing` while its volume is not mounted.
+    /// Fails with `AssetNotFound` for an asset that is unknown, not completely registered or registered at another
+    /// path, and with `VolumeMissing` while its volume is not mounted.
     pub fn local_media_source(&self, asset_id: &AssetId, path: Option<&Path>) -> Result<LocalMediaSource> {
         playback::local_media_source(self.open_registry()?, asset_id, path)
     }
 
-    /// Returns the CDM's handle of an active license, for the player. Fails with `LicenseMissing` or `LicenseUnreadable`.
+    /// Returns the CDM's handle of an active license, for the player. Fails with `LicenseMissing` or
+    /// `LicenseUnreadable`.
     pub fn license_handle(&self, license_id: &LicenseId) -> Result<Handle> {
         playback::license_handle(self.open_registry()?, license_id)
     }

@@ -17,8 +17,8 @@ pub(super) fn reconcile(registry: &Arc<Registry>) -> Result<ReconcileReport> {
     Ok(ReconcileReport { pending, foreign, held, ..done })
 }
 
-/// Reconciles in the background. A failure is tried again at the next occasion: the next opening, change of the network,
-/// or call that leaves something to release.
+/// Reconciles in the background. A failure is tried again at the next occasion: the next opening, change of the
+/// network, or call that leaves something to release.
 pub(super) fn reconcile_soon(registry: &Arc<Registry>, even_if_not_due: bool) {
     if registry.store().is_read_only() {
         return;
@@ -30,9 +30,9 @@ pub(super) fn reconcile_soon(registry: &Arc<Registry>, even_if_not_due: bool) {
     });
 }
 
-/// One reconciliation. `even_if_not_due` also tries releases whose pause after a failure has not ended.
+/// Reconciles once. `even_if_not_due` also tries releases whose pause after a failure has not ended.
 fn run(registry: &Arc<Registry>, even_if_not_due: bool) -> Result<ReconcileReport> {
-    // One at a time: a second one would find every license claimed by the first.
+    // One at a time: a second one would find every release leased by the first.
     let _lock = registry.shared.reconciling.lock(&(), registry.config.timeouts.engine, &Cancellation::new())?;
     let licensing = &registry.licensing;
     let was_damaged = matches!(registry.notice(), Some(Notice::SetAside { .. }));

@@ -70,8 +70,8 @@ pub(super) fn renew_all(
     Ok(renewals)
 }
 
-/// Repeats the requests of the active licenses. Reads the media only if the ledger does not have them: without an active
-/// license, or after a change of the DRM scheme.
+/// Repeats the requests of the active licenses. Reads the media only if the ledger does not have them: without an
+/// active license, or after a change of the DRM scheme.
 fn renew_from_ledger(registry: &Arc<Registry>, asset: &AssetRow, cancel: &Cancellation) -> Result<()> {
     let active = registry.active_rows(&asset.asset_id)?;
     let schemes = registry.licensing.schemes();

@@ -97,7 +97,8 @@ fn register_again(
 }
 
 /// True if the active licenses are those that the media needs, and the ledger, the secret storage and the CDM all have
-/// them. If one of them has lost a license, registering again is the remedy that the app is given, so it must replace it.
+/// them. If one of them has lost a license, registering again is the remedy that the app is given, so it must replace
+/// it.
 fn are_licenses_good(registry: &Registry, asset: &AssetRow, protection: &Protection) -> Result<bool> {
     let now_ms = registry.now_ms();
     if !registry.fresh_view()?.registered(&asset.asset_id).is_some_and(|cached| cached.is_playable(now_ms)) {

@@ -1,5 +1,5 @@
-//! Results in the form that PlayKit's callbacks had them, with its sentinel values, for apps that migrate. No other room
-//! of the core uses this one.
+//! Results in the form that PlayKit's callbacks had them, with its sentinel values, for apps that migrate. No other
+//! room of the core uses this one.
 
 mod play_kit_status;
 

@@ -60,7 +60,8 @@ pub struct LicenseImport {
     pub init_data: Option<Vec<u8>>,
     /// Its expiry. If `Unknown`, the engine is asked.
     pub expires: Expiry,
-    /// The playback window after the first start of a playback, in seconds. `None` if there is none, or if it is not known.
+    /// The playback window after the first start of a playback, in seconds. `None` if there is none, or if it is not
+    /// known.
     pub playback_window_seconds: Option<u64>,
 }
 

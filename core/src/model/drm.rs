@@ -13,7 +13,8 @@ pub enum DrmScheme {
     PlayReady,
     /// Apple FairPlay Streaming: `94ce86fb-07ff-4f43-adb8-93d2fa968ca2`, `KEYFORMAT="com.apple.streamingkeydelivery"`.
     FairPlay,
-    /// W3C ClearKey: `e2719d58-a985-b3c9-781a-b030af78d30e`; also the W3C common PSSH `1077efec-c0b2-4d02-ace3-3c1e52e2fb4b`.
+    /// W3C ClearKey: `e2719d58-a985-b3c9-781a-b030af78d30e`; also the W3C common PSSH
+    /// `1077efec-c0b2-4d02-ace3-3c1e52e2fb4b`.
     ClearKey,
 }
 
@@ -133,8 +134,8 @@ pub enum SecurityLevel {
 pub struct KeyRequest {
     /// The key system.
     pub scheme: DrmScheme,
-    /// The init data in the form that the CDM takes. Widevine and PlayReady: complete PSSH boxes, concatenated. FairPlay:
-    /// the `skd://` URI in UTF-8. ClearKey: the EME `keyids` form, `{"kids":[…]}` in base64url.
+    /// The init data in the form that the CDM takes. Widevine and PlayReady: complete PSSH boxes, concatenated.
+    /// FairPlay: the `skd://` URI in UTF-8. ClearKey: the EME `keyids` form, `{"kids":[…]}` in base64url.
     pub init_data: Vec<u8>,
     /// The content keys that the media needs from this license, as far as the media names them.
     pub key_ids: Vec<KeyId>,

@@ -143,7 +143,8 @@ pub enum LicenseWire {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RenewalPolicy {
-    /// Acquire a new license, then release the old one. If a step fails, the asset keeps a license. This is the default.
+    /// Acquire a new license, then release the old one. If a step fails, the asset keeps a license. This is the
+    /// default.
     #[default]
     AcquireThenRelease,
     /// Let the CDM renew the license that it holds.

@@ -34,8 +34,8 @@ pub struct LocalLicense {
     pub security_level: SecurityLevel,
     /// Its expiry.
     pub expires: Expiry,
-    /// The security level that it was acquired at (for example `L1`), if the engine reports it. The license opens at this
-    /// level only.
+    /// The security level that it was acquired at (for example `L1`), if the engine reports it. The license opens at
+    /// this level only.
     pub acquired_level: Option<String>,
 }
 

@@ -1,5 +1,5 @@
-//! The clock guard: detects a device clock that was set back. It warns and never blocks playback. The `Date` of a license
-//! server clears the suspicion (docs/architecture.md, invariant 16).
+//! The clock guard: detects a device clock that was set back. It warns and never blocks playback. The `Date` of a
+//! license server clears the suspicion (docs/architecture.md, invariant 16).
 
 use std::sync::Arc;
 
@@ -85,7 +85,8 @@ impl ClockGuard {
     }
 }
 
-/// Returns the earliest possible current time: the marked time, plus the time since then if the device has not rebooted.
+/// Returns the earliest possible current time: the marked time, plus the time since then if the device has not
+/// rebooted.
 fn at_least(mark: &ClockMark, now: &ClockMark) -> i64 {
     let same_boot = mark.boot_id.is_some() && mark.boot_id == now.boot_id;
     match (mark.since_boot_ms, now.since_boot_ms) {

@@ -4,8 +4,8 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::ports::DeviceConditions;
 
-/// The last report. The network state in it is not used: [`Network`](crate::net::Network) holds the current one, because
-/// every request obeys it.
+/// The last report. The network state in it is not used: [`Network`](crate::net::Network) holds the current one,
+/// because every request obeys it.
 #[derive(Default)]
 pub(super) struct Conditions {
     // Protects one small value; held to copy it.

@@ -23,8 +23,8 @@ pub struct Config {
     pub profile: Profile,
     /// The limits on how long calls may take.
     pub timeouts: Timeouts,
-    /// The state of the network when the manager opens. `Offline` also keeps the background work that opening starts off
-    /// the network; setting the state after opening would be too late for that.
+    /// The state of the network when the manager opens. `Offline` also keeps the background work that opening starts
+    /// off the network; setting the state after opening would be too late for that.
     pub network: NetworkState,
 }
 

@@ -283,8 +283,8 @@ impl Registry {
         Ok(())
     }
 
-    /// Runs `work` on the background executor, unless the manager has been dropped by then. Hanging foreign calls do not
-    /// keep it from starting.
+    /// Runs `work` on the background executor, unless the manager has been dropped by then. Hanging foreign calls do
+    /// not keep it from starting.
     pub(crate) fn run_in_background(self: &Arc<Self>, work: impl FnOnce(&Arc<Self>) + Send + 'static) {
         let registry = Arc::downgrade(self);
         drop(self.background.spawn_blocking(move || {

@@ -66,7 +66,8 @@ pub(crate) fn to_stored(path: &Path, manifest: Option<&Path>, roots: &[StorageRo
     })
 }
 
-/// Returns the path relative to a root: as written, or after resolving both (`/var` is a link to `/private/var` on iOS).
+/// Returns the path relative to a root: as written, or after resolving both (`/var` is a link to `/private/var` on
+/// iOS).
 fn below(path: &Path, root: &Path) -> Option<PathBuf> {
     if let Ok(relative) = path.strip_prefix(root) {
         return Some(relative.to_owned());

@@ -19,8 +19,8 @@ use larder_testkit::cdm::{Call, Moment, Trouble};
 use larder_testkit::{Action, Mood, Rule, StorageCall};
 use tokio::runtime::Builder;
 
-/// While the storage hangs, the CDM lists a license that the ledger does not know yet. Recovery must not take it for the
-/// license of the other intent, whose outcome is unknown.
+/// While the storage hangs, the CDM lists a license that the ledger does not know yet. Recovery must not take it for
+/// the license of the other intent, whose outcome is unknown.
 #[test]
 fn license_being_stored_is_not_taken_for_that_of_a_timed_out_intent() {
     let mut device = TestDevice::new();

@@ -1,5 +1,5 @@
-//! Import of titles whose licenses another library has stored. The other library is a second manager on the same device,
-//! with a folder and a storage of its own.
+//! Import of titles whose licenses another library has stored. The other library is a second manager on the same
+//! device, with a folder and a storage of its own.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test says what it expects")]
 

@@ -1,5 +1,5 @@
-//! The order inside the core's sources: which room may use which (docs/architecture.md, "Layers"), and that the map at
-//! the head of every folder is complete.
+//! Two rules for the core's sources: the order of the rooms (docs/architecture.md), and a complete map at the head of
+//! every folder.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what it expects")]
 

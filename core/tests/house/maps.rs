@@ -10,7 +10,7 @@ use crate::sources;
 /// A folder with more files than this beside its entry file has a map.
 const FILES_WITHOUT_A_MAP: usize = 3;
 
-/// What is wrong with the map of a folder, in sentences. `files` are the names beside the entry file.
+/// Returns the faults of a folder's map, in sentences. `files` are the names beside the entry file.
 fn violations(entry: &str, text: &str, files: &BTreeSet<String>) -> Vec<String> {
     let Some(named) = names_in_map(text) else {
         let needs_a_map = files.len() > FILES_WITHOUT_A_MAP;
@@ -21,7 +21,7 @@ fn violations(entry: &str, text: &str, files: &BTreeSet<String>) -> Vec<String> 
     missing.chain(strange).collect()
 }
 
-/// The names in code font in the first column of the table whose head is `| file |` or `| module |`.
+/// Returns the names in code font in the first column of the table whose head is `| file |` or `| module |`.
 fn names_in_map(text: &str) -> Option<BTreeSet<String>> {
     let head = text.lines().map_while(|line| line.strip_prefix("//!")).map(str::trim);
     let table = head.skip_while(|line| !line.starts_with("| file |") && !line.starts_with("| module |"));
@@ -36,7 +36,7 @@ fn names_in_map(text: &str) -> Option<BTreeSet<String>> {
     )
 }
 
-/// The names of the files and folders that a folder has beside its entry file. Unit tests are not on the map.
+/// Returns the names of the files and folders that a folder has beside its entry file. Unit tests are not on the map.
 fn files_of(folder: &Path) -> BTreeSet<String> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let names = entries.filter(|path| path.is_dir() || path.extension().is_some_and(|extension| extension == "rs"));
@@ -46,7 +46,7 @@ fn files_of(folder: &Path) -> BTreeSet<String> {
         .collect()
 }
 
-/// Every folder with its entry file: `lib.rs`, `mod.rs`, or the file of the folder's name beside it.
+/// Returns every folder with its entry file: `lib.rs`, `mod.rs`, or the file of the folder's name beside it.
 fn folders() -> Vec<(PathBuf, PathBuf)> {
     let files = rust_files(&sources());
     let folders: BTreeSet<PathBuf> = files.iter().map(|file| file.parent().unwrap().to_owned()).collect();

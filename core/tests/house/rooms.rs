@@ -27,7 +27,7 @@ fn floor_of(room: &str) -> Option<usize> {
     FLOORS.iter().position(|rooms| rooms.contains(&room))
 }
 
-/// What a file does against the order, in sentences. `path` is relative to the sources.
+/// Returns the violations of the order in a file, in sentences. `path` is relative to the sources.
 fn violations(path: &Path, text: &str) -> Vec<String> {
     let shown = path.display();
     let modules = modules_of(path);
@@ -46,14 +46,14 @@ fn violations(path: &Path, text: &str) -> Vec<String> {
     found
 }
 
-/// The module path of a file: `store/tables/mod.rs` is `store`, `tables`. Empty for `lib.rs`.
+/// Returns the module path of a file: `store/tables/mod.rs` is `store`, `tables`. Empty for `lib.rs`.
 fn modules_of(path: &Path) -> Vec<String> {
     let path = path.with_extension("");
     let names = path.components().map(|component| component.as_os_str().to_str().unwrap().to_owned());
     names.filter(|name| name != "mod" && name != "lib").collect()
 }
 
-/// The first names after `crate::`, and those after a chain of `super::` that climbs out of the room.
+/// Returns the first names after `crate::`, and those after a chain of `super::` that climbs out of the room.
 fn rooms_used(code: &str, depth: usize) -> BTreeSet<String> {
     let after_crate = paths_after(code, "crate::").flat_map(first_names).map(|name| {
         let re_export = RE_EXPORTS.iter().find(|(re_exported, _)| *re_exported == name);
@@ -65,7 +65,7 @@ fn rooms_used(code: &str, depth: usize) -> BTreeSet<String> {
     after_crate.chain(after_supers).map(str::to_owned).collect()
 }
 
-/// The rest of the code after each place where `prefix` begins a path.
+/// Returns the rest of the code after each place where `prefix` begins a path.
 fn paths_after<'a>(code: &'a str, prefix: &'a str) -> impl Iterator<Item = &'a str> {
     let is_inside_a_name = |before: &str| before.ends_with(|c: char| c.is_alphanumeric() || "_$".contains(c));
     code.match_indices(prefix)
@@ -73,7 +73,7 @@ fn paths_after<'a>(code: &'a str, prefix: &'a str) -> impl Iterator<Item = &'a s
         .filter_map(move |(at, _)| code.get(at + prefix.len()..))
 }
 
-/// The first name of a path, or all of `{a::b, c}`.
+/// Returns the first name of a path, or all of `{a::b, c}`.
 fn first_names(path: &str) -> Vec<&str> {
     let Some(group) = path.strip_prefix('{') else { return first_name(path).into_iter().collect() };
     let mut names = Vec::new();

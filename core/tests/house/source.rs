@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Every Rust file below a folder, sorted.
+/// Returns every Rust file below a folder, sorted.
 pub(crate) fn rust_files(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
@@ -18,7 +18,7 @@ pub(crate) fn rust_files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// The code without comments, and with empty string literals. A lifetime is not taken for a character literal.
+/// Returns the code with a space in place of each comment and literal. Tells a lifetime from a character literal.
 pub(crate) fn code_of(text: &str) -> String {
     let mut code = String::with_capacity(text.len());
     let mut rest = text;
@@ -38,7 +38,7 @@ pub(crate) fn code_of(text: &str) -> String {
     code
 }
 
-/// The length of a comment at the start of `text`. Block comments nest.
+/// Returns the length of a comment at the start of `text`. Block comments nest.
 fn comment(text: &str) -> Option<usize> {
     if text.starts_with("//") {
         return Some(text.find('\n').unwrap_or(text.len()));
@@ -62,7 +62,7 @@ fn comment(text: &str) -> Option<usize> {
     Some(text.len())
 }
 
-/// The length of a string or character literal at the start of `text`.
+/// Returns the length of a string or character literal at the start of `text`.
 fn literal(text: &str) -> Option<usize> {
     if let Some(raw) = text.strip_prefix('r') {
         let hashes = raw.chars().take_while(|char| *char == '#').count();
