@@ -15,7 +15,7 @@ use larder_core::model::{
 };
 use larder_core::net::{ClientSettings, ReqwestClient};
 use larder_core::ports::{Clock, DrmEngine, Executors, HttpClient, LicenseExchange, NetworkState};
-use larder_core::store::{AssetRow, AssetState, LicenseRow, Store, StoredPath};
+use larder_core::store::{AssetRow, AssetState, IntentKind, IntentOutcome, LicenseRow, Store, StoredPath};
 use larder_testkit::ScriptedStorage;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -184,6 +184,9 @@ fn license(number: u32) -> Result<LicenseRow> {
         playback_window_seconds: Some(172_800),
         coverage: KeyCoverage::Covered,
         key_ids: Some(key_ids),
+        kind: IntentKind::New,
+        outcome: IntentOutcome::InProgress,
+        lease_until_ms: None,
         release_attempts: 0,
         next_attempt_at_ms: 0,
         last_error: None,

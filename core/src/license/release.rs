@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::engines::EngineError;
-use super::ledger::{Step, lease_until_ms, transition};
+use super::ledger::{Step, transition};
 use super::licensing::Licensing;
 use super::release_token::has_release_token;
 use crate::cancel::Cancellation;
@@ -155,7 +155,7 @@ impl Licensing {
         // Releasing is cleanup, so it may use the reserve of a full disk.
         self.store.delete(|tx| {
             let Some(row) = tx.license(&row.license_id)? else { return Ok(None) };
-            let is_due = match (row.state, lease_until_ms(&row)) {
+            let is_due = match (row.state, row.lease_until_ms) {
                 (LicenseState::Superseded, _) => true,
                 // The attempt may be under way, here or in another process, unless that process died.
                 (LicenseState::Releasing, Some(lease_until_ms)) => {

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 
-use super::rows::AssetState;
+use super::rows::{AssetState, IntentKind, IntentOutcome};
 use crate::error::{Code, Error, Result};
 use crate::model::license::HandleDigest;
 use crate::model::{
@@ -40,6 +40,8 @@ coded! {
     DrmScheme { Widevine = 0, PlayReady = 1, FairPlay = 2, ClearKey = 3 }
     KeyCoverage { Unknown = 0, Covered = 1, Missing = 2 }
     SecurityLevel { Default = 0, L3 = 1 }
+    IntentKind { New = 0, Continuation = 1 }
+    IntentOutcome { InProgress = 0, Unknown = 1 }
 }
 
 pub(super) fn key_ids(ids: &[KeyId]) -> Vec<u8> {
@@ -212,6 +214,8 @@ mod tests {
         all_numbers(&[DrmScheme::Widevine, DrmScheme::PlayReady, DrmScheme::FairPlay, DrmScheme::ClearKey]);
         all_numbers(&[KeyCoverage::Unknown, KeyCoverage::Covered, KeyCoverage::Missing]);
         all_numbers(&[SecurityLevel::Default, SecurityLevel::L3]);
+        all_numbers(&[IntentKind::New, IntentKind::Continuation]);
+        all_numbers(&[IntentOutcome::InProgress, IntentOutcome::Unknown]);
     }
 
     #[test]

@@ -42,7 +42,9 @@ use rusqlite::{Connection, TransactionBehavior};
 pub use self::claim::Claim;
 use self::lock::{FileLock, Place};
 pub use self::read::ReadTx;
-pub use self::rows::{AssetRow, AssetState, AssetSummary, ClockMark, LicenseRow, LicenseSummary, StoredPath};
+pub use self::rows::{
+    AssetRow, AssetState, AssetSummary, ClockMark, IntentKind, IntentOutcome, LicenseRow, LicenseSummary, StoredPath,
+};
 use self::session::Session;
 pub use self::write::WriteTx;
 use crate::error::{Code, Error, Result};

@@ -131,7 +131,15 @@ fn prepare(dir: &Path) -> Result<Option<Notice>> {
         notice = recover::finish(dir)?;
     }
     recover::clear_suspicion(dir);
-    set_up(dir)?;
+    match set_up(dir) {
+        // A migration reads all of an older file, and may be the first to meet damage in it.
+        Err(error) if error.code() == Code::StoreCorrupt && notice.is_none() => {
+            recover::salvage(dir)?;
+            notice = recover::finish(dir)?;
+            set_up(dir)?;
+        }
+        result => result?,
+    }
     Ok(notice)
 }
 

@@ -8,6 +8,7 @@ use super::encoding::{self, Coded};
 use super::failure;
 use super::packed;
 use super::rows::{AssetRow, AssetState, AssetSummary, ClockMark, LicenseRow, LicenseSummary};
+use super::schema;
 use crate::error::Result;
 use crate::model::license::HandleDigest;
 use crate::model::{AssetId, KeyRequest, LicenseId, LicenseState, Profile};
@@ -215,7 +216,8 @@ impl<'a> ReadTx<'a> {
 
     fn licenses(&self, filter: &str, values: &[impl rusqlite::ToSql]) -> Result<Vec<LicenseRow>> {
         let fail = failure::sqlite("did not give licenses");
-        let mut statement = self.conn.prepare(&format!("{SELECT_LICENSE} {filter} ORDER BY l.id")).map_err(&fail)?;
+        let mut statement =
+            self.conn.prepare(&format!("{} {filter} ORDER BY l.id", select_license(schema::VERSION))).map_err(&fail)?;
         let mut rows = statement.query(params_from_iter(values)).map_err(&fail)?;
         let mut licenses = Vec::new();
         while let Some(row) = rows.next().map_err(&fail)? {
@@ -268,10 +270,17 @@ pub(super) struct Work<T> {
 pub(super) const SELECT_ASSET: &str = "SELECT a.asset_id, a.state, a.summary, a.profile, d.source, d.metadata,
     d.required_keys FROM assets a JOIN asset_details d ON d.id = a.id";
 
-/// The columns of [`decode_license`].
-pub(super) const SELECT_LICENSE: &str = "SELECT l.asset_id, l.license_id, l.state, l.summary, l.profile, d.init_data,
-    d.mime, d.certificate, d.security_level, d.params, d.handle_digest, d.held_before, d.replaces, d.key_ids,
-    d.release_attempts, d.next_attempt_at_ms, d.last_error, d.acquired_level FROM licenses l JOIN license_details d ON d.id = l.id";
+/// The columns of [`decode_license`], of a file of this version. A damaged file of an older version cannot be migrated, so
+/// its columns are read as a migration would make them.
+pub(super) fn select_license(version: i32) -> String {
+    let level = if version < 2 { "NULL" } else { "d.acquired_level" };
+    let sub_states = if version < 3 { schema::SUB_STATES_BEFORE_3 } else { schema::SUB_STATES };
+    format!(
+        "SELECT l.asset_id, l.license_id, l.state, l.summary, l.profile, d.init_data, d.mime, d.certificate,
+         d.security_level, d.params, d.handle_digest, d.held_before, d.replaces, d.key_ids, d.release_attempts,
+         d.last_error, {level}, {sub_states} FROM licenses l JOIN license_details d ON d.id = l.id"
+    )
+}
 
 /// Of the first three columns.
 fn decode_asset_summary(row: &Row<'_>) -> Option<AssetSummary> {
@@ -328,9 +337,12 @@ pub(super) fn decode_license(row: &Row<'_>) -> Option<LicenseRow> {
         coverage: summary.coverage,
         key_ids: optional(get::<Option<Vec<u8>>>(row, 13)?, |bytes| encoding::key_ids_of(&bytes))?,
         release_attempts: get(row, 14)?,
-        next_attempt_at_ms: get(row, 15)?,
-        last_error: get(row, 16)?,
-        acquired_level: get(row, 17)?,
+        last_error: get(row, 15)?,
+        acquired_level: get(row, 16)?,
+        kind: coded(row, 17)?,
+        outcome: coded(row, 18)?,
+        lease_until_ms: get(row, 19)?,
+        next_attempt_at_ms: get(row, 20)?,
     })
 }
 

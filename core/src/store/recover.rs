@@ -149,7 +149,7 @@ fn build(damaged: &Path, building: &Path) -> Result<()> {
     let fail = failure::sqlite("cannot be repaired");
     let mut new = connect::connect(building, true).map_err(&fail)?;
     schema::migrate(&mut new, 0).map_err(&fail)?;
-    let Some(old) = readable(damaged).map_err(&fail)? else { return Ok(()) };
+    let Some((old, version)) = readable(damaged).map_err(&fail)? else { return Ok(()) };
     let tx = new.transaction().map_err(&fail)?;
     let to = WriteTx::new(ReadTx::new(&tx), None);
     let select = format!("{} WHERE a.id = ?1", read::SELECT_ASSET);
@@ -157,7 +157,7 @@ fn build(damaged: &Path, building: &Path) -> Result<()> {
         None => to.insert_asset(&row),
         Some(_) => Ok(()),
     })?;
-    let select = format!("{} WHERE l.id = ?1", read::SELECT_LICENSE);
+    let select = format!("{} WHERE l.id = ?1", read::select_license(version));
     copy_rows(&old, LICENSE_KEYS, &select, read::decode_license, |row| match to.license(&row.license_id)? {
         None => to.insert_license(&row),
         Some(_) => Ok(()),
@@ -170,11 +170,12 @@ fn build(damaged: &Path, building: &Path) -> Result<()> {
     tx.commit().map_err(&fail)
 }
 
-/// A connection to what can be read; `None` if nothing can.
-fn readable(damaged: &Path) -> rusqlite::Result<Option<Connection>> {
+/// Connects to a damaged file. Returns the connection and the file's version, or `None` if nothing can be read.
+fn readable(damaged: &Path) -> rusqlite::Result<Option<(Connection, i32)>> {
     match connect::connect_to_damaged(damaged).and_then(|conn| Ok((schema::inspect(&conn)?, conn))) {
         Err(error) if failure::is_damage(&error) => Ok(None),
-        result => result.map(|(_, conn)| Some(conn)),
+        Ok((Found::Older(version), conn)) => Ok(Some((conn, version))),
+        result => result.map(|(_, conn)| Some((conn, schema::VERSION))),
     }
 }
 

@@ -116,14 +116,41 @@ pub struct LicenseRow {
     pub coverage: KeyCoverage,
     /// The content keys in it, if the CDM tells.
     pub key_ids: Option<Vec<KeyId>>,
-    /// How often its release was tried.
+    /// In state intended: the kind of license that the intent acquires. Otherwise without meaning.
+    pub kind: IntentKind,
+    /// In state intended: whether the outcome is known. Otherwise without meaning.
+    pub outcome: IntentOutcome,
+    /// In state releasing: until when a call may be releasing it, in milliseconds since 1970-01-01 UTC. `None` if no call
+    /// is. Otherwise without meaning.
+    pub lease_until_ms: Option<i64>,
+    /// How many attempts to release it the server has refused.
     pub release_attempts: u32,
-    /// When its release may be tried again, in milliseconds since 1970-01-01 UTC.
+    /// In state releasing: when the next attempt is due, in milliseconds since 1970-01-01 UTC; 0 for at once.
     pub next_attempt_at_ms: i64,
-    /// The code of the last failure.
+    /// The code of the last failure, for people: nothing in the core reads it.
     pub last_error: Option<String>,
     /// The security level that it was acquired at, if the CDM said so.
     pub acquired_level: Option<String>,
+}
+
+/// The license that an intent acquires.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum IntentKind {
+    /// A license of its own. This is the default.
+    #[default]
+    New,
+    /// The license that it replaces, which goes on under another handle.
+    Continuation,
+}
+
+/// The outcome of an intent, as far as it is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum IntentOutcome {
+    /// A call is acquiring the license, or its process died. This is the default.
+    #[default]
+    InProgress,
+    /// The call has ended, or its process is known to be dead, and it is not known whether a license was granted.
+    Unknown,
 }
 
 impl LicenseRow {
@@ -150,6 +177,9 @@ impl LicenseRow {
             playback_window_seconds: None,
             coverage: KeyCoverage::Unknown,
             key_ids: None,
+            kind: IntentKind::New,
+            outcome: IntentOutcome::InProgress,
+            lease_until_ms: None,
             release_attempts: 0,
             next_attempt_at_ms: 0,
             last_error: None,

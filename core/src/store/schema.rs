@@ -12,6 +12,20 @@
 
 use rusqlite::Connection;
 
+/// The sub-states of a license `l` with the details `d`, as versions 1 and 2 encoded them. An intent that knew a grant, a
+/// handle and a predecessor was a continuation: `granted_at_ms` follows scheme, coverage and expiry in the summary, and is
+/// 0 before a grant. An intent with an error had an unknown outcome. A release without an error was being tried, and its
+/// next attempt was the end of the lease.
+macro_rules! sub_states_before_3 {
+    () => {
+        "l.state = 0 AND d.replaces IS NOT NULL AND d.handle_digest IS NOT NULL
+        AND substr(l.summary, CASE substr(l.summary, 3, 1) WHEN x'02' THEN 12 ELSE 4 END, 8) <> x'0000000000000000',
+    l.state = 0 AND d.last_error IS NOT NULL,
+    CASE WHEN l.state = 4 AND d.last_error IS NULL THEN nullif(d.next_attempt_at_ms, 0) END,
+    CASE WHEN l.state = 4 AND d.last_error IS NULL THEN 0 ELSE d.next_attempt_at_ms END"
+    };
+}
+
 /// "Lrdr": tells our file from any other SQLite database.
 pub(super) const APPLICATION_ID: i32 = 0x4c72_6472;
 
@@ -19,7 +33,7 @@ pub(super) const APPLICATION_ID: i32 = 0x4c72_6472;
 pub(super) const VERSION: i32 = MIGRATIONS.len() as i32;
 
 /// `MIGRATIONS[n]` makes version n + 1 of version n. Version 0 is an empty file.
-const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2];
+const MIGRATIONS: &[&str] = &[VERSION_1, VERSION_2, VERSION_3];
 
 const VERSION_1: &str = "
 CREATE TABLE assets (
@@ -74,6 +88,25 @@ CREATE TABLE clock_mark (
 
 /// The security level that a license was acquired at: a device may change its own.
 const VERSION_2: &str = "ALTER TABLE license_details ADD COLUMN acquired_level TEXT;";
+
+/// The columns of a license's sub-states.
+const VERSION_3: &str = concat!(
+    "
+ALTER TABLE license_details ADD COLUMN kind INTEGER NOT NULL DEFAULT 0 CHECK (kind IN (0, 1));
+ALTER TABLE license_details ADD COLUMN outcome INTEGER NOT NULL DEFAULT 0 CHECK (outcome IN (0, 1));
+ALTER TABLE license_details ADD COLUMN lease_until_ms INTEGER;
+UPDATE license_details AS d SET (kind, outcome, lease_until_ms, next_attempt_at_ms) =
+    (SELECT ",
+    sub_states_before_3!(),
+    " FROM licenses l WHERE l.id = d.id) WHERE d.id IN (SELECT id FROM licenses WHERE state IN (0, 4));
+"
+);
+
+/// The sub-states of a license: kind, outcome, lease, next attempt.
+pub(super) const SUB_STATES: &str = "d.kind, d.outcome, d.lease_until_ms, d.next_attempt_at_ms";
+
+/// The same in versions 1 and 2, which encoded them in other columns.
+pub(super) const SUB_STATES_BEFORE_3: &str = sub_states_before_3!();
 
 /// What a file says about itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

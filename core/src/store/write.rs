@@ -192,9 +192,10 @@ impl<'a> WriteTx<'a> {
             .execute(
                 "INSERT OR REPLACE INTO license_details (id, init_data, mime, certificate, security_level, params,
                  handle_digest, held_before, replaces, key_ids, release_attempts, next_attempt_at_ms, last_error,
-                 acquired_level)
+                 acquired_level, kind, outcome, lease_until_ms)
                  VALUES (:id, :init_data, :mime, :certificate, :security_level, :params, :handle_digest, :held_before,
-                 :replaces, :key_ids, :release_attempts, :next_attempt_at_ms, :last_error, :acquired_level)",
+                 :replaces, :key_ids, :release_attempts, :next_attempt_at_ms, :last_error, :acquired_level, :kind, :outcome,
+                 :lease_until_ms)",
                 named_params! {
                     ":id": id,
                     ":init_data": row.request.init_data,
@@ -210,6 +211,9 @@ impl<'a> WriteTx<'a> {
                     ":next_attempt_at_ms": row.next_attempt_at_ms,
                     ":last_error": row.last_error,
                     ":acquired_level": row.acquired_level,
+                    ":kind": row.kind.encode(),
+                    ":outcome": row.outcome.encode(),
+                    ":lease_until_ms": row.lease_until_ms,
                 },
             )
             .map_err(failure::sqlite("did not take a license"))?;

@@ -7,7 +7,7 @@ use larder_core::model::{
     AssetId, DrmParams, DrmScheme, Expiry, InitDataTrack, KeyCoverage, KeyId, KeyRequest, LicenseId, LicenseState,
     LicenseWire, MediaFormat, MediaSource, Profile, RenewalPolicy, SecurityLevel, TrackKind,
 };
-use larder_core::store::{AssetRow, AssetState, LicenseRow, Store, StoredPath};
+use larder_core::store::{AssetRow, AssetState, IntentKind, IntentOutcome, LicenseRow, Store, StoredPath};
 
 /// Opens a store that needs no notice.
 pub(crate) fn open(dir: &Path) -> Store {
@@ -132,6 +132,9 @@ pub(crate) fn full_license(number: u64, asset_id: &str) -> LicenseRow {
         playback_window_seconds: Some(172_800),
         coverage: KeyCoverage::Missing,
         key_ids: Some(vec![key(3)]),
+        kind: IntentKind::Continuation,
+        outcome: IntentOutcome::Unknown,
+        lease_until_ms: Some(1_700_000_000_006),
         release_attempts: 4,
         next_attempt_at_ms: 1_700_000_000_004,
         last_error: Some("SERVER_FAILED".to_owned()),

@@ -44,11 +44,12 @@ mod step;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::position::{Position, is_continuation, is_in_progress, is_outcome_unknown, lease_until_ms};
+pub(crate) use self::position::{Position, is_continuation, is_in_progress, is_outcome_unknown};
+use self::position::{set_error, set_intent, set_releasing, set_stored};
 pub(crate) use self::step::{Grant, Predecessor, Step, Terms};
 use crate::error::{Code, Error, Result};
 use crate::model::{AssetId, Expiry, LicenseState, Profile};
-use crate::store::{LicenseRow, WriteTx};
+use crate::store::{IntentKind, IntentOutcome, LicenseRow, WriteTx};
 
 /// Takes a license one step further, and writes it.
 ///
@@ -98,36 +99,38 @@ enum Next {
 
 /// Returns the license after a step, or `None` if the step is not legal. Pure.
 fn next(row: &LicenseRow, position: Position, step: Step) -> Option<Next> {
+    use IntentKind::{Continuation, New};
+    use IntentOutcome::{InProgress, Unknown};
     use Position::{
         Absent, Active, Continuing, ContinuingUnknown, Forgotten, Intended, IntendedUnknown, Leased, Released,
         Releasing, Stored, Superseded,
     };
     let mut row = row.clone();
     match (step, position) {
-        (Step::Intend, Absent) => position::set_intended(&mut row),
+        (Step::Intend, Absent) => set_intent(&mut row, New, InProgress),
         (Step::Import, Absent) => row.state = LicenseState::Active,
         (Step::Store(grant), Intended | IntendedUnknown) => {
             grant.write_to(&mut row);
-            position::leave_intended(&mut row, LicenseState::Stored);
+            set_stored(&mut row);
         }
         (Step::Continue(grant), Absent | Intended | IntendedUnknown | Continuing | ContinuingUnknown) => {
             grant.write_to(&mut row);
-            position::set_continuing(&mut row);
+            set_intent(&mut row, Continuation, InProgress);
         }
         (Step::LeaveContinuation(grant), Absent | Intended | IntendedUnknown | Continuing | ContinuingUnknown) => {
             grant.write_to(&mut row);
-            position::set_continuing_unknown(&mut row);
+            set_intent(&mut row, Continuation, Unknown);
         }
-        (Step::StoreContinuation, Continuing | ContinuingUnknown) => {
-            position::leave_intended(&mut row, LicenseState::Stored);
+        (Step::StoreContinuation, Continuing | ContinuingUnknown) => set_stored(&mut row),
+        (Step::LoseTrack(error), Intended | Continuing) => {
+            row.outcome = Unknown;
+            set_error(&mut row, error);
         }
-        (Step::LoseTrack(error), Intended | Continuing) => position::set_outcome_unknown(&mut row, error),
         (Step::Strand { digest, error }, Absent | Intended | IntendedUnknown | Continuing | ContinuingUnknown) => {
-            if position == Absent {
-                position::set_intended(&mut row);
-            }
+            let kind = if position == Absent { New } else { row.kind };
+            set_intent(&mut row, kind, Unknown);
             row.handle_digest = Some(digest);
-            position::set_outcome_unknown(&mut row, error);
+            set_error(&mut row, error);
         }
         (Step::DiscardUngranted, Intended | Continuing)
         | (Step::DiscardUnknown, IntendedUnknown | ContinuingUnknown)
@@ -142,17 +145,22 @@ fn next(row: &LicenseRow, position: Position, step: Step) -> Option<Next> {
             Absent | Intended | IntendedUnknown | Continuing | ContinuingUnknown | Releasing | Leased,
         ) => {
             row.handle_digest = Some(digest);
-            position::set_queued(&mut row);
+            set_releasing(&mut row, 0);
         }
         (Step::QueueRelease, Stored | Active) => row.state = LicenseState::Releasing,
         (Step::BeginRelease { lease_until_ms }, Active | Superseded | Releasing | Leased) => {
-            position::set_leased(&mut row, lease_until_ms);
+            row.state = LicenseState::Releasing;
+            row.lease_until_ms = Some(lease_until_ms);
         }
         (Step::PostponeRelease { error, next_attempt_at_ms, attempts }, Releasing | Leased) => {
+            set_releasing(&mut row, next_attempt_at_ms);
             row.release_attempts = attempts;
-            position::set_postponed(&mut row, error, next_attempt_at_ms);
+            set_error(&mut row, error);
         }
-        (Step::Restore, Releasing | Leased) => position::set_restored(&mut row),
+        (Step::Restore, Releasing | Leased) => {
+            row.state = LicenseState::Active;
+            (row.lease_until_ms, row.next_attempt_at_ms) = (None, 0);
+        }
         (Step::ConfirmRelease, Releasing | Leased) => row.state = LicenseState::Released,
         (Step::Forget, Active | Superseded | Releasing | Leased) => row.state = LicenseState::Forgotten,
         _ => return None,

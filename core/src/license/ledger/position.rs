@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::error::Code;
 use crate::model::LicenseState;
-use crate::store::LicenseRow;
+use crate::store::{IntentKind, IntentOutcome, LicenseRow};
 
 /// A license's state with its sub-state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -49,7 +49,7 @@ impl Position {
             LicenseState::Stored => Self::Stored,
             LicenseState::Active => Self::Active,
             LicenseState::Superseded => Self::Superseded,
-            LicenseState::Releasing if lease_until_ms(row).is_some() => Self::Leased,
+            LicenseState::Releasing if row.lease_until_ms.is_some() => Self::Leased,
             LicenseState::Releasing => Self::Releasing,
             LicenseState::Released => Self::Released,
             LicenseState::Forgotten => Self::Forgotten,
@@ -83,71 +83,40 @@ impl fmt::Display for Position {
 
 /// True for an intent that a living call is working on, as far as the row says.
 pub(crate) fn is_in_progress(row: &LicenseRow) -> bool {
-    row.state == LicenseState::Intended && row.last_error.is_none()
+    row.state == LicenseState::Intended && row.outcome == IntentOutcome::InProgress
 }
 
 /// True for an intent of which it is not known whether its license was granted.
 pub(crate) fn is_outcome_unknown(row: &LicenseRow) -> bool {
-    row.state == LicenseState::Intended && row.last_error.is_some()
+    row.state == LicenseState::Intended && row.outcome == IntentOutcome::Unknown
 }
 
 /// True for an intent whose license was granted before and goes on under another handle. A release of the new handle
 /// would release the license that it replaces.
 pub(crate) fn is_continuation(row: &LicenseRow) -> bool {
-    row.state == LicenseState::Intended
-        && row.granted_at_ms != 0
-        && row.replaces.is_some()
-        && row.handle_digest.is_some()
+    row.state == LicenseState::Intended && row.kind == IntentKind::Continuation
 }
 
-/// Until when a call may be releasing the license, in milliseconds since 1970-01-01 UTC.
-pub(crate) fn lease_until_ms(row: &LicenseRow) -> Option<i64> {
-    (row.state == LicenseState::Releasing && row.last_error.is_none() && row.next_attempt_at_ms != 0)
-        .then_some(row.next_attempt_at_ms)
-}
-
-pub(super) fn set_intended(row: &mut LicenseRow) {
+/// Writes state and sub-state of an intent.
+pub(super) fn set_intent(row: &mut LicenseRow, kind: IntentKind, outcome: IntentOutcome) {
     row.state = LicenseState::Intended;
+    (row.kind, row.outcome, row.lease_until_ms) = (kind, outcome, None);
 }
 
-pub(super) fn set_continuing(row: &mut LicenseRow) {
-    row.state = LicenseState::Intended;
-    row.last_error = None;
+/// Ends an intent: its license is stored.
+pub(super) fn set_stored(row: &mut LicenseRow) {
+    row.state = LicenseState::Stored;
+    (row.kind, row.outcome, row.last_error) = (IntentKind::New, IntentOutcome::InProgress, None);
 }
 
-pub(super) fn set_continuing_unknown(row: &mut LicenseRow) {
-    row.state = LicenseState::Intended;
-    row.last_error.get_or_insert_with(|| Code::Timeout.as_str().to_owned());
-}
-
-pub(super) fn set_outcome_unknown(row: &mut LicenseRow, error: Code) {
-    row.last_error = Some(error.as_str().to_owned());
-}
-
-pub(super) fn leave_intended(row: &mut LicenseRow, state: LicenseState) {
-    row.state = state;
-    row.last_error = None;
-}
-
-pub(super) fn set_queued(row: &mut LicenseRow) {
+/// Queues a release, to be tried from this time on.
+pub(super) fn set_releasing(row: &mut LicenseRow, next_attempt_at_ms: i64) {
     row.state = LicenseState::Releasing;
-    row.next_attempt_at_ms = 0;
-}
-
-pub(super) fn set_leased(row: &mut LicenseRow, until_ms: i64) {
-    row.state = LicenseState::Releasing;
-    row.next_attempt_at_ms = until_ms;
-    row.last_error = None;
-}
-
-pub(super) fn set_postponed(row: &mut LicenseRow, error: Code, next_attempt_at_ms: i64) {
-    row.state = LicenseState::Releasing;
+    (row.kind, row.outcome, row.lease_until_ms) = (IntentKind::New, IntentOutcome::InProgress, None);
     row.next_attempt_at_ms = next_attempt_at_ms;
-    row.last_error = Some(error.as_str().to_owned());
 }
 
-pub(super) fn set_restored(row: &mut LicenseRow) {
-    row.state = LicenseState::Active;
-    row.next_attempt_at_ms = 0;
-    row.last_error = None;
+/// Records a failure, for people.
+pub(super) fn set_error(row: &mut LicenseRow, error: Code) {
+    row.last_error = Some(error.as_str().to_owned());
 }
