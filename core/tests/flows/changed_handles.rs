@@ -1,5 +1,5 @@
-//! A license that goes on under another handle: the old one is void, and releasing the new one would release what the
-//! user still has.
+//! A license that goes on under another handle. The old handle is void, and a release of the new one would release the
+//! license that the user still has.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what it expects")]
 
@@ -17,7 +17,7 @@ use larder_core::{Cancellation, Code, Result};
 use larder_testkit::cdm::{Call, Moment, Trouble};
 use larder_testkit::{Mood, StorageCall};
 
-/// With ClearKey a handle is the license itself, so every renewal makes another.
+/// Returns a ClearKey title. A ClearKey handle is the license itself, so every renewal changes it.
 fn clear_key(device: &TestDevice) -> AssetRegistration {
     let mut registration = device.clear_key("film");
     registration.source.drm.first_mut().unwrap().renewal = RenewalPolicy::InPlace;
@@ -28,9 +28,9 @@ fn refresh(manager: &LocalAssetsManager) -> Result<()> {
     manager.refresh(&id("film"), Refresh::default(), &Cancellation::new()).map(drop)
 }
 
-/// One license everywhere, and it works.
+/// Asserts that ledger, storage and server have one license, and that it is playable.
 #[track_caller]
-fn one_license(device: &TestDevice, manager: &LocalAssetsManager) {
+fn assert_one_license(device: &TestDevice, manager: &LocalAssetsManager) {
     reconcile_all(manager);
     let status = manager.verify_asset(&id("film"), Verify { media: true, licenses: true }).unwrap();
     assert!(status.is_playable, "{}", status.message);
@@ -39,7 +39,7 @@ fn one_license(device: &TestDevice, manager: &LocalAssetsManager) {
 }
 
 #[test]
-fn a_renewed_license_that_cannot_be_stored_is_not_released() {
+fn renewed_license_that_cannot_be_stored_is_not_released() {
     let device = TestDevice::new();
     let manager = device.start();
     register(&manager, clear_key(&device)).unwrap();
@@ -48,15 +48,15 @@ fn a_renewed_license_that_cannot_be_stored_is_not_released() {
         device.clock.advance_seconds(60);
         refresh(&manager).unwrap_err();
         device.storage.set(StorageCall::Save, Mood::Faithful);
-        one_license(&device, &manager);
+        assert_one_license(&device, &manager);
     }
     device.clock.advance_seconds(60);
     refresh(&manager).unwrap();
-    one_license(&device, &manager);
+    assert_one_license(&device, &manager);
 }
 
 #[test]
-fn a_renewal_on_bad_terms_is_refused_and_the_license_stays() {
+fn renewal_with_an_implausible_duration_is_refused_and_the_license_stays() {
     let device = TestDevice::new();
     let manager = device.start();
     register(&manager, clear_key(&device)).unwrap();
@@ -66,12 +66,12 @@ fn a_renewal_on_bad_terms_is_refused_and_the_license_stays() {
     let bad = Refresh { source: Some(source), metadata: None };
     let error = manager.refresh(&id("film"), bad, &Cancellation::new()).unwrap_err();
     assert_eq!(error.code(), Code::LicenseDurationInvalid);
-    one_license(&device, &manager);
+    assert_one_license(&device, &manager);
     assert_eq!(manager.status(&id("film")).unwrap().expires, before);
 }
 
 #[test]
-fn a_cancellation_that_comes_after_the_renewal_does_not_end_the_license() {
+fn cancellation_after_the_renewal_was_granted_keeps_the_license() {
     for moment in [Moment::AfterSend, Moment::BeforeReturn] {
         let device = Arc::new(TestDevice::new());
         device.widevine.switch(|device| device.keeps_handle = false);
@@ -79,18 +79,18 @@ fn a_cancellation_that_comes_after_the_renewal_does_not_end_the_license() {
         register(&manager, device.widevine("film", RenewalPolicy::InPlace)).unwrap();
         device.widevine.script().plan(Call::Renew, moment, Trouble::Hang, 1);
         let cancel = Cancellation::new();
-        let (theirs, raised) = (Arc::clone(&manager), cancel.clone());
-        let refreshing = thread::spawn(move || theirs.refresh(&id("film"), Refresh::default(), &raised));
+        let (worker_manager, worker_cancel) = (Arc::clone(&manager), cancel.clone());
+        let refreshing = thread::spawn(move || worker_manager.refresh(&id("film"), Refresh::default(), &worker_cancel));
         assert!(device.widevine.script().wait_until_hanging());
         cancel.cancel();
         device.widevine.script().let_go();
         let _ = refreshing.join().unwrap();
-        one_license(&device, &manager);
+        assert_one_license(&device, &manager);
     }
 }
 
 #[test]
-fn a_renewal_that_comes_too_late_is_kept() {
+fn renewal_that_arrives_after_the_timeout_is_kept() {
     for moment in [Moment::AfterSend, Moment::BeforeReturn] {
         let mut device = TestDevice::new();
         device.timeouts.engine = Duration::from_secs(3);
@@ -109,18 +109,18 @@ fn a_renewal_that_comes_too_late_is_kept() {
             pause();
             is_kept()
         }));
-        one_license(&device, &manager);
+        assert_one_license(&device, &manager);
         assert_eq!(device.widevine.key_set_ids().len(), 1);
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "what happens in the background has nothing to wait on")]
+#[expect(clippy::disallowed_methods, reason = "work in the background has nothing to wait on")]
 fn pause() {
     thread::sleep(Duration::from_millis(10));
 }
 
 #[test]
-fn a_renewal_that_dies_in_the_cdm_goes_on_under_the_handle_that_is_there() {
+fn crash_during_a_renewal_in_the_cdm_continues_under_the_handle_that_the_cdm_has() {
     for moment in [Moment::Start, Moment::BeforeSend, Moment::AfterSend, Moment::BeforeReturn] {
         let device = Arc::new(TestDevice::new());
         device.widevine.switch(|device| device.keeps_handle = false);
@@ -130,14 +130,14 @@ fn a_renewal_that_dies_in_the_cdm_goes_on_under_the_handle_that_is_there() {
         thread::spawn(move || drop(refresh(&manager)));
         assert!(device.widevine.script().wait_until_hanging());
         let manager = start_after_a_crash(&device);
-        one_license(&device, &manager);
+        assert_one_license(&device, &manager);
         assert_eq!(device.widevine.key_set_ids().len(), 1, "{moment:?}");
-        // The device ends when the dead have left it.
+        // The device is dropped after the hanging call has left it.
         device.widevine.script().let_go();
     }
 }
 
-/// The app over what a process that is killed now would leave.
+/// Starts the app over a copy of the database, as a process that is killed now would leave it.
 fn start_after_a_crash(device: &TestDevice) -> LocalAssetsManager {
     let mut config = device.config();
     config.data_dir = device.folder.path().join("after-the-crash");
@@ -145,23 +145,24 @@ fn start_after_a_crash(device: &TestDevice) -> LocalAssetsManager {
     device.try_start(config).unwrap()
 }
 
-/// Kills the app between the storage and the ledger: `work` is let go on behind the back of what is started afterwards.
-fn die_after_the_save(
+/// Simulates a crash between the secret storage and the ledger. `work` of the old process ends before the app is started
+/// again over the copy.
+fn crash_after_the_save(
     device: &Arc<TestDevice>,
     manager: &Arc<LocalAssetsManager>,
     work: impl FnOnce() + Send + 'static,
 ) -> LocalAssetsManager {
     device.storage.set_times(StorageCall::Save, Mood::Hanging, 1);
-    // The dead remove nothing.
+    // A dead process removes nothing.
     device.storage.set(StorageCall::Remove, Mood::Failing);
-    let dying = thread::spawn(work);
+    let crashing = thread::spawn(work);
     assert!(device.storage.wait_until_hanging());
     let mut config = device.config();
     config.data_dir = device.folder.path().join("after-the-crash");
     test_device::copy(&device.data_dir(), &config.data_dir);
     device.storage.let_go();
-    dying.join().unwrap();
-    // Waits for what it does in the background.
+    crashing.join().unwrap();
+    // Waits for its work in the background.
     manager.reconcile().unwrap();
     manager.close();
     device.storage.set(StorageCall::Remove, Mood::Faithful);
@@ -169,23 +170,23 @@ fn die_after_the_save(
     device.try_start(config).unwrap()
 }
 
-fn renewal_that_died_after_the_save(device: &Arc<TestDevice>) -> LocalAssetsManager {
+fn crash_of_a_renewal_after_the_save(device: &Arc<TestDevice>) -> LocalAssetsManager {
     let manager = Arc::new(device.start());
     register(&manager, clear_key(device)).unwrap();
     device.clock.advance_seconds(60);
-    let theirs = Arc::clone(&manager);
-    die_after_the_save(device, &manager, move || refresh(&theirs).unwrap())
+    let worker_manager = Arc::clone(&manager);
+    crash_after_the_save(device, &manager, move || refresh(&worker_manager).unwrap())
 }
 
 #[test]
-fn a_renewed_license_that_was_stored_before_the_crash_goes_on_after_it() {
+fn renewed_license_that_was_stored_before_the_crash_is_active_after_it() {
     let device = Arc::new(TestDevice::new());
-    let manager = renewal_that_died_after_the_save(&device);
-    one_license(&device, &manager);
+    let manager = crash_of_a_renewal_after_the_save(&device);
+    assert_one_license(&device, &manager);
 }
 
 #[test]
-fn a_handle_that_changed_by_itself_is_kept_through_a_crash() {
+fn handle_that_the_cdm_rotated_is_kept_through_a_crash() {
     let device = Arc::new(TestDevice::new());
     let manager = Arc::new(device.start());
     let status = register(&manager, device.fair_play("film")).unwrap();
@@ -193,16 +194,17 @@ fn a_handle_that_changed_by_itself_is_kept_through_a_crash() {
     let handle = manager.license_handle(&license).unwrap();
     let (changed, times) = device.fairplay.start_playback(&handle).unwrap().updated.unwrap();
 
-    let (theirs, new) = (Arc::clone(&manager), changed.clone());
-    let manager =
-        die_after_the_save(&device, &manager, move || drop(theirs.license_handle_changed(&license, &new, times)));
-    one_license(&device, &manager);
+    let (worker_manager, new) = (Arc::clone(&manager), changed.clone());
+    let manager = crash_after_the_save(&device, &manager, move || {
+        drop(worker_manager.license_handle_changed(&license, &new, times))
+    });
+    assert_one_license(&device, &manager);
     let license = manager.local_media_source(&id("film"), None).unwrap().licenses.remove(0);
     assert_eq!(manager.license_handle(&license.license_id).unwrap(), changed);
 }
 
 #[test]
-fn a_handle_that_was_not_stored_before_the_crash_leaves_nothing_in_the_ledger() {
+fn rotated_handle_that_was_not_stored_before_the_crash_leaves_the_old_license() {
     let device = Arc::new(TestDevice::new());
     let manager = Arc::new(device.start());
     let status = register(&manager, device.fair_play("film")).unwrap();
@@ -210,12 +212,12 @@ fn a_handle_that_was_not_stored_before_the_crash_leaves_nothing_in_the_ledger() 
     let handle = manager.license_handle(&license).unwrap();
     let changed = device.fairplay.start_playback(&handle).unwrap().updated.unwrap().0;
     device.storage.set_times(StorageCall::Save, Mood::Hanging, 1);
-    let (theirs, old) = (Arc::clone(&manager), license.clone());
-    thread::spawn(move || drop(theirs.license_handle_changed(&old, &changed, LicenseTimes::default())));
+    let (worker_manager, old) = (Arc::clone(&manager), license.clone());
+    thread::spawn(move || drop(worker_manager.license_handle_changed(&old, &changed, LicenseTimes::default())));
     assert!(device.storage.wait_until_hanging());
     let manager = start_after_a_crash(&device);
     reconcile_all(&manager);
-    assert_eq!(manager.license_handle(&license).unwrap(), handle, "the old one is all there is");
+    assert_eq!(manager.license_handle(&license).unwrap(), handle, "the old license is unchanged");
     let store = Store::open(&device.folder.path().join("after-the-crash")).unwrap().store;
     let rows = store.read(|tx| tx.licenses_in(&LicenseState::ALL)).unwrap();
     assert_eq!(rows.len(), 1);
@@ -223,9 +225,9 @@ fn a_handle_that_was_not_stored_before_the_crash_leaves_nothing_in_the_ledger() 
 }
 
 #[test]
-fn an_asset_that_was_unregistered_meanwhile_takes_the_new_handle_with_it() {
+fn unregistration_before_recovery_releases_the_license_under_its_new_handle() {
     let device = Arc::new(TestDevice::new());
-    let manager = renewal_that_died_after_the_save(&device);
+    let manager = crash_of_a_renewal_after_the_save(&device);
     manager.unregister(&id("film")).unwrap();
     reconcile_all(&manager);
     assert_eq!((device.live(), device.storage.keys()), (0, vec![]));

@@ -8,6 +8,7 @@ mod failures;
 mod full_disk;
 mod import;
 mod recovery;
+mod recovery_table;
 mod registration;
 mod renewal;
 

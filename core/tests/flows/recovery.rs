@@ -1,7 +1,7 @@
 //! A process that dies between any two neighbouring states of a license: nothing is lost, nothing leaks.
 //!
-//! A crash is a copy of the database's folder at the moment when the app hangs in foreign code; device, storage and
-//! servers go on as they are. The app is then started over the copy.
+//! A crash is a copy of the database's folder at the moment when the app hangs in foreign code. Device, storage and
+//! servers stay as they are. The app is then started over the copy.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what it expects")]
 
@@ -19,7 +19,7 @@ use larder_core::{Cancellation, Remedy};
 use larder_testkit::cdm::{Call, Moment, Trouble};
 use larder_testkit::{Mood, StorageCall};
 
-/// The database as it is now, under another path: what a killed process would leave.
+/// Copies the database to another path, as a killed process would leave it.
 fn crash(device: &TestDevice) -> Config {
     let mut config = device.config();
     config.data_dir = device.folder.path().join("after-the-crash");
@@ -27,17 +27,17 @@ fn crash(device: &TestDevice) -> Config {
     config
 }
 
-/// Runs `work` on a thread of its own until it hangs, crashes there, and starts the app again.
+/// Runs `work` on a thread of its own until it hangs, simulates a crash there, and starts the app again.
 fn crash_while(
     device: &Arc<TestDevice>,
     manager: LocalAssetsManager,
     work: impl FnOnce(&LocalAssetsManager, &TestDevice) + Send + 'static,
     wait_until_hanging: impl FnOnce(&TestDevice) -> bool,
 ) -> LocalAssetsManager {
-    let theirs = Arc::clone(device);
+    let worker_device = Arc::clone(device);
     // Never joined: it hangs for as long as the test runs.
-    thread::spawn(move || work(&manager, &theirs));
-    assert!(wait_until_hanging(device), "it did not come to the point");
+    thread::spawn(move || work(&manager, &worker_device));
+    assert!(wait_until_hanging(device), "the call reaches the kill point");
     let config = crash(device);
     device.storage.set(StorageCall::Save, Mood::Faithful);
     device.storage.set(StorageCall::Load, Mood::Faithful);
@@ -49,12 +49,12 @@ fn renew(manager: &LocalAssetsManager, _: &TestDevice) {
     drop(manager.refresh(&id("film"), Refresh::default(), &Cancellation::new()));
 }
 
-fn give_back(manager: &LocalAssetsManager, _: &TestDevice) {
+fn unregister(manager: &LocalAssetsManager, _: &TestDevice) {
     manager.unregister(&id("film")).unwrap();
     drop(manager.reconcile());
 }
 
-fn no_trace(device: &TestDevice, manager: &LocalAssetsManager) {
+fn assert_no_trace(device: &TestDevice, manager: &LocalAssetsManager) {
     reconcile_all(manager);
     assert_eq!(manager.status(&id("film")).unwrap().why, PlayabilityReason::NotRegistered);
     assert!(manager.diagnostics().unwrap().contains("\"licenses\":[]"), "{}", manager.diagnostics().unwrap());
@@ -63,11 +63,11 @@ fn no_trace(device: &TestDevice, manager: &LocalAssetsManager) {
 }
 
 #[test]
-fn a_registration_that_dies_in_the_cdm_leaves_no_trace() {
+fn crash_during_registration_in_the_cdm_leaves_no_trace() {
     for (moment, issued, live) in [
         (Moment::Start, 0, 0),
         (Moment::BeforeSend, 0, 0),
-        // The server granted what never reached the device: nothing is there to give back.
+        // The server granted a license that never reached the device, so there is nothing to release.
         (Moment::AfterSend, 1, 1),
         (Moment::BeforeReturn, 1, 0),
     ] {
@@ -80,14 +80,14 @@ fn a_registration_that_dies_in_the_cdm_leaves_no_trace() {
             |manager, device| drop(register(manager, device.widevine("film", RenewalPolicy::default()))),
             |device| device.widevine.script().wait_until_hanging(),
         );
-        no_trace(&device, &manager);
+        assert_no_trace(&device, &manager);
         assert_eq!((device.servers.book().licenses.len(), device.live()), (issued, live), "{moment:?}");
         assert!(register(&manager, device.widevine("film", RenewalPolicy::default())).unwrap().is_playable);
     }
 }
 
 #[test]
-fn a_registration_that_dies_in_the_storage_leaves_no_trace() {
+fn crash_during_registration_in_the_secret_storage_leaves_no_trace() {
     for call in [StorageCall::Save, StorageCall::Load] {
         let device = Arc::new(TestDevice::new());
         let manager = device.start();
@@ -98,18 +98,18 @@ fn a_registration_that_dies_in_the_storage_leaves_no_trace() {
             |manager, device| drop(register(manager, device.widevine("film", RenewalPolicy::default()))),
             |device| device.storage.wait_until_hanging(),
         );
-        no_trace(&device, &manager);
+        assert_no_trace(&device, &manager);
         assert_eq!(device.live(), 0, "{call:?}");
     }
 }
 
 #[test]
-fn a_registration_that_dies_before_its_last_step_is_completed() {
+fn crash_before_the_last_step_of_a_registration_completes_it() {
     let device = TestDevice::new();
     let manager = device.start();
     register(&manager, device.widevine("film", RenewalPolicy::default())).unwrap();
     let config = crash(&device);
-    put_back(&config, |row| row == LicenseState::Active, LicenseState::Stored, true);
+    reset_states(&config, |row| row == LicenseState::Active, LicenseState::Stored, true);
     let manager = device.try_start(config).unwrap();
     reconcile_all(&manager);
     let status = manager.verify_asset(&id("film"), Verify { media: true, licenses: true }).unwrap();
@@ -118,12 +118,12 @@ fn a_registration_that_dies_before_its_last_step_is_completed() {
 }
 
 #[test]
-fn a_registration_that_dies_between_two_licenses_gives_the_first_back() {
+fn crash_between_two_licenses_of_a_registration_releases_the_first() {
     let device = TestDevice::new();
     let manager = device.start();
     register(&manager, device.widevine("film", RenewalPolicy::default())).unwrap();
     let config = crash(&device);
-    put_back(&config, |row| row == LicenseState::Active, LicenseState::Stored, true);
+    reset_states(&config, |row| row == LicenseState::Active, LicenseState::Stored, true);
     {
         let store = Store::open(&config.data_dir).unwrap().store;
         let mut row = store.read(|tx| tx.licenses_in(&[LicenseState::Stored])).unwrap().remove(0);
@@ -133,16 +133,16 @@ fn a_registration_that_dies_between_two_licenses_gives_the_first_back() {
         store.write(|tx| tx.insert_license(&row)).unwrap();
     }
     let manager = device.try_start(config).unwrap();
-    no_trace(&device, &manager);
+    assert_no_trace(&device, &manager);
     assert_eq!(device.live(), 0);
 }
 
 #[test]
-fn a_registration_that_dies_while_it_gives_a_refused_license_back_is_not_completed() {
+fn crash_while_a_refused_license_is_released_does_not_complete_the_registration() {
     let device = TestDevice::new();
     let manager = device.start();
     register(&manager, device.widevine("film", RenewalPolicy::default())).unwrap();
-    // An earlier registration's license that still waits for its server says nothing about this one.
+    // A queued release of an earlier registration does not count.
     for earlier in [false, true] {
         let config = crash(&device);
         let store = Store::open(&config.data_dir).unwrap().store;
@@ -174,9 +174,8 @@ fn a_registration_that_dies_while_it_gives_a_refused_license_back_is_not_complet
     }
 }
 
-/// The app asks for the same title again before anybody has looked after what was left of the first time.
 #[test]
-fn what_a_dead_process_left_of_an_asset_is_recovered_by_the_next_change() {
+fn interrupted_registration_is_recovered_by_the_next_change_of_the_asset() {
     for registers_again in [true, false] {
         let device = Arc::new(TestDevice::new());
         let manager = device.start();
@@ -191,13 +190,13 @@ fn what_a_dead_process_left_of_an_asset_is_recovered_by_the_next_change() {
             assert!(register(&manager, device.widevine("film", RenewalPolicy::default())).unwrap().is_playable);
         }
         manager.unregister(&id("film")).unwrap();
-        no_trace(&device, &manager);
+        assert_no_trace(&device, &manager);
         assert_eq!(device.live(), 0);
     }
 }
 
 #[test]
-fn a_refresh_that_dies_keeps_the_asset_playable() {
+fn crash_during_refresh_keeps_the_asset_playable() {
     for moment in [Moment::Start, Moment::BeforeSend, Moment::AfterSend, Moment::BeforeReturn] {
         let device = Arc::new(TestDevice::new());
         let manager = device.start();
@@ -214,16 +213,16 @@ fn a_refresh_that_dies_keeps_the_asset_playable() {
 }
 
 #[test]
-fn a_refresh_that_dies_before_its_last_step_is_completed() {
+fn crash_before_the_last_step_of_a_refresh_completes_it() {
     let device = TestDevice::new();
     let manager = device.start();
     let before = register(&manager, device.widevine("film", RenewalPolicy::default())).unwrap();
-    // Nothing is released meanwhile.
+    // The release is postponed, so that both licenses are there.
     device.widevine.script().plan(Call::Release, Moment::Start, Trouble::Fail(larder_core::Code::CdmBusy), 100);
     manager.refresh(&id("film"), Refresh::default(), &Cancellation::new()).unwrap();
     let config = crash(&device);
-    put_back(&config, |row| row == LicenseState::Active, LicenseState::Stored, false);
-    put_back(&config, is_leaving, LicenseState::Active, false);
+    reset_states(&config, |row| row == LicenseState::Active, LicenseState::Stored, false);
+    reset_states(&config, is_releasing, LicenseState::Active, false);
     device.widevine.script().clear();
     let manager = device.try_start(config).unwrap();
     reconcile_all(&manager);
@@ -234,7 +233,7 @@ fn a_refresh_that_dies_before_its_last_step_is_completed() {
 }
 
 #[test]
-fn a_renewal_in_place_that_dies_keeps_the_license() {
+fn crash_during_an_in_place_renewal_keeps_the_license() {
     for moment in [Moment::Start, Moment::BeforeSend, Moment::AfterSend, Moment::BeforeReturn] {
         let device = Arc::new(TestDevice::new());
         let manager = device.start();
@@ -249,22 +248,22 @@ fn a_renewal_in_place_that_dies_keeps_the_license() {
 }
 
 #[test]
-fn a_release_that_dies_is_done_again() {
+fn crash_during_a_release_repeats_it() {
     for moment in [Moment::Start, Moment::BeforeSend, Moment::AfterSend, Moment::BeforeReturn] {
         let device = Arc::new(TestDevice::new());
         let manager = device.start();
         register(&manager, device.widevine("film", RenewalPolicy::default())).unwrap();
         device.widevine.script().plan(Call::Release, moment, Trouble::Hang, 1);
-        let manager = crash_while(&device, manager, give_back, |device| device.widevine.script().wait_until_hanging());
-        // A release that was under way may still be: it is tried again when its time is over.
+        let manager = crash_while(&device, manager, unregister, |device| device.widevine.script().wait_until_hanging());
+        // The release may still be in progress, so it is repeated after its lease.
         device.clock.advance_seconds(3600);
-        no_trace(&device, &manager);
+        assert_no_trace(&device, &manager);
         assert_eq!(device.live(), 0, "{moment:?}");
     }
 }
 
 #[test]
-fn a_proof_of_release_that_is_made_once_is_sent_after_a_restart() {
+fn stored_secure_token_is_sent_after_a_restart() {
     let device = TestDevice::new();
     device.fairplay.switch(|device| device.releases = true);
     let manager = device.start();
@@ -273,43 +272,43 @@ fn a_proof_of_release_that_is_made_once_is_sent_after_a_restart() {
     manager.unregister(&id("film")).unwrap();
     assert_eq!(manager.reconcile().unwrap().pending, 1);
     drop(manager);
-    assert_eq!(device.storage.keys().len(), 2, "the handle and the proof");
+    assert_eq!(device.storage.keys().len(), 2, "the handle and the secure token");
 
     device.servers.resume().unwrap();
     let manager = device.start();
-    no_trace(&device, &manager);
+    assert_no_trace(&device, &manager);
     assert_eq!(device.live(), 0);
-    assert_eq!(device.fairplay.script().calls(Call::Release), 1, "there is no second proof");
+    assert_eq!(device.fairplay.script().calls(Call::Release), 1, "the CDM makes no second token");
 }
 
 #[test]
-fn a_fair_play_release_that_dies_is_done_again_with_its_proof_and_ends_without_one() {
+fn crash_during_a_fair_play_release_sends_the_stored_secure_token() {
     for (moment, live) in [(Moment::Start, 0), (Moment::BeforeSend, 1), (Moment::AfterSend, 0)] {
         let device = Arc::new(TestDevice::new());
         device.fairplay.switch(|device| device.releases = true);
         let manager = device.start();
         register(&manager, device.fair_play("film")).unwrap();
         device.fairplay.script().plan(Call::Release, moment, Trouble::Hang, 1);
-        let manager = crash_while(&device, manager, give_back, |device| device.fairplay.script().wait_until_hanging());
+        let manager = crash_while(&device, manager, unregister, |device| device.fairplay.script().wait_until_hanging());
         device.clock.advance_seconds(3600);
-        no_trace(&device, &manager);
-        assert_eq!(device.live(), live, "{moment:?}: a proof that nobody has kept is lost with its process");
+        assert_no_trace(&device, &manager);
+        assert_eq!(device.live(), live, "{moment:?}: a token that was not stored is lost with its process");
     }
 }
 
 #[test]
-fn a_handle_that_was_not_removed_before_the_crash_is_removed_after_it() {
+fn crash_before_a_released_handle_is_removed_removes_it_at_the_next_start() {
     let device = Arc::new(TestDevice::new());
     let manager = device.start();
     register(&manager, device.widevine("film", RenewalPolicy::default())).unwrap();
     device.storage.set(StorageCall::Remove, Mood::Hanging);
-    let manager = crash_while(&device, manager, give_back, |device| device.storage.wait_until_hanging());
-    assert_eq!(device.live(), 0, "the server had heard of it");
-    no_trace(&device, &manager);
+    let manager = crash_while(&device, manager, unregister, |device| device.storage.wait_until_hanging());
+    assert_eq!(device.live(), 0, "the server has the release");
+    assert_no_trace(&device, &manager);
 }
 
 #[test]
-fn a_cdm_that_cannot_list_is_believed_to_hold_nothing() {
+fn crash_with_a_cdm_that_cannot_list_removes_the_registration() {
     let device = Arc::new(TestDevice::new());
     device.widevine.switch(|device| device.lists = false);
     let manager = device.start();
@@ -326,8 +325,8 @@ fn a_cdm_that_cannot_list_is_believed_to_hold_nothing() {
 }
 
 #[test]
-fn a_refresh_that_dies_after_its_release_says_what_is_missing_and_is_made_good_online() {
-    for heal in ["refresh", "renew all", "register"] {
+fn crash_after_the_release_of_release_first_refresh_reports_license_missing_until_online() {
+    for remedy in ["refresh", "renew all", "register"] {
         let device = Arc::new(TestDevice::new());
         let manager = device.start();
         let registration = device.widevine("film", RenewalPolicy::ReleaseThenAcquire);
@@ -341,7 +340,7 @@ fn a_refresh_that_dies_after_its_release_says_what_is_missing_and_is_made_good_o
         assert_eq!((status.why, status.remedy), (PlayabilityReason::LicenseMissing, Remedy::Reregister));
         assert!(status.message.contains("refresh"), "{}", status.message);
         manager.set_network_state(NetworkState::Online).unwrap();
-        match heal {
+        match remedy {
             "refresh" => drop(manager.refresh(&id("film"), Refresh::default(), &Cancellation::new()).unwrap()),
             "renew all" => {
                 let renewals = manager.renew_all(0, &Cancellation::new()).unwrap();
@@ -352,18 +351,18 @@ fn a_refresh_that_dies_after_its_release_says_what_is_missing_and_is_made_good_o
         reconcile_all(&manager);
         assert!(
             manager.verify_asset(&id("film"), Verify { media: true, licenses: true }).unwrap().is_playable,
-            "{heal}"
+            "{remedy}"
         );
         assert_eq!(
             (device.live(), device.widevine.key_set_ids().len(), device.storage.keys().len()),
             (1, 1, 1),
-            "{heal}"
+            "{remedy}"
         );
     }
 }
 
 #[test]
-fn a_refresh_that_dies_with_its_release_does_not_call_playable_what_the_server_has_back() {
+fn crash_during_release_first_refresh_does_not_report_playable() {
     for moment in [Moment::BeforeSend, Moment::AfterSend, Moment::BeforeReturn] {
         let device = Arc::new(TestDevice::new());
         let manager = device.start();
@@ -383,9 +382,9 @@ fn a_refresh_that_dies_with_its_release_does_not_call_playable_what_the_server_h
     }
 }
 
-/// Nothing tells it from the licenses that other libraries of the app have got.
+/// Such a license cannot be distinguished from the licenses of the app's other libraries.
 #[test]
-fn a_license_whose_row_was_lost_to_damage_is_counted_and_never_touched() {
+fn license_whose_row_was_lost_to_damage_is_counted_and_never_touched() {
     let device = TestDevice::new();
     let manager = device.start();
     let status = register(&manager, device.widevine("film", RenewalPolicy::default())).unwrap();
@@ -406,12 +405,12 @@ fn a_license_whose_row_was_lost_to_damage_is_counted_and_never_touched() {
     assert_eq!((reconciled.foreign, reconciled.held, device.live()), (1, Some(1), 1));
 }
 
-fn is_leaving(state: LicenseState) -> bool {
+fn is_releasing(state: LicenseState) -> bool {
     matches!(state, LicenseState::Superseded | LicenseState::Releasing)
 }
 
-/// Puts rows back to the state that they had before the step whose loss is tested.
-fn put_back(config: &Config, which: impl Fn(LicenseState) -> bool, to: LicenseState, registering: bool) {
+/// Resets rows to the state before the step that the crash interrupts.
+fn reset_states(config: &Config, which: impl Fn(LicenseState) -> bool, to: LicenseState, registering: bool) {
     let store = Store::open(&config.data_dir).unwrap().store;
     store
         .write(|tx| {
@@ -430,29 +429,29 @@ fn put_back(config: &Config, which: impl Fn(LicenseState) -> bool, to: LicenseSt
 }
 
 #[test]
-fn a_license_whose_registration_was_lost_to_damage_goes_back() {
+fn license_whose_registration_was_lost_to_damage_is_released() {
     let device = TestDevice::new();
     let manager = device.start();
     register(&manager, device.widevine("film", RenewalPolicy::default())).unwrap();
     let config = crash(&device);
     {
-        // The row that damage takes away; the damage itself is a page that holds nothing of value.
+        // Removes the row that the damage would take. The damage below is a page without rows of value.
         let store = Store::open(&config.data_dir).unwrap().store;
         store.write(|tx| tx.delete_asset(&Profile::default(), &id("film")).map(drop)).unwrap();
     }
-    let sound = std::fs::read(config.data_dir.join("larder.db")).unwrap();
+    let intact = std::fs::read(config.data_dir.join("larder.db")).unwrap();
     let damage = |page: usize| {
         let mut config = config.clone();
         config.data_dir = device.folder.path().join("damaged");
         let _ = std::fs::remove_dir_all(&config.data_dir);
         std::fs::create_dir(&config.data_dir).unwrap();
-        let mut bytes = sound.clone();
+        let mut bytes = intact.clone();
         bytes[page * 4096..(page + 1) * 4096].fill(0xa5);
         std::fs::write(config.data_dir.join("larder.db"), bytes).unwrap();
         config
     };
-    // Not every page leaves the license readable; look for one that does, then damage it for the app.
-    let page = (1..sound.len() / 4096).rev().find(|page| {
+    // Not every page leaves the license readable. Find one that does, then damage it for the app.
+    let page = (1..intact.len() / 4096).rev().find(|page| {
         let opened = Store::open_and_read(&damage(*page).data_dir, |tx| tx.summaries(&Profile::default()));
         opened.is_ok_and(|(opened, _)| {
             let kept = opened.store.read(|tx| tx.licenses_in(&[LicenseState::Active]));

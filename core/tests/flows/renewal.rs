@@ -1,4 +1,4 @@
-//! Licenses over time: refresh by each policy, bulk renewal, windows, changed handles, clocks.
+//! Licenses over time: refresh by each policy, bulk renewal, playback windows, changed handles, clocks.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what it expects")]
 
@@ -15,7 +15,7 @@ fn refresh(manager: &larder_core::assets::LocalAssetsManager) -> larder_core::Re
 }
 
 #[test]
-fn a_new_license_is_active_before_the_old_one_is_released() {
+fn new_license_is_active_before_the_old_one_is_released() {
     let device = TestDevice::new();
     let manager = device.start();
     register(&manager, device.widevine("film", RenewalPolicy::AcquireThenRelease)).unwrap();
@@ -29,7 +29,7 @@ fn a_new_license_is_active_before_the_old_one_is_released() {
 }
 
 #[test]
-fn a_refresh_that_fails_keeps_the_old_license() {
+fn failed_refresh_keeps_the_old_license() {
     let device = TestDevice::new();
     let manager = device.start();
     for (registration, policy) in [
@@ -52,7 +52,7 @@ fn a_refresh_that_fails_keeps_the_old_license() {
 }
 
 #[test]
-fn a_renewal_in_place_keeps_handle_and_license() {
+fn in_place_renewal_keeps_handle_and_license() {
     let device = TestDevice::new();
     let manager = device.start();
     let before = register(&manager, device.widevine("film", RenewalPolicy::InPlace)).unwrap();
@@ -67,7 +67,7 @@ fn a_renewal_in_place_keeps_handle_and_license() {
 }
 
 #[test]
-fn a_renewed_license_under_another_handle_is_not_released_with_the_old_handle() {
+fn renewed_license_under_another_handle_is_not_released_with_the_old_handle() {
     let device = TestDevice::new();
     device.widevine.switch(|device| device.keeps_handle = false);
     let manager = device.start();
@@ -81,12 +81,12 @@ fn a_renewed_license_under_another_handle_is_not_released_with_the_old_handle() 
         let status = manager.verify_asset(&id(name), Verify { media: false, licenses: true }).unwrap();
         assert!(status.is_playable, "{name}: {}", status.message);
     }
-    assert_eq!(device.live(), 2, "both live on at their server");
+    assert_eq!(device.live(), 2, "both licenses are live at their server");
     assert_eq!(device.storage.keys().len(), 2);
 }
 
 #[test]
-fn a_server_that_forbids_renewal_gets_asked_for_a_new_license() {
+fn refused_renewal_falls_back_to_a_new_license() {
     let device = TestDevice::new();
     let manager = device.start();
     let mut registration = device.widevine("film", RenewalPolicy::InPlace);
@@ -99,7 +99,7 @@ fn a_server_that_forbids_renewal_gets_asked_for_a_new_license() {
 }
 
 #[test]
-fn an_expired_license_is_not_renewed_but_replaced() {
+fn expired_license_is_replaced_and_not_renewed() {
     let device = TestDevice::new();
     let manager = device.start();
     register(&manager, device.widevine("film", RenewalPolicy::InPlace)).unwrap();
@@ -111,7 +111,7 @@ fn an_expired_license_is_not_renewed_but_replaced() {
 }
 
 #[test]
-fn a_strict_server_sees_the_release_before_the_next_license() {
+fn release_first_policy_sends_the_release_before_the_next_request() {
     let device = TestDevice::new();
     let manager = device.start();
     register(&manager, device.widevine("film", RenewalPolicy::ReleaseThenAcquire)).unwrap();
@@ -119,7 +119,8 @@ fn a_strict_server_sees_the_release_before_the_next_license() {
     let book = device.servers.book().licenses;
     assert_eq!(book.len(), 2);
     assert!(book[0].released_at_ms.unwrap() <= book[1].issued_at_ms);
-    // Offline the CDM has ended the license before the server could hear of it: said, queued, and healed by the next.
+    // Offline, the CDM has ended the license before the server received the release. The status reports it, the release
+    // is queued, and the next refresh replaces the license.
     device.servers.stop().unwrap();
     assert_eq!(refresh(&manager).unwrap_err().code(), Code::Offline);
     assert_eq!(manager.status(&id("film")).unwrap().why, PlayabilityReason::LicenseMissing);
@@ -129,9 +130,9 @@ fn a_strict_server_sees_the_release_before_the_next_license() {
     assert_eq!(device.live(), 1);
 }
 
-/// FairPlay's CDM tells nothing about a key, not even that it has made it void; the proof of it does.
+/// FairPlay's CDM does not report that it has invalidated a key. The stored secure token shows it.
 #[test]
-fn a_key_that_was_made_void_for_a_strict_server_is_not_called_playable() {
+fn fair_play_key_that_was_invalidated_for_release_first_is_not_playable() {
     let device = TestDevice::new();
     device.fairplay.switch(|device| device.releases = true);
     let manager = device.start();
@@ -149,7 +150,7 @@ fn a_key_that_was_made_void_for_a_strict_server_is_not_called_playable() {
 }
 
 #[test]
-fn only_what_ends_soon_is_renewed_and_one_failure_does_not_stop_the_rest() {
+fn renew_all_renews_licenses_that_expire_soon_and_goes_on_after_a_failure() {
     let device = TestDevice::new();
     let manager = device.start();
     let with = |name: &str, terms: &str| {
@@ -173,7 +174,7 @@ fn only_what_ends_soon_is_renewed_and_one_failure_does_not_stop_the_rest() {
 }
 
 #[test]
-fn the_playback_window_begins_with_the_first_playback_and_never_again() {
+fn playback_window_begins_with_the_first_playback_only() {
     let device = TestDevice::new();
     let manager = device.start();
     let mut registration = device.clear_key("film");
@@ -192,7 +193,7 @@ fn the_playback_window_begins_with_the_first_playback_and_never_again() {
 }
 
 #[test]
-fn a_handle_that_the_cdm_changes_is_durable_before_playback_goes_on() {
+fn rotated_handle_is_durable_when_the_call_returns() {
     let device = TestDevice::new();
     let manager = device.start();
     let mut registration = device.fair_play("film");
@@ -211,14 +212,14 @@ fn a_handle_that_the_cdm_changes_is_durable_before_playback_goes_on() {
     let left_seconds = status.expires.remaining_seconds(status.checked_at_ms).unwrap();
     assert!((3590..=3600).contains(&left_seconds), "{left_seconds}");
     reconcile_all(&manager);
-    assert_eq!(device.storage.keys().len(), 1, "the old handle is gone");
+    assert_eq!(device.storage.keys().len(), 1, "the old handle is removed");
     let empty = larder_core::model::Handle::new(Vec::new());
     let error = manager.license_handle_changed(&new_id, &empty, LicenseTimes::default()).unwrap_err();
     assert_eq!(error.code(), Code::InvalidArgument);
 }
 
 #[test]
-fn fair_play_keeps_the_certificate_and_needs_one() {
+fn fair_play_certificate_is_required_and_fetched_once() {
     let device = TestDevice::new();
     let manager = device.start();
     register(&manager, device.fair_play("film")).unwrap();
@@ -231,7 +232,7 @@ fn fair_play_keeps_the_certificate_and_needs_one() {
 }
 
 #[test]
-fn a_clock_set_back_is_warned_of_until_a_server_vouches_for_it() {
+fn clock_rollback_is_warned_of_until_a_server_confirms_the_clock() {
     let device = TestDevice::new();
     let manager = device.start();
     register(&manager, device.clear_key("film")).unwrap();
@@ -254,7 +255,7 @@ fn a_clock_set_back_is_warned_of_until_a_server_vouches_for_it() {
 }
 
 #[test]
-fn the_cdms_word_shortens_a_license_and_never_lengthens_it() {
+fn expiry_of_the_cdm_shortens_a_license_and_never_lengthens_it() {
     let device = TestDevice::new();
     let manager = device.start();
     let before = register(&manager, device.widevine("film", RenewalPolicy::default())).unwrap();
@@ -270,7 +271,7 @@ fn the_cdms_word_shortens_a_license_and_never_lengthens_it() {
 }
 
 #[test]
-fn a_license_without_a_known_end_says_so() {
+fn license_without_a_known_expiry_is_warned_of() {
     let device = TestDevice::new();
     device.widevine.switch(|device| device.tells_times = false);
     let manager = device.start();
@@ -287,7 +288,7 @@ fn a_license_without_a_known_end_says_so() {
 }
 
 #[test]
-fn a_new_source_may_bring_another_scheme() {
+fn refresh_with_a_source_of_another_scheme_replaces_the_licenses() {
     let device = TestDevice::new();
     let manager = device.start();
     register(&manager, device.clear_key("film")).unwrap();
@@ -300,7 +301,7 @@ fn a_new_source_may_bring_another_scheme() {
 }
 
 #[test]
-fn a_busy_cdm_and_bad_grants_have_codes_of_their_own() {
+fn busy_cdm_and_implausible_grants_have_codes_of_their_own() {
     let device = TestDevice::new();
     let manager = device.start();
     let terms = |terms: &str| {
@@ -326,13 +327,13 @@ fn a_busy_cdm_and_bad_grants_have_codes_of_their_own() {
     let error = register(&manager, terms("")).unwrap_err();
     assert_eq!(error.code(), Code::LicenseKeysMissing, "{error}");
     reconcile_all(&manager);
-    assert_eq!(device.live(), 0, "what was granted and refused was given back");
+    assert_eq!(device.live(), 0, "licenses that were granted and refused are released");
     assert!(device.widevine.key_set_ids().is_empty());
     assert!(device.storage.keys().is_empty());
 }
 
 #[test]
-fn a_grant_that_comes_too_late_is_given_back() {
+fn grant_that_arrives_after_the_timeout_is_released() {
     let mut device = TestDevice::new();
     device.timeouts.engine = std::time::Duration::from_secs(2);
     let manager = device.start();
@@ -353,7 +354,7 @@ fn a_grant_that_comes_too_late_is_given_back() {
 }
 
 #[test]
-fn an_engine_that_times_out_can_send_nothing_more() {
+fn engine_that_timed_out_cannot_send_any_more() {
     let mut device = TestDevice::new();
     device.timeouts.engine = std::time::Duration::from_secs(2);
     let manager = device.start();
@@ -368,19 +369,19 @@ fn an_engine_that_times_out_can_send_nothing_more() {
 }
 
 #[test]
-fn a_panicking_engine_is_an_error_and_what_it_left_is_found() {
+fn panicking_engine_is_an_error_and_its_license_is_recovered() {
     let device = TestDevice::new();
     let manager = device.start();
     device.widevine.script().plan(Call::Acquire, Moment::BeforeReturn, Trouble::Panic, 1);
     let error = register(&manager, device.widevine("film", RenewalPolicy::default())).unwrap_err();
     assert_eq!(error.code(), Code::CdmFailed);
-    assert_eq!(device.widevine.key_set_ids().len(), 1, "the CDM had stored it");
+    assert_eq!(device.widevine.key_set_ids().len(), 1, "the CDM has stored the license");
     reconcile_all(&manager);
     assert_eq!((device.widevine.key_set_ids().len(), device.live()), (0, 0));
 }
 
 #[test]
-fn licenses_that_are_not_ours_are_counted_and_never_touched() {
+fn foreign_licenses_are_counted_and_never_touched() {
     let device = TestDevice::new();
     device.widevine.add_foreign().unwrap();
     let manager = device.start();
@@ -393,22 +394,18 @@ fn licenses_that_are_not_ours_are_counted_and_never_touched() {
 }
 
 #[test]
-fn a_release_that_the_server_refuses_for_good_is_given_up_in_the_end() {
+fn release_that_the_server_keeps_refusing_is_given_up() {
     let device = TestDevice::new();
     let manager = device.start();
     let reconciled = refused_release(&device, &manager, 400);
     assert_eq!((reconciled.forgotten, reconciled.pending), (1, 0));
-    assert_eq!(
-        (reconciled.foreign, reconciled.held),
-        (0, Some(0)),
-        "the CDM does not keep what the ledger has forgotten"
-    );
+    assert_eq!((reconciled.foreign, reconciled.held), (0, Some(0)), "the CDM has removed the forgotten license");
     assert!(device.storage.keys().is_empty());
     assert_eq!(device.widevine.script().calls(Call::Remove), 1);
 }
 
 #[test]
-fn a_refused_license_that_the_cdm_does_not_remove_either_stays_known() {
+fn license_that_neither_server_nor_cdm_removes_stays_in_the_ledger() {
     let device = TestDevice::new();
     let manager = device.start();
     device.widevine.script().plan(Call::Remove, Moment::Start, Trouble::Fail(Code::CdmFailed), 20);
@@ -420,17 +417,17 @@ fn a_refused_license_that_the_cdm_does_not_remove_either_stays_known() {
 }
 
 #[test]
-fn a_license_goes_from_the_cdm_also_when_storage_and_server_have_forgotten_it() {
+fn license_whose_handle_was_lost_is_released_with_the_handle_that_the_cdm_lists() {
     let device = TestDevice::new();
     let manager = device.start();
     register(&manager, device.widevine("film", RenewalPolicy::default())).unwrap();
     device.storage.tamper(&device.storage.keys().remove(0), None);
-    // A CDM that cannot list now says nothing about what it holds.
+    // The CDM fails to list its licenses at first.
     device.widevine.script().plan(Call::Held, Moment::Start, Trouble::Fail(Code::CdmBusy), 3);
     manager.unregister(&id("film")).unwrap();
     reconcile_all(&manager);
     assert_eq!((device.live(), device.widevine.key_set_ids().len()), (0, 0));
-    // The same before a strict server's next license.
+    // The same with the release-first policy.
     register(&manager, device.widevine("film", RenewalPolicy::ReleaseThenAcquire)).unwrap();
     device.storage.tamper(&device.storage.keys().remove(0), None);
     refresh(&manager).unwrap();
@@ -438,15 +435,15 @@ fn a_license_goes_from_the_cdm_also_when_storage_and_server_have_forgotten_it() 
 }
 
 #[test]
-fn a_server_without_releases_costs_the_release_and_nothing_else() {
+fn server_without_releases_ends_the_license_without_one() {
     let device = TestDevice::new();
     let manager = device.start();
     let reconciled = refused_release(&device, &manager, 404);
     assert_eq!((reconciled.forgotten, reconciled.pending, reconciled.held), (1, 0, Some(0)));
 }
 
-/// Unregisters a film from a server that answers every release with this status, and reconciles often enough for Larder
-/// to give it up.
+/// Unregisters a film whose server responds to every release with this status, and reconciles until Larder gives the
+/// release up.
 fn refused_release(
     device: &TestDevice,
     manager: &larder_core::assets::LocalAssetsManager,
@@ -464,7 +461,7 @@ fn refused_release(
 }
 
 #[test]
-fn offline_mode_makes_no_call_at_all() {
+fn offline_mode_makes_no_request() {
     let device = TestDevice::new();
     let manager = device.start();
     register(&manager, device.widevine("film", RenewalPolicy::default())).unwrap();
