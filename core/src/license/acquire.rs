@@ -31,9 +31,9 @@ impl Licensing {
     /// Returns the license. A new license is `Stored`, and the caller activates it. A renewal that kept the handle, or
     /// changed it, is `Active` already, in the place of the license that was renewed.
     ///
-    /// On failure the intent's row is a queued release, or is still `Intended`. The caller removes an intent in progress
-    /// together with the registration or refresh that it belongs to (see [`discard_ungranted`]), so that a crash in
-    /// between finds all of it or nothing.
+    /// On failure the intent's row is a queued release, or is still `Intended`. The caller removes an intent in
+    /// progress together with the registration or refresh that it belongs to (see [`discard_ungranted`]), so that a
+    /// crash in between finds all of it or nothing.
     pub(super) fn acquire(
         self: &Arc<Self>,
         intent: &LicenseRow,

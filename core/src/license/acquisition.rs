@@ -20,7 +20,7 @@ use crate::error::Result;
 use crate::model::{AssetId, DrmParams, KeyRequest, LicenseId, LicenseState};
 use crate::store::{AssetRow, AssetState, LicenseRow, WriteTx};
 
-/// One license to acquire.
+/// A license to acquire.
 #[derive(Clone)]
 pub(crate) struct Acquisition {
     /// The request to the engine.

@@ -1,5 +1,5 @@
-//! The registered CDM engines. Every call is bounded in time. A call that times out is cut off from the network, and its
-//! late result goes to a function that can undo it.
+//! The registered CDM engines. Every call is bounded in time. A call that times out is cut off from the network, and
+//! its late result goes to a function that can undo it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::model::DrmScheme;
 use crate::model::license::Handle;
 use crate::ports::DrmEngine;
 
-/// One engine per scheme.
+/// The engines, at most one per scheme.
 #[derive(Clone)]
 pub(crate) struct Engines {
     by_scheme: BTreeMap<DrmScheme, Arc<dyn DrmEngine>>,

@@ -1,9 +1,9 @@
 //! The network, lent to an engine for one conversation with its servers.
 //!
-//! An [`Exchange`] is made for one call of an engine, and closed when the call has ended. For each message it chooses the
-//! URL, packs the message, asks the token provider, lets the app's adapter change the request, checks the URL again, sends
-//! (with [`Network`]'s redirects and retries), repeats with a fresh token after 401 or 403, maps the status, and unpacks
-//! the response.
+//! An [`Exchange`] is made for one call of an engine, and closed when the call has ended. For each message it chooses
+//! the URL, packs the message, asks the token provider, lets the app's adapter change the request, checks the URL
+//! again, sends (with [`Network`]'s redirects and retries), repeats with a fresh token after 401 or 403, maps the
+//! status, and unpacks the response.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -43,8 +43,8 @@ pub struct ExchangeContext {
     pub certificates: Certificates,
 }
 
-/// The network, lent to an engine for one call as `Arc<dyn LicenseExchange>`. [`close`](Self::close) it when the call has
-/// ended or timed out. It then tells what happened.
+/// The network, lent to an engine for one call as `Arc<dyn LicenseExchange>`. [`close`](Self::close) it when the call
+/// has ended or timed out; its methods then report the outcome.
 pub struct Exchange {
     context: ExchangeContext,
     asset_id: AssetId,
@@ -70,8 +70,8 @@ struct Log {
 /// Checks the DRM parameters of a registration, before anything is sent or stored.
 ///
 /// Fails with `DrmParamsMissing` without a license URL, with `UrlInvalid` for a URL that is not HTTP, with
-/// `CertificateMissing` for FairPlay without a certificate or its URL, and with `InvalidArgument` for a certificate of more
-/// than 1 MiB.
+/// `CertificateMissing` for FairPlay without a certificate or its URL, and with `InvalidArgument` for a certificate of
+/// more than 1 MiB.
 pub fn check_params(params: &DrmParams) -> Result<()> {
     license_url(params)?;
     let certificate = params.certificate.as_ref().filter(|certificate| !certificate.is_empty());
@@ -105,8 +105,8 @@ impl Exchange {
         self.log().is_closed = true;
     }
 
-    /// True if a license (or a renewal) was requested, and the server may have granted it without the engine's receiving
-    /// it: no response came, or it could not be read, or it came after [`close`](Self::close).
+    /// True if a license (or a renewal) was requested, and the server may have granted it without the engine's
+    /// receiving it: no response came, or it could not be read, or it came after [`close`](Self::close).
     pub fn is_outcome_unknown(&self) -> bool {
         let log = self.log();
         log.is_answer_lost || log.is_success_unread
@@ -140,8 +140,8 @@ impl Exchange {
         })
     }
 
-    /// True if the source's certificate comes from a URL, and a license that was requested with it was refused since the
-    /// certificate was fetched. A copy of it must not be used again.
+    /// True if the source's certificate comes from a URL, and a license that was requested with it was refused since
+    /// the certificate was fetched. A copy of it must not be used again.
     pub(super) fn is_certificate_refused(&self) -> bool {
         let url = self.params.certificate_url.as_deref().filter(|_| self.params.certificate.is_none());
         url.is_some_and(|url| self.context.certificates.is_refused(url))
@@ -346,8 +346,8 @@ impl Exchange {
         }))
     }
 
-    /// Calls the app's code. Its message is not shown, because it may quote the request. Its code is kept where it means
-    /// something to the user.
+    /// Calls the app's code. Its message is not shown, because it may quote the request. Its code is kept where it
+    /// means something to the user.
     fn delegate<T: Send + 'static>(
         &self,
         name: &'static str,

@@ -1,7 +1,7 @@
 //! Checks a granted license, and computes when it expires. Pure.
 //!
-//! Two sources state the duration of a license: the CDM, and for FairPlay the server in its response. The earlier expiry
-//! counts. The CDM may have stored a license that fails a check, so the caller releases it.
+//! Two sources state the duration of a license: the CDM, and for FairPlay the server in its response. The earlier
+//! expiry counts. The CDM may have stored a license that fails a check, so the caller releases it.
 
 use crate::error::{Code, Error, Result};
 use crate::license::wire::Format;
@@ -14,8 +14,8 @@ pub const MAX_DURATION_S: u64 = 10 * 366 * 24 * 60 * 60;
 /// From this number of seconds on, a CDM means "no limit": the largest `i32`, `u32` or `i64`.
 const UNLIMITED_FROM_S: u64 = i32::MAX as u64;
 
-/// The longest handle. Key set ids have some bytes, persistable keys some thousand, and secret storages refuse more than
-/// this.
+/// The longest handle. Key set ids have some bytes, persistable keys some thousand, and secret storages refuse more
+/// than this.
 const MAX_HANDLE_BYTES: usize = 1024 * 1024;
 
 /// The longest name of a security level: `L1`, `L3`, `HW_SECURE_ALL`.
@@ -35,9 +35,9 @@ pub struct AnswerFacts {
 pub struct CheckedGrant {
     /// The handle of the license; never empty.
     pub handle: GrantedHandle,
-    /// When it expires: the earlier of the CDM's and the server's expiry.
+    /// The expiry: the earlier of the CDM's and the server's.
     pub expires: Expiry,
-    /// How long it plays after the first start, in seconds; `None` for no limit of its own.
+    /// The playback duration after the first start, in seconds; `None` for no limit of its own.
     pub playback_window_seconds: Option<u64>,
     /// `Covered`, or `Unknown` if the CDM does not list the keys or the media does not state them.
     pub coverage: KeyCoverage,
@@ -49,9 +49,9 @@ pub struct CheckedGrant {
 
 /// Checks a grant. Only a renewal (`is_renewal`) may keep or change a handle.
 ///
-/// Fails with `LicensePersistenceDenied` for an empty handle, with `LicenseDurationInvalid` for a duration of 0 or of more
-/// than ten years (and for FairPlay over uDRM without a duration), with `LicenseKeysMissing` if the CDM lists the keys and
-/// one that the media needs is missing, and with `CdmFailed` for a grant that breaks the engine's contract.
+/// Fails with `LicensePersistenceDenied` for an empty handle, with `LicenseDurationInvalid` for a duration of 0 or of
+/// more than ten years (and for FairPlay over uDRM without a duration), with `LicenseKeysMissing` if the CDM lists the
+/// keys and one that the media needs is missing, and with `CdmFailed` for a grant that breaks the engine's contract.
 pub fn check_grant(
     request: &KeyRequest,
     is_renewal: bool,

@@ -240,7 +240,8 @@ fn recover_asset(tx: &WriteTx<'_>, profile: &Profile, asset_id: &AssetId) -> Res
         transition(tx, row, Step::LoseTrack(Code::Cancelled))?;
     }
     let mut stored = rows.iter().filter(|row| row.state == LicenseState::Stored);
-    // Licenses are acquired in the order of their rows, so a failed one may wait for its release behind the stored ones.
+    // Licenses are acquired in the order of their rows, so a failed one may wait for its release behind the stored
+    // ones.
     let since_the_first = rows.iter().skip_while(|row| row.state != LicenseState::Stored);
     let is_complete = stored.clone().next().is_some()
         && since_the_first.clone().all(|row| row.state == LicenseState::Stored)
@@ -248,7 +249,7 @@ fn recover_asset(tx: &WriteTx<'_>, profile: &Profile, asset_id: &AssetId) -> Res
     let activate = |row: &LicenseRow| transition(tx, row, Step::Activate(Predecessor::IsReleased)).map(drop);
     match tx.asset(profile, asset_id)? {
         Some(asset) if asset.state == AssetState::Registered => stored.try_for_each(activate),
-        // All of its licenses are there. The caller was not told of the registration, but nothing is lost.
+        // All of its licenses are there. The caller did not receive the result, but nothing is lost.
         Some(mut asset) if is_complete => {
             asset.state = AssetState::Registered;
             tx.update_asset(&asset)?;

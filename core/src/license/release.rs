@@ -176,8 +176,8 @@ impl Licensing {
     }
 
     /// Loads a license that is to be released, as an engine takes it. If the secret storage has lost the handle, looks
-    /// for it among the handles that the CDM lists. Returns `None` if the CDM does not list it either: then it cannot be
-    /// released.
+    /// for it among the handles that the CDM lists. Returns `None` if the CDM does not list it either: then it cannot
+    /// be released.
     fn load_for_release(&self, row: &LicenseRow) -> Result<Option<StoredLicense>> {
         match self.load(row) {
             Err(error) if error.code() == Code::LicenseUnreadable => {}

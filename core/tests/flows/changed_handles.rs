@@ -145,8 +145,8 @@ fn start_after_a_crash(device: &TestDevice) -> LocalAssetsManager {
     device.try_start(config).unwrap()
 }
 
-/// Simulates a crash between the secret storage and the ledger. `work` of the old process ends before the app is started
-/// again over the copy.
+/// Simulates a crash between the secret storage and the ledger. `work` of the old process ends before the app is
+/// started again over the copy.
 fn crash_after_the_save(
     device: &Arc<TestDevice>,
     manager: &Arc<LocalAssetsManager>,

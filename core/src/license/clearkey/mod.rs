@@ -1,8 +1,8 @@
 //! The software ClearKey engine: persistent licenses without a CDM, for desktops and tests.
 //!
-//! It stores nothing itself. **A handle is the license**: content keys, the server's id of it, and its times. So a handle
-//! is in the secret storage and, wiped after use, in memory only. ClearKey does not protect keys against the device's
-//! owner.
+//! It stores nothing itself. **A handle is the license**: content keys, the server's id of it, and its times. So a
+//! handle is in the secret storage and, wiped after use, in memory only. ClearKey does not protect keys against the
+//! device's owner.
 //!
 //! A renewal changes the times, and with them the handle: [`GrantedHandle::Changed`] if the server renewed the same
 //! license, `New` if it granted another one in its place. The old license is released then.
@@ -25,7 +25,7 @@ use crate::ports::{Clock, DrmEngine, ExchangeAnswer, ExchangeKind, ExchangeMessa
 mod handle;
 mod init_data;
 
-/// One content key. Wiped when dropped, absent from `Debug`.
+/// A content key. Wiped when dropped, absent from `Debug`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ContentKey(Zeroizing<[u8; 16]>);
 
@@ -55,8 +55,8 @@ impl ClearKeyEngine {
 
     /// Returns the content keys of a handle, with which a software player decrypts.
     ///
-    /// Fails with `LicenseExpired` after the license's expiry, and with `LicenseUnreadable` if this engine did not write
-    /// the handle.
+    /// Fails with `LicenseExpired` after the license's expiry, and with `LicenseUnreadable` if this engine did not
+    /// write the handle.
     pub fn keys(&self, handle: &Handle) -> Result<BTreeMap<KeyId, ContentKey>> {
         let held = Held::read(handle)?;
         held.times(self.clock.now_ms())?;

@@ -53,9 +53,9 @@ use crate::store::{IntentKind, IntentOutcome, LicenseRow, WriteTx};
 
 /// Takes a license one step further, and writes it.
 ///
-/// The state is read from the store, so that a step that another thread or process has taken since the caller read the
-/// license counts. `license` says which license it is, and gives the contents of a row that the step adds. Returns the
-/// row after the step; of a step that removes the license, the last row.
+/// The state is read from the store, so that steps count which another thread or process has taken since the caller
+/// read the license. `license` says which license it is, and gives the contents of a row that the step adds. Returns
+/// the row after the step; of a step that removes the license, the last row.
 ///
 /// Fails with `Internal` if the step is not legal in the license's state; nothing is changed then.
 pub(crate) fn transition(tx: &WriteTx<'_>, license: &LicenseRow, step: Step) -> Result<LicenseRow> {

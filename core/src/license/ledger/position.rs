@@ -1,4 +1,4 @@
-//! Where a license stands, sub-states included, and how a row says so.
+//! A license's state with its sub-states, as its row has them.
 
 use std::fmt;
 
@@ -36,7 +36,7 @@ pub(crate) enum Position {
 }
 
 impl Position {
-    /// Where a license stands.
+    /// Returns the position of a license.
     pub(crate) fn of(row: Option<&LicenseRow>) -> Self {
         let Some(row) = row else { return Self::Absent };
         match row.state {
@@ -56,7 +56,7 @@ impl Position {
         }
     }
 
-    /// The name, as the ledger's table writes it.
+    /// Returns the name, as the ledger's table writes it.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Absent => "absent",

@@ -6,26 +6,27 @@ use crate::model::license::HandleDigest;
 use crate::model::{DrmParams, Expiry, KeyCoverage, KeyId};
 use crate::store::LicenseRow;
 
-/// One step of a license. The table of the [module](super) says in which state each is legal and where it leads.
+/// A step of a license. The table of the [module](super) states where each step is legal and where it leads.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     /// Adds an intent, before the engine is asked for the license.
     Intend,
     /// Adds a license that another library stored.
     Import,
-    /// The license was granted; its handle is in the secret storage and was read back.
+    /// Records a granted license, whose handle is in the secret storage and was read back.
     Store(Box<Grant>),
-    /// The license that this one replaces goes on under another handle, which voids the old one. Written before the new
-    /// handle is stored, so that recovery knows the handle for what it is.
+    /// Records that the license that this one replaces goes on under another handle, which voids the old one. Written
+    /// before the new handle is stored, so that recovery recognizes the handle.
     Continue(Box<Grant>),
     /// As `Continue`, where no call waits for the license any more. Recovery finishes it.
     LeaveContinuation(Box<Grant>),
-    /// The new handle of a continued license is in the secret storage and was read back.
+    /// Records that the new handle of a continued license is in the secret storage and was read back.
     StoreContinuation,
-    /// It is not known any more whether the license was granted, for this reason. Recovery finds out.
+    /// Marks the outcome of an intent as unknown, for this reason: the license may have been granted. Recovery finds
+    /// out.
     LoseTrack(Code),
-    /// A granted license could neither be stored nor released, for this reason. Its digest is kept, so that recovery
-    /// finds the license again if the CDM lists what it holds.
+    /// Records a granted license that could neither be stored nor released, for this reason. Its digest is kept, so
+    /// that recovery finds the license again if the CDM lists its licenses.
     Strand {
         /// The handle's digest.
         digest: HandleDigest,
@@ -40,11 +41,11 @@ pub(crate) enum Step {
     DiscardReleased,
     /// Makes a stored license the one that players use, and ends the license that it replaces.
     Activate(Predecessor),
-    /// The license was renewed under its own handle.
+    /// Records a renewal under the same handle.
     Renew(Box<Grant>),
-    /// The CDM reports that the license ends earlier than its grant said.
+    /// Records an earlier expiry than the grant's, as the CDM reports it.
     Shorten(Expiry),
-    /// Another license is active in its place, or it is not needed any more. It will be released.
+    /// Retires a license that has an active successor, or that is not needed any more. It will be released.
     Supersede,
     /// Queues the release of a granted license that will not be used, under the handle with this digest.
     ReleaseUnused(HandleDigest),
@@ -52,30 +53,30 @@ pub(crate) enum Step {
     QueueRelease,
     /// Begins an attempt to release. Until the lease ends, no other call and no other process releases it.
     BeginRelease {
-        /// When the lease ends, in milliseconds since 1970-01-01 UTC.
+        /// The end of the lease, in milliseconds since 1970-01-01 UTC.
         lease_until_ms: i64,
     },
-    /// The attempt failed; the next one waits.
+    /// Ends a failed attempt, and plans the next one.
     PostponeRelease {
         /// Why it failed.
         error: Code,
-        /// When the next attempt is due, in milliseconds since 1970-01-01 UTC.
+        /// The time from which on the next attempt is due, in milliseconds since 1970-01-01 UTC.
         next_attempt_at_ms: i64,
-        /// How many attempts the server has refused.
+        /// The number of attempts that the server has refused.
         attempts: u32,
     },
-    /// The release failed and the CDM still has the license: players use it again.
+    /// Makes a license active again whose release failed, and which the CDM still has.
     Restore,
-    /// The server has confirmed the release.
+    /// Records that the server has confirmed the release.
     ConfirmRelease,
-    /// The license ends without its server's knowledge.
+    /// Ends a license without its server's knowledge.
     Forget,
     /// Removes a license that has ended and whose handle is removed.
     Erase,
 }
 
 impl Step {
-    /// The step's name, as the table writes it.
+    /// Returns the step's name, as the table writes it.
     pub(crate) const fn name(&self) -> &'static str {
         match self {
             Self::Intend => "Intend",
@@ -105,7 +106,7 @@ impl Step {
     }
 }
 
-/// How the license ends that a newly active license replaces.
+/// The end of the license that a newly active license replaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Predecessor {
     /// It is released, unless its successor has the same handle.
@@ -120,7 +121,7 @@ pub(crate) enum Predecessor {
 pub(crate) struct Grant {
     /// The digest of the handle; `None` if the handle stays as it is.
     pub(crate) digest: Option<HandleDigest>,
-    /// How long it lasts and which keys it has.
+    /// Its duration and its keys.
     pub(crate) terms: Terms,
     /// The server and its parameters, where they replace those of an earlier grant.
     pub(crate) params: Option<DrmParams>,
@@ -141,18 +142,18 @@ impl Grant {
     }
 }
 
-/// What a grant says about a license's life.
+/// The terms of a grant: its times and its keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Terms {
-    /// When it was granted or renewed, in milliseconds since 1970-01-01 UTC.
+    /// The time of the grant or renewal, in milliseconds since 1970-01-01 UTC.
     pub(crate) granted_at_ms: i64,
-    /// When it ends.
+    /// The expiry of the license.
     pub(crate) expires: Expiry,
-    /// How long it plays after the first start, in seconds; `None` for no limit of its own.
+    /// The playback duration after the first start, in seconds; `None` for no limit of its own.
     pub(crate) playback_window_seconds: Option<u64>,
-    /// Whether it has the keys it was requested for.
+    /// The coverage of the requested keys.
     pub(crate) coverage: KeyCoverage,
-    /// The content keys in it, if the CDM tells.
+    /// The content keys in it, if the CDM lists them.
     pub(crate) key_ids: Option<Vec<KeyId>>,
     /// The security level that it was acquired at; `None` keeps the level that is recorded.
     pub(crate) acquired_level: Option<String>,

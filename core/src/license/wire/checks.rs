@@ -15,8 +15,8 @@ pub(super) fn not_empty(reply: &Reply<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Refuses HTML, recognized by its bytes: many servers (PHP's default) label every response as `text/html`, valid licenses
-/// included.
+/// Refuses HTML, recognized by its bytes: many servers (PHP's default) label every response as `text/html`, valid
+/// licenses included.
 pub(super) fn not_a_page(reply: &Reply<'_>) -> Result<()> {
     let start: Vec<u8> = trimmed(&reply.body).iter().take(16).map(u8::to_ascii_lowercase).collect();
     let is_page =

@@ -53,7 +53,7 @@ pub struct License<'a> {
     pub renewable: Option<bool>,
 }
 
-/// One symmetric key (RFC 7517, RFC 7518 6.4). Borrowed, so that reading makes no copy that must be wiped.
+/// A symmetric key (RFC 7517, RFC 7518 6.4). Borrowed, so that reading makes no copy that must be wiped.
 #[derive(Deserialize)]
 pub struct Jwk<'a> {
     /// `oct`.

@@ -107,7 +107,8 @@ pub fn content_id(init_data: &[u8]) -> Option<String> {
     (!id.is_empty()).then_some(id)
 }
 
-/// True for one DER SEQUENCE that ends with the bytes (X.690, 8.9), which is enough to tell a certificate from text.
+/// True for one DER SEQUENCE that ends with the bytes (X.690, 8.9), which is enough to distinguish a certificate from
+/// text.
 fn is_der(bytes: &[u8]) -> bool {
     let (length, header) = match *bytes {
         [0x30, short, ..] if short < 0x80 => (usize::from(short), 2),
@@ -119,8 +120,8 @@ fn is_der(bytes: &[u8]) -> bool {
     length > 0 && length.checked_add(header) == Some(bytes.len())
 }
 
-/// Decodes base64 in either alphabet, with line breaks. Spaces are not allowed, because any sentence would be base64 then.
-/// Returns `None` for anything else.
+/// Decodes base64 in either alphabet, with line breaks. Spaces are not allowed, because any sentence would be base64
+/// then. Returns `None` for anything else.
 fn decode(text: &[u8]) -> Option<Vec<u8>> {
     let text: Vec<u8> = text
         .trim_ascii()

@@ -31,8 +31,8 @@ pub(super) fn unpack_soap(reply: Reply<'_>) -> Result<ExchangeAnswer> {
     Ok(ExchangeAnswer { body: reply.body, persistence_duration_seconds: None })
 }
 
-/// Returns the URL of a provisioning request. Android's framework documents that the message goes into the default URL's
-/// query, as text, and that the body is empty (`MediaDrm.ProvisionRequest`).
+/// Returns the URL of a provisioning request. Android's framework documents that the message goes into the default
+/// URL's query, as text, and that the body is empty (`MediaDrm.ProvisionRequest`).
 ///
 /// The message is base64url or percent-encoded text already, so only characters that no query may have are encoded.
 pub fn provisioning_url(default_url: &str, message: &[u8]) -> String {
