@@ -4,7 +4,7 @@
 //!
 //! A situation is the database, the secret storage and the CDM at the moment when the process died.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what it expects")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test says what it expects")]
 
 use std::collections::BTreeSet;
 
@@ -58,7 +58,13 @@ struct Situation {
     new_handle: Option<Handle>,
 }
 
-const SITUATIONS: &[(&str, fn() -> Situation)] = &[
+/// The text of a row's first cell, and the function that makes its situation.
+type NamedSituation = (&'static str, fn() -> Situation);
+
+/// The text of a row's last cell, and the function that checks its outcome.
+type NamedOutcome = (&'static str, fn(&Situation, &LocalAssetsManager));
+
+const SITUATIONS: &[NamedSituation] = &[
     ("`Intended`, no handle anywhere", || {
         let situation = Situation::registered();
         situation.change(|tx, old| tx.insert_license(&intent(old)));
@@ -154,7 +160,7 @@ const SITUATIONS: &[(&str, fn() -> Situation)] = &[
     ("`Forgotten`", || unregistered(LicenseState::Forgotten)),
 ];
 
-const OUTCOMES: &[(&str, fn(&Situation, &LocalAssetsManager))] = &[
+const OUTCOMES: &[NamedOutcome] = &[
     ("the intent is removed", |situation, manager| {
         let rows = situation.rows();
         assert_eq!(rows.len(), 1, "{rows:?}");

@@ -70,11 +70,11 @@ pub(crate) fn transition(tx: &WriteTx<'_>, license: &LicenseRow, step: Step) -> 
     match (current, next) {
         (None, Next::Row(row)) => {
             tx.insert_license(&row)?;
-            Ok(row)
+            Ok(*row)
         }
         (Some(current), Next::Row(row)) => {
             // A change of the state alone writes one page fewer, which counts on a full disk.
-            if (LicenseRow { state: row.state, ..current }) == row {
+            if (LicenseRow { state: row.state, ..current }) == *row {
                 tx.set_license_state(&row.license_id, row.state)?;
             } else {
                 tx.update_license(&row)?;
@@ -82,7 +82,7 @@ pub(crate) fn transition(tx: &WriteTx<'_>, license: &LicenseRow, step: Step) -> 
             if let Some(predecessor) = predecessor {
                 end_predecessor(tx, &row, predecessor)?;
             }
-            Ok(row)
+            Ok(*row)
         }
         (current, Next::Removed) => {
             tx.delete_license(&license.license_id)?;
@@ -93,7 +93,7 @@ pub(crate) fn transition(tx: &WriteTx<'_>, license: &LicenseRow, step: Step) -> 
 
 /// The license after a step.
 enum Next {
-    Row(LicenseRow),
+    Row(Box<LicenseRow>),
     Removed,
 }
 
@@ -165,7 +165,7 @@ fn next(row: &LicenseRow, position: Position, step: Step) -> Option<Next> {
         (Step::Forget, Active | Superseded | Releasing | Leased) => row.state = LicenseState::Forgotten,
         _ => return None,
     }
-    Some(Next::Row(row))
+    Some(Next::Row(Box::new(row)))
 }
 
 /// Ends the license that a license which has become active replaces. A predecessor with the same handle is never

@@ -107,7 +107,7 @@ fn license(number: u64) -> LicenseRow {
 /// The license after a step, `None` if the step is illegal.
 fn after(row: Option<&LicenseRow>, step: Step) -> Option<Option<LicenseRow>> {
     match next(row.unwrap_or(&license(1)), Position::of(row), step)? {
-        Next::Row(row) => Some(Some(row)),
+        Next::Row(row) => Some(Some(*row)),
         Next::Removed => Some(None),
     }
 }
