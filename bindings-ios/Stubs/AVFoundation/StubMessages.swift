@@ -34,8 +34,8 @@ struct ContentKeyContext: Codable {
   enum CodingKeys: String, CodingKey {
     case licenseId = "license_id"
     case contentId = "content_id"
-    case storageSeconds = "storage_s"
-    case playbackSeconds = "playback_s"
+    case storageSeconds = "storage_seconds"
+    case playbackSeconds = "playback_seconds"
     case persist
   }
 

@@ -35,7 +35,7 @@ struct HttpClientTests {
   func retry(sender: Sender) async throws {
     let (kit, scene) = (try Testkit(), try Scene())
     try await kit.addFault(
-      #"{"path": "/clearkey", "count": 1, "action": {"kind": "status", "status": 503, "retry_after_s": 0}}"#)
+      #"{"path": "/clearkey", "count": 1, "action": {"kind": "status", "status": 503, "retry_after_seconds": 0}}"#)
     #expect(try await register(try manager(scene, sender), kit, scene).isPlayable)
     #expect(try await kit.requests().count == 2)
   }

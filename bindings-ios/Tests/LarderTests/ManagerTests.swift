@@ -147,7 +147,7 @@ struct ManagerTests {
     let manager = try LocalAssetsManager(
       config: scene.config(), storage: MemoryDrmStorage(), engines: [SwiftClearKey()])
     try await manager.registerDownloadedAsset(
-      location: try scene.download(.cencDash), mediaSource: kit.source(.cencDash, query: "&playback_s=3600"),
+      location: try scene.download(.cencDash), mediaSource: kit.source(.cencDash, query: "&playback_seconds=3600"),
       assetId: "film")
     #expect(try await manager.status(of: "film").playbackExpires == .unknown)
     try manager.playbackStarted("film", at: Date().addingTimeInterval(-600))

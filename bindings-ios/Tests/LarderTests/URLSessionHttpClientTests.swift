@@ -42,7 +42,7 @@ struct URLSessionHttpClientTests {
   @Test("any status is an answer", arguments: [204, 401, 403, 404, 410, 429, 500, 503])
   func statuses(status: Int) async throws {
     let kit = try Testkit()
-    try await kit.addFault(#"{"path": "/", "action": {"kind": "status", "status": \#(status), "retry_after_s": 7}}"#)
+    try await kit.addFault(#"{"path": "/", "action": {"kind": "status", "status": \#(status), "retry_after_seconds": 7}}"#)
     let answer = try client.send(get("\(kit.url)/a"))
     #expect(answer.status == status)
     #expect(answer.headers.first { $0.name == "retry-after" }?.value == "7")

@@ -98,7 +98,7 @@ struct WholeFlowTests {
       config: scene.config(), storage: MemoryDrmStorage(), engines: [SwiftClearKey()])
     for name in ["long", "short"] {
       let location = try scene.download(.cencDash, as: name)
-      let terms = name == "short" ? "&duration_s=7200" : ""
+      let terms = name == "short" ? "&duration_seconds=7200" : ""
       try await manager.registerDownloadedAsset(
         location: location, mediaSource: kit.source(.cencDash, asset: name, query: terms), assetId: name)
     }

@@ -145,7 +145,7 @@ private struct ClearKeyLicense: Decodable {
   enum CodingKeys: String, CodingKey {
     case keys
     case licenseId = "license_id"
-    case durationSeconds = "duration_s"
+    case durationSeconds = "duration_seconds"
     case playbackDurationSeconds = "playback_duration_s"
   }
 }

@@ -42,9 +42,8 @@ impl Engines {
         self.timeout
     }
 
-    /// Calls an engine. `late` gets the result if it comes after the time is up (the call has then [`Hung`]).
-    ///
-    /// [`Hung`]: EngineError::Hung
+    /// Calls an engine. Fails with [`EngineError::Hung`] if the call exceeds the time limit; `late` receives its result if
+    /// the call still succeeds.
     pub(crate) fn call<T: Send + 'static>(
         &self,
         scheme: DrmScheme,

@@ -97,9 +97,9 @@ extension FairPlaySuites {
       var query: String {
         switch self {
         case .streamingOnly: "&persist=false"
-        case .noDuration: "&duration_s=never"
-        case .zeroDuration: "&duration_s=0"
-        case .absurdDuration: "&duration_s=99999999999"
+        case .noDuration: "&duration_seconds=never"
+        case .zeroDuration: "&duration_seconds=0"
+        case .absurdDuration: "&duration_seconds=99999999999"
         default: ""
         }
       }

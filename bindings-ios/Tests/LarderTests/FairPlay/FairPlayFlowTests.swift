@@ -62,7 +62,7 @@ extension FairPlaySuites {
       let phone = try Phone { $0.release = .atServer }
       let old = try #require(try await phone.register(from: phone.source(renewal: .inPlace)).licenses.first)
       let key = try phone.manager.licenseHandle(old.licenseId)
-      let source = phone.source(query: "&duration_s=7200", renewal: .inPlace)
+      let source = phone.source(query: "&duration_seconds=7200", renewal: .inPlace)
       let renewed = try await phone.manager.refreshAsset("film", mediaSource: source)
       // The fresh parameters' terms, not the old ones'.
       #expect(abs(try #require(renewed.expires.date).timeIntervalSinceNow - 7200) < 60)
@@ -79,7 +79,7 @@ extension FairPlaySuites {
     @Test("a key that has expired is renewed without it: a new license takes its place")
     func renewExpired() async throws {
       let phone = try Phone()
-      try await phone.register(from: phone.source(query: "&duration_s=7200", renewal: .inPlace))
+      try await phone.register(from: phone.source(query: "&duration_seconds=7200", renewal: .inPlace))
       phone.device.forgetAll()
       #expect(try await phone.manager.refreshAsset("film").isPlayable)
       #expect(try await phone.kit.book().licenses.count == 2)

@@ -76,7 +76,7 @@ extension FairPlaySuites {
         if step == .load, isLocked.value { throw KeychainDrmStorage.Failure.deviceLocked.error }
       }
       let phone = try Phone(storage: storage) { $0.playbackWindow = { _ in 1 } }
-      try await phone.register(from: phone.source(query: trouble == .expired ? "&duration_s=1" : ""))
+      try await phone.register(from: phone.source(query: trouble == .expired ? "&duration_seconds=1" : ""))
       let source = try phone.manager.getLocalMediaSource(assetId: "film")
       var media = StubMedia(keys: [Phone.keyURI])
       switch trouble {
@@ -134,7 +134,7 @@ extension FairPlaySuites {
     func changedTooLate() async throws {
       let phone = try Phone()
       // Without a playback duration: this test says itself when the key changes.
-      try await phone.register(from: phone.source(query: "&playback_s=never"))
+      try await phone.register(from: phone.source(query: "&playback_seconds=never"))
       let player = try OwnPlayer(of: phone)
       try await player.key()
 
@@ -158,7 +158,7 @@ extension FairPlaySuites {
     func dualExpiry() async throws {
       let phone = try Phone { $0.playbackWindow = { _ in 600 } }
       let old = try #require(
-        try await phone.register(from: phone.source(query: "&playback_s=600")).licenses.first
+        try await phone.register(from: phone.source(query: "&playback_seconds=600")).licenses.first
       ).licenseId
       let oldKey = try phone.manager.licenseHandle(old)
       #expect(try await phone.play().item.status == .readyToPlay)
@@ -188,7 +188,7 @@ extension FairPlaySuites {
         free.wait()
       }
       let phone = try Phone(storage: storage)
-      try await phone.register(from: phone.source(query: "&playback_s=600"))
+      try await phone.register(from: phone.source(query: "&playback_seconds=600"))
       let source = try phone.manager.getLocalMediaSource(assetId: "film")
       let asset = try source.makeAsset(manager: phone.manager, session: phone.session())
       isSlow.value = true
@@ -210,7 +210,7 @@ extension FairPlaySuites {
       }
       let phone = try Phone(storage: storage)
       let old = try #require(
-        try await phone.register(from: phone.source(query: "&playback_s=600")).licenses.first
+        try await phone.register(from: phone.source(query: "&playback_seconds=600")).licenses.first
       ).licenseId
       isLocked.value = true
       let player = try OwnPlayer(of: phone)
@@ -230,7 +230,7 @@ extension FairPlaySuites {
       let (onLoad, gate) = (Shared<(@Sendable () -> Void)?>(nil), Gate())
       let storage = SteppedStorage { step in if step == .load { onLoad.value?() } }
       let phone = try Phone(storage: storage)
-      let before = try await phone.register(from: phone.source(query: "&playback_s=600"))
+      let before = try await phone.register(from: phone.source(query: "&playback_seconds=600"))
       do {
         let player = try OwnPlayer(of: phone)
         // What the queue is given after the answer waits until all is let go of.
@@ -249,7 +249,7 @@ extension FairPlaySuites {
     @Test("a new key whose license has gone meanwhile is told once, and not tried again")
     func keyOfNoLicense() async throws {
       let phone = try Phone()
-      try await phone.register(from: phone.source(query: "&playback_s=never"))
+      try await phone.register(from: phone.source(query: "&playback_seconds=never"))
       let player = try OwnPlayer(of: phone)
       try await phone.manager.unregisterAsset("film")
       try await phone.isGone(live: 1)

@@ -51,7 +51,7 @@ final class Phone: Sendable {
   /// The URI of the key of the test title.
   static let keyURI = "skd://license.invalid/dc17a1fbd4c04ba6a33ec70ff3ba9042"
 
-  /// Where a title came from. `query` is the license server's terms, for example `&playback_s=600`.
+  /// Where a title came from. `query` is the license server's terms, for example `&playback_seconds=600`.
   func source(
     _ asset: String = "film", wire: LicenseWire = .standard, path: String = "udrm", query: String = "",
     renewal: RenewalPolicy = .acquireThenRelease, certificate: Data? = nil,
