@@ -184,7 +184,9 @@ extension KeychainDrmStorage {
         LarderError(
           .storageFailed, "the keychain is locked until the device's first unlock", remedy: .retry, isRetryable: true)
       case .missingEntitlement:
-        LarderError(.storageFailed, "the app lacks the entitlement for this keychain access group", remedy: .fixInput)
+        LarderError(
+          .storageFailed, "the app lacks the entitlement for this keychain access group", remedy: .fixInput,
+          isRetryable: false)
       case .interactionNotAllowed:
         LarderError(
           .storageFailed, "the keychain item needs the user's interaction, which is not allowed now", remedy: .retry,
