@@ -28,7 +28,7 @@ pub const MAX_XML_DEPTH: usize = 64;
 pub const MAX_MEDIA_PLAYLISTS: usize = 2_000;
 
 /// Segments, byte ranges and init segments of one playlist: 24 hours in segments of one second, each a byte range, are
-/// 172,800 lines. m3u8-rs keeps about half a kilobyte for each.
+/// 172,800 lines. Each costs about a hundred bytes of memory.
 pub const MAX_PLAYLIST_LINES: usize = 250_000;
 
 /// Periods, adaptation sets and representations of one MPD.
@@ -40,7 +40,7 @@ pub const MAX_REFERENCE_BYTES: usize = 4096;
 /// Tracks of one title: Representations in all periods. A day of ad breaks makes hundreds of periods.
 pub const MAX_TRACKS: usize = 20_000;
 
-/// Distinct ways to ask for keys, and distinct key ids. A title with a key per track has a handful; a day of hourly
+/// Distinct sources to ask for keys, and distinct key ids. A title with a key per track has a handful; a day of hourly
 /// rotation with a key for each of ten tracks has 240 per key system.
 pub const MAX_KEYS: usize = 10_000;
 

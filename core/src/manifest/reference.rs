@@ -4,7 +4,6 @@
 //! be noticed (`../../etc/passwd`), not bent.
 
 use std::fmt;
-use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
 
 use percent_encoding::percent_decode_str;
@@ -31,17 +30,6 @@ pub enum Place {
 pub struct InsidePath {
     folders: Vec<String>,
     file: String,
-}
-
-/// A file that a manifest names, or a part of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Part {
-    /// Where the file is.
-    pub place: Place,
-    /// The reference as [`public_name`] gives it, for messages.
-    pub name: String,
-    /// Which bytes of the file, if it is a part.
-    pub range: Option<Range<u64>>,
 }
 
 impl Place {

@@ -1,6 +1,10 @@
-//! Bytes of a manifest to text: UTF-8, or UTF-16 with a byte order mark.
+//! Bytes of a manifest to text: UTF-8, or UTF-16 with a byte order mark. And base64 as manifests write it.
 
 use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use crate::error::{Code, Error, Result};
 
@@ -41,6 +45,18 @@ fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<String> {
     char::decode_utf16(units).collect::<Result<String, _>>().map_err(|_| {
         Error::new(Code::ManifestInvalid, "the manifest is not UTF-16, though its byte order mark says so")
     })
+}
+
+/// Decodes base64 as manifests write it: broken into lines, with or without padding.
+pub(super) fn decode_base64(text: &str) -> Option<Vec<u8>> {
+    const ANY_PADDING: GeneralPurposeConfig =
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    const ENGINE: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, ANY_PADDING);
+    if text.contains(|c: char| c.is_ascii_whitespace()) {
+        let joined: String = text.split_ascii_whitespace().collect();
+        return ENGINE.decode(joined).ok();
+    }
+    ENGINE.decode(text).ok()
 }
 
 #[cfg(test)]

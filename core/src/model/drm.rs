@@ -53,7 +53,7 @@ impl fmt::Display for DrmScheme {
 }
 
 /// The kind of a track.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum TrackKind {
     /// Video.
     Video,
@@ -61,7 +61,8 @@ pub enum TrackKind {
     Audio,
     /// Subtitles or captions.
     Text,
-    /// Another kind, or an unknown one.
+    /// Another kind, or an unknown one. This is the default.
+    #[default]
     Other,
 }
 

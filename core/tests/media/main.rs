@@ -1,6 +1,7 @@
-//! Media on disk: what it is, what protects it, and what hostile media does to who reads it.
+//! Media on disk: its format, its protection, and the readers' behaviour on hostile media.
 
 mod find_media;
+mod hls_peer;
 mod hostile_media;
 mod init_data;
 mod protection;

@@ -10,7 +10,8 @@ use quick_xml::events::BytesStart;
 
 use crate::error::Result;
 use crate::manifest::limits::MAX_REFERENCE_BYTES;
-use crate::manifest::reference::{Part, Place, public_name};
+use crate::manifest::reference::public_name;
+use crate::manifest::resolve::{Base, Part};
 use crate::manifest::xml::for_each_attribute;
 
 /// What one level says; a level below inherits what it does not say itself.
@@ -126,13 +127,29 @@ impl Addressing {
     }
 }
 
+/// The `BaseURL` elements of one level, and those of the levels above (5.6). Shared by everything below the level.
+#[derive(Debug)]
+pub(super) struct BaseUrls {
+    pub(super) above: Option<Rc<BaseUrls>>,
+    /// Alternatives, in order. Never empty.
+    pub(super) urls: Vec<String>,
+}
+
+impl BaseUrls {
+    /// Returns the base and the alternative that was chosen for it.
+    fn resolve<B: Base>(&self, manifest: &B) -> (B, &str) {
+        let above = self.above.as_ref().map_or_else(|| manifest.clone(), |above| above.resolve(manifest).0);
+        let joined = self.urls.iter().map(|url| (above.join(url), url.as_str()));
+        let preferred = joined.clone().find(|(base, _)| base.is_preferred());
+        preferred.or_else(|| joined.clone().next()).unwrap_or((above, ""))
+    }
+}
+
 /// The files of one Representation.
 #[derive(Clone)]
 pub struct Files {
-    pub(super) base: Place,
-    pub(super) base_name: Rc<str>,
-    /// True if a `BaseURL` names something other than the manifest itself.
-    pub(super) has_base: bool,
+    /// The innermost level that has a `BaseURL`; `None` if everything is relative to the manifest itself.
+    pub(super) base: Option<Rc<BaseUrls>>,
     pub(super) addressing: Addressing,
     pub(super) id: Rc<str>,
     pub(super) bandwidth: Rc<str>,
@@ -142,72 +159,97 @@ pub struct Files {
 /// Without templates, which may be signed.
 impl fmt::Debug for Files {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Files").field("base", &self.base).field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("Files").field("id", &self.id).finish_non_exhaustive()
     }
 }
 
 impl Files {
-    /// The init segment. For a single file it is the file, of which [`Part::range`] may tell the interesting part.
-    pub fn init(&self) -> Option<Part> {
-        let said = &self.addressing;
-        if let Some(template) = &said.initialization {
-            return Some(self.part(&self.fill(template, None, None)?, None));
+    /// Returns the init segment, resolved against the manifest's own place. For a single file it is the file, of which
+    /// [`Part::range`] may tell the interesting part.
+    pub fn init<B: Base>(&self, manifest: &B) -> Option<Part<B>> {
+        let addressing = &self.addressing;
+        if let Some(template) = &addressing.initialization {
+            return Some(self.part(manifest, &self.fill(template, None, None)?, None));
         }
-        if said.has_init_element {
-            return match &said.init_source {
-                Some(source) => Some(self.part(source, said.init_range.clone())),
-                None => self.whole(said.init_range.clone()),
+        if addressing.has_init_element {
+            return match &addressing.init_source {
+                Some(source) => Some(self.part(manifest, source, addressing.init_range.clone())),
+                None => self.whole(manifest, addressing.init_range.clone()),
             };
         }
-        if said.media.is_some() || said.list.is_some() { None } else { self.whole(None) }
+        if addressing.media.is_some() || addressing.list.is_some() { None } else { self.whole(manifest, None) }
     }
 
-    /// The media segments, in order. A single file is one segment.
-    pub fn segments(&self) -> Box<dyn Iterator<Item = Part> + '_> {
-        let said = &self.addressing;
-        if let Some(media) = &said.media {
+    /// Returns the media segments in order, resolved against the manifest's own place. A single file is one segment. They are
+    /// made one by one: a template may stand for millions.
+    pub fn segments<'a, B: Base + 'a>(&'a self, manifest: &B) -> Box<dyn Iterator<Item = Part<B>> + 'a> {
+        let addressing = &self.addressing;
+        if let Some(media) = &addressing.media {
+            let base = self.base(manifest);
             let numbered = self.numbers_and_times();
-            return Box::new(
-                numbered.map_while(move |(number, time)| Some(self.part(&self.fill(media, Some(number), time)?, None))),
-            );
-        }
-        if let Some(list) = &said.list {
-            return Box::new(list.iter().filter_map(|segment| match &segment.media {
-                Some(media) => Some(self.part(media, segment.range.clone())),
-                None => self.whole(segment.range.clone()),
+            return Box::new(numbered.map_while(move |(number, time)| {
+                Some(Part::new(&base, &self.fill(media, Some(number), time)?, None))
             }));
         }
-        Box::new(self.whole(None).into_iter())
+        if let Some(list) = &addressing.list {
+            let (base, whole) = (self.base(manifest), self.whole(manifest, None));
+            return Box::new(list.iter().filter_map(move |segment| match &segment.media {
+                Some(media) => Some(Part::new(&base, media, segment.range.clone())),
+                None => whole.clone().map(|whole| Part { range: segment.range.clone(), ..whole }),
+            }));
+        }
+        Box::new(self.whole(manifest, None).into_iter())
     }
 
-    fn part(&self, reference: &str, range: Option<Range<u64>>) -> Part {
-        Part { place: self.base.join(reference), name: public_name(reference), range }
+    /// Returns the init segment's reference and range as written, templates filled; no reference stands for the `BaseURL`.
+    pub fn init_as_written(&self) -> Option<(Option<String>, Option<Range<u64>>)> {
+        let addressing = &self.addressing;
+        if let Some(template) = &addressing.initialization {
+            return Some((Some(self.fill(template, None, None)?), None));
+        }
+        let source = addressing.init_source.as_deref().map(str::to_owned);
+        addressing.has_init_element.then(|| (source, addressing.init_range.clone()))
     }
 
-    fn whole(&self, range: Option<Range<u64>>) -> Option<Part> {
-        self.has_base.then(|| Part { place: self.base.clone(), name: self.base_name.to_string(), range })
+    /// Returns the units a second of segment times.
+    pub fn timescale(&self) -> u64 {
+        self.addressing.timescale.unwrap_or(1)
+    }
+
+    fn base<B: Base>(&self, manifest: &B) -> B {
+        self.base.as_ref().map_or_else(|| manifest.clone(), |base| base.resolve(manifest).0)
+    }
+
+    fn part<B: Base>(&self, manifest: &B, reference: &str, range: Option<Range<u64>>) -> Part<B> {
+        Part::new(&self.base(manifest), reference, range)
+    }
+
+    /// The resource that the `BaseURL` names; `None` if that is the manifest itself.
+    fn whole<B: Base>(&self, manifest: &B, range: Option<Range<u64>>) -> Option<Part<B>> {
+        let (place, reference) = self.base.as_ref()?.resolve(manifest);
+        Some(Part { place, name: public_name(reference), range })
     }
 
     /// Number and time of each segment of a template.
     fn numbers_and_times(&self) -> Box<dyn Iterator<Item = (u64, Option<u64>)> + '_> {
-        let said = &self.addressing;
-        let first = said.start_number.unwrap_or(1);
-        let numbers = (first..=said.end_number.unwrap_or(u64::MAX)).take_while(|number| *number < u64::MAX);
-        if let Some(timeline) = &said.timeline {
+        let addressing = &self.addressing;
+        let first = addressing.start_number.unwrap_or(1);
+        let numbers = (first..=addressing.end_number.unwrap_or(u64::MAX)).take_while(|number| *number < u64::MAX);
+        if let Some(timeline) = &addressing.timeline {
             return Box::new(numbers.zip(self.times(timeline).map(Some)));
         }
-        let count = match (said.duration.filter(|duration| *duration > 0), self.period_seconds) {
+        let count = match (addressing.duration.filter(|duration| *duration > 0), self.period_seconds) {
             // Rounded up: the last segment may be short. Casts saturate.
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
             (Some(duration), Some(period_seconds)) => {
-                (period_seconds * said.timescale.unwrap_or(1) as f64 / duration as f64).ceil() as usize
+                (period_seconds * addressing.timescale.unwrap_or(1) as f64 / duration as f64).ceil() as usize
             }
             // A template without any length is one segment, unless it says where it ends.
-            (None, _) if said.end_number.is_none() => 1,
+            (None, _) if addressing.end_number.is_none() => 1,
             // As long as there are files; the reader has its own limit.
             _ => usize::MAX,
         };
-        let duration = said.duration.unwrap_or(0);
+        let duration = addressing.duration.unwrap_or(0);
         Box::new(numbers.take(count).map(move |number| (number, (number - first).checked_mul(duration))))
     }
 

@@ -7,9 +7,9 @@ use quick_xml::events::{BytesStart, Event};
 
 use super::addressing::{Addressing, seconds};
 use crate::error::{Code, Error, Result};
-use crate::manifest::hls::keys::decode_base64;
 use crate::manifest::limits::{MAX_KEY_LINKS, MAX_KEY_TAGS, MAX_LEVELS, MAX_REFERENCE_BYTES, MAX_SEGMENT_ENTRIES};
 use crate::manifest::reference::public_name;
+use crate::manifest::text::decode_base64;
 use crate::manifest::xml::{Xml, for_each_attribute, local_name, resolve};
 use crate::model::{DrmScheme, KeyId};
 
@@ -57,6 +57,16 @@ pub(super) struct Level {
     pub(super) content_type: Option<String>,
     pub(super) codecs: Option<String>,
     pub(super) bandwidth: Option<String>,
+    pub(super) language: Option<String>,
+    pub(super) width: Option<u32>,
+    pub(super) height: Option<u32>,
+    pub(super) frame_rate: Option<String>,
+    pub(super) channels: Option<String>,
+    pub(super) label: Option<String>,
+    pub(super) roles: Vec<String>,
+    pub(super) is_trick_play: bool,
+    /// `MPD@type="dynamic"`.
+    pub(super) is_live: bool,
     pub(super) start_seconds: Option<f64>,
     pub(super) duration_seconds: Option<f64>,
     pub(super) base_urls: Vec<String>,
@@ -65,6 +75,30 @@ pub(super) struct Level {
     pub(super) children: Vec<Level>,
     /// Depth of its element.
     depth: usize,
+}
+
+/// Roles of one level; real sets have two or three.
+const MAX_ROLES: usize = 100;
+
+/// `schemeIdUri` of a set that only serves seeking (DASH-IF IOP 3.2.9).
+const TRICK_MODE: &str = "http://dashif.org/guidelines/trickmode";
+
+impl Level {
+    /// Takes a descriptor that says something of the tracks below (5.8.4).
+    fn read_descriptor(&mut self, name: &str, element: &BytesStart<'_>) -> Result<()> {
+        let (mut scheme_id, mut text) = (String::new(), String::new());
+        for_each_attribute(element, &mut |name, value| match name {
+            "schemeIdUri" => scheme_id = value.into_owned(),
+            "value" => text = value.into_owned(),
+            _ => {}
+        })?;
+        match name {
+            "Role" if self.roles.len() < MAX_ROLES => self.roles.push(text),
+            "AudioChannelConfiguration" => self.channels = Some(text),
+            _ => self.is_trick_play |= scheme_id == TRICK_MODE,
+        }
+        Ok(())
+    }
 }
 
 /// Reads a document to its root level, and the references of elements that are elsewhere.
@@ -105,6 +139,7 @@ struct LevelReader {
 #[derive(Clone, Copy)]
 enum Wanted {
     BaseUrl,
+    Label,
     Pssh,
     PlayReadyObject,
     LicenseUrl,
@@ -129,6 +164,10 @@ impl LevelReader {
         match name {
             _ if is_child && LEVELS.get(open) == Some(&name) => return self.open_level(element, depth),
             "BaseURL" if is_child => self.wanted = Some((Wanted::BaseUrl, depth, String::new())),
+            "Label" if is_child => self.wanted = Some((Wanted::Label, depth, String::new())),
+            "Role" | "AudioChannelConfiguration" | "EssentialProperty" | "SupplementalProperty" if is_child => {
+                level.read_descriptor(name, element)?;
+            }
             // In a SubRepresentation, too: its Representation needs the key.
             "ContentProtection" => return self.open_descriptor(element, depth),
             "ContentComponent" if is_child => {
@@ -174,6 +213,11 @@ impl LevelReader {
             "contentType" => level.content_type = Some(value.into_owned()),
             "codecs" => level.codecs = Some(value.into_owned()),
             "bandwidth" => level.bandwidth = Some(value.into_owned()),
+            "lang" => level.language = Some(value.into_owned()),
+            "width" => level.width = value.trim().parse().ok(),
+            "height" => level.height = value.trim().parse().ok(),
+            "frameRate" => level.frame_rate = Some(value.into_owned()),
+            "type" if is_root => level.is_live = value.trim() == "dynamic",
             "start" => level.start_seconds = seconds(&value),
             "duration" if !is_root => level.duration_seconds = seconds(&value),
             "mediaPresentationDuration" => level.duration_seconds = seconds(&value),
@@ -277,6 +321,12 @@ impl LevelReader {
             }
             return;
         }
+        if let Wanted::Label = wanted {
+            if let Some(level) = self.open.last_mut() {
+                level.label = level.label.take().or_else(|| Some(text.to_owned()));
+            }
+            return;
+        }
         let Some((descriptor, _)) = &mut self.descriptor else { return };
         match (wanted, decode_base64(text)) {
             (Wanted::LicenseUrl, _) if text.is_empty() => {}
@@ -284,7 +334,7 @@ impl LevelReader {
             (Wanted::Pssh, Some(bytes)) => descriptor.boxes.push(Rc::from(bytes)),
             (Wanted::PlayReadyObject, Some(bytes)) => descriptor.playready_object = Some(Rc::from(bytes)),
             (_, None) => descriptor.is_malformed = true,
-            (Wanted::BaseUrl, _) => {}
+            (Wanted::BaseUrl | Wanted::Label, _) => {}
         }
     }
 

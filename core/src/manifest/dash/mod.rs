@@ -1,8 +1,12 @@
-//! DASH manifests (ISO/IEC 23009-1): an MPD's bytes to its Representations, how each is protected, and where its files
-//! are. Pure.
+//! DASH manifests (ISO/IEC 23009-1): an MPD's bytes to the media model. Pure.
 //!
-//! quick-xml reads it event by event into the four levels MPD, Period, AdaptationSet, Representation; what a level says
-//! holds for those below, wherever among its children it stands. Names are compared without their namespace prefix.
+//! quick-xml reads the MPD event by event into its four levels: MPD, Period, AdaptationSet, Representation. A level inherits
+//! from the levels above, wherever among its children a statement stands. Names are compared without their namespace prefix.
+//!
+//! | file | what |
+//! |---|---|
+//! | `level` | XML to levels: what each level says by itself |
+//! | `addressing` | init segment and segments of a Representation: templates, lists, single files |
 
 mod addressing;
 mod level;
@@ -10,124 +14,87 @@ mod level;
 use std::rc::Rc;
 
 pub use addressing::Files;
+use addressing::{Addressing, BaseUrls};
 pub use level::ContentProtection;
 use level::Level;
 
-use super::reference::{Place, public_name};
+use super::presentation::{Period, Presentation, Track, TrackMedia, TrackSet};
 use super::text;
 use crate::error::Result;
 use crate::model::TrackKind;
 
-/// A manifest, as far as protection goes.
-#[derive(Clone, Debug, Default)]
-pub struct Mpd {
-    /// Descriptors at the top. The standard has none there; some packagers do.
-    pub protection: Vec<ContentProtection>,
-    /// The periods.
-    pub periods: Vec<Period>,
-    /// Names of references that stand for whole elements (`xlink:href`); they were not followed.
-    pub linked: Vec<String>,
-}
-
-/// A part of the presentation's time.
-#[derive(Clone, Debug, Default)]
-pub struct Period {
-    /// Descriptors at the period: as little standard as those at the top.
-    pub protection: Vec<ContentProtection>,
-    /// The adaptation sets.
-    pub sets: Vec<AdaptationSet>,
-}
-
-/// Representations of the same content.
-#[derive(Clone, Debug, Default)]
-pub struct AdaptationSet {
-    /// Descriptors that hold for all its Representations.
-    pub protection: Vec<ContentProtection>,
-    /// The Representations.
-    pub representations: Vec<Representation>,
-}
-
-/// One track.
-#[derive(Clone, Debug)]
-pub struct Representation {
-    /// Its id.
-    pub id: String,
-    /// What it is.
-    pub kind: TrackKind,
-    /// Its MIME type, `video/mp4` for example; empty if the manifest does not say.
-    pub mime: String,
-    /// Descriptors of its own.
-    pub protection: Vec<ContentProtection>,
-    /// Where its files are.
-    pub files: Files,
-}
-
-impl Representation {
-    /// False for tracks that Common Encryption does not know: subtitles as text files, pictures.
-    pub fn may_be_encrypted(&self) -> bool {
-        !(self.mime.starts_with("text/") || self.mime.starts_with("image/") || self.mime == "application/ttml+xml")
-    }
-}
-
-/// Reads a manifest, which lies at `place`.
+/// Reads a manifest.
 ///
-/// Fails with [`Code::ManifestInvalid`](crate::Code::ManifestInvalid) if it is no MPD, is cut, malformed, in another
-/// encoding, or has a DTD or entities, and with [`Code::ManifestTooLarge`](crate::Code::ManifestTooLarge) beyond the
+/// Fails with [`Code::ManifestInvalid`](crate::Code::ManifestInvalid) if the bytes are no MPD, are cut, malformed, in another
+/// encoding, or have a DTD or entities, and with [`Code::ManifestTooLarge`](crate::Code::ManifestTooLarge) beyond the
 /// [`limits`](super::limits).
-pub fn read(bytes: &[u8], place: &Place) -> Result<Mpd> {
+pub fn read(bytes: &[u8]) -> Result<Presentation> {
     let text = text::decode(bytes)?;
     let (root, linked) = level::read(&text)?;
-    let mut mpd = Mpd { linked, ..Mpd::default() };
-    let base = Base { place: place.clone(), name: Rc::from(""), has_url: false }.below(&root);
-    let total_seconds = root.duration_seconds;
+    let base = below(None, &root);
     // A period without a duration lasts until the next one starts, the last until the end.
     let starts: Vec<Option<f64>> = root.children.iter().skip(1).map(|period| period.start_seconds).collect();
+    let total_seconds = root.duration_seconds;
+    let mut periods = Vec::with_capacity(root.children.len());
     for (index, period) in root.children.into_iter().enumerate() {
         let start_seconds = period.start_seconds.unwrap_or(0.0);
         let end_seconds = starts.get(index).copied().flatten().or(total_seconds);
-        let period_seconds =
-            period.duration_seconds.or(end_seconds.map(|end_seconds| (end_seconds - start_seconds).max(0.0)));
-        mpd.periods.push(read_period(period, &base, &root.addressing, period_seconds));
+        let until_end = end_seconds.map(|end_seconds| (end_seconds - start_seconds).max(0.0));
+        let period_seconds = period.duration_seconds.or(until_end);
+        periods.push(read_period(period, base.as_ref(), &root.addressing, period_seconds));
     }
-    mpd.protection = root.protection;
-    Ok(mpd)
+    Ok(Presentation { is_live: root.is_live, periods, protection: root.protection, linked, ..Presentation::default() })
 }
 
-fn read_period(period: Level, base: &Base, above: &addressing::Addressing, period_seconds: Option<f64>) -> Period {
-    let base = base.below(&period);
+fn read_period(period: Level, base: Option<&Rc<BaseUrls>>, above: &Addressing, period_seconds: Option<f64>) -> Period {
+    let base = below(base, &period);
     let addressing = period.addressing.inherit(above);
-    let sets = period.children.into_iter().map(|set| read_set(set, &base, &addressing, period_seconds)).collect();
-    Period { protection: period.protection, sets }
+    let sets =
+        period.children.into_iter().map(|set| read_set(set, base.as_ref(), &addressing, period_seconds)).collect();
+    Period { id: period.id, protection: period.protection, sets }
 }
 
-fn read_set(set: Level, base: &Base, above: &addressing::Addressing, period_seconds: Option<f64>) -> AdaptationSet {
-    let base = base.below(&set);
+fn read_set(set: Level, base: Option<&Rc<BaseUrls>>, above: &Addressing, period_seconds: Option<f64>) -> TrackSet {
+    let base = below(base, &set);
     let addressing = set.addressing.inherit(above);
-    let representations = set
-        .children
-        .into_iter()
-        .map(|level| {
-            let base = base.below(&level);
-            let mime = level.mime.or_else(|| set.mime.clone()).unwrap_or_default().to_ascii_lowercase();
-            let content_type = level.content_type.or_else(|| set.content_type.clone()).unwrap_or_default();
-            let codecs = level.codecs.or_else(|| set.codecs.clone()).unwrap_or_default();
-            let id = level.id.unwrap_or_default();
-            let files = Files {
-                base: base.place,
-                base_name: base.name,
-                has_base: base.has_url,
-                addressing: level.addressing.inherit(&addressing),
-                id: Rc::from(id.as_str()),
-                bandwidth: Rc::from(level.bandwidth.unwrap_or_default()),
-                period_seconds,
-            };
-            Representation { kind: kind(&content_type, &mime, &codecs), id, mime, protection: level.protection, files }
-        })
-        .collect();
-    AdaptationSet { protection: set.protection, representations }
+    let own = |level: Level| -> Track {
+        let base = below(base.as_ref(), &level);
+        let mime = level.mime.or_else(|| set.mime.clone()).unwrap_or_default().to_ascii_lowercase();
+        let content_type = level.content_type.or_else(|| set.content_type.clone()).unwrap_or_default();
+        let codecs = level.codecs.or_else(|| set.codecs.clone());
+        let id = level.id.unwrap_or_default();
+        let files = Files {
+            base,
+            addressing: level.addressing.inherit(&addressing),
+            id: Rc::from(id.as_str()),
+            bandwidth: Rc::from(level.bandwidth.as_deref().unwrap_or_default()),
+            period_seconds,
+        };
+        Track {
+            kind: kind(&content_type, &mime, codecs.as_deref().unwrap_or_default()),
+            id,
+            language: level.language.or_else(|| set.language.clone()),
+            label: level.label.or_else(|| set.label.clone()),
+            roles: if level.roles.is_empty() { set.roles.clone() } else { level.roles },
+            bandwidth: level.bandwidth.and_then(|bandwidth| bandwidth.trim().parse().ok()),
+            codecs,
+            mime,
+            resolution: level.width.or(set.width).zip(level.height.or(set.height)),
+            frame_rate: level.frame_rate.or_else(|| set.frame_rate.clone()),
+            channels: level.channels.or_else(|| set.channels.clone()),
+            is_default: set.roles.iter().any(|role| role == "main"),
+            is_forced: set.roles.iter().any(|role| role == "forced-subtitle" || role == "forced_subtitle"),
+            is_trick_play: set.is_trick_play || level.is_trick_play,
+            protection: level.protection,
+            media: TrackMedia::Segments(files),
+            ..Track::default()
+        }
+    };
+    let tracks = set.children.into_iter().map(own).collect();
+    TrackSet { id: set.id, protection: set.protection, tracks }
 }
 
-/// What a Representation is, by the first of contentType, MIME type and codecs that tells.
+/// Returns the kind of a track, by the first of contentType, MIME type and codecs that tells.
 fn kind(content_type: &str, mime: &str, codecs: &str) -> TrackKind {
     for text in [content_type, mime] {
         match text.split('/').next().unwrap_or_default().to_ascii_lowercase().as_str() {
@@ -141,24 +108,12 @@ fn kind(content_type: &str, mime: &str, codecs: &str) -> TrackKind {
     if is_text { TrackKind::Text } else { TrackKind::Other }
 }
 
-/// What references are relative to (5.6).
-#[derive(Clone)]
-struct Base {
-    place: Place,
-    name: Rc<str>,
-    has_url: bool,
-}
-
-impl Base {
-    /// The base of a level below. Of alternatives the first that is not on a server is taken: the others are mirrors.
-    fn below(&self, level: &Level) -> Self {
-        let joined = level.base_urls.iter().map(|url| (url, self.place.join(url)));
-        let chosen = joined.clone().find(|(_, place)| *place != Place::Remote).or_else(|| joined.clone().next());
-        match chosen {
-            Some((url, place)) => Self { place, name: Rc::from(public_name(url)), has_url: true },
-            None => self.clone(),
-        }
+/// Returns the base of everything below a level (5.6).
+fn below(above: Option<&Rc<BaseUrls>>, level: &Level) -> Option<Rc<BaseUrls>> {
+    if level.base_urls.is_empty() {
+        return above.cloned();
     }
+    Some(Rc::new(BaseUrls { above: above.cloned(), urls: level.base_urls.clone() }))
 }
 
 #[cfg(test)]

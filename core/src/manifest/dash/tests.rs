@@ -1,21 +1,34 @@
 use super::*;
 use crate::error::Code;
+use crate::manifest::reference::Place;
+use crate::manifest::resolve::{Part, Remote};
 use crate::model::{DrmScheme, KeyId};
 
 fn mpd(inside: &str) -> String {
     format!(r#"<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" mediaPresentationDuration="PT1M">{inside}</MPD>"#)
 }
 
-fn read_text(text: &str) -> Result<Mpd> {
-    read(text.as_bytes(), &Place::manifest("main.mpd"))
+fn read_text(text: &str) -> Result<Presentation> {
+    read(text.as_bytes())
+}
+
+fn manifest() -> Place {
+    Place::manifest("main.mpd")
+}
+
+fn files_of(track: &Track) -> &Files {
+    match &track.media {
+        TrackMedia::Segments(files) => files,
+        other => panic!("{other:?}"),
+    }
 }
 
 /// The first Representation of a document.
-fn first(text: &str) -> Representation {
-    read_text(text).unwrap().periods.remove(0).sets.remove(0).representations.remove(0)
+fn first(text: &str) -> Track {
+    read_text(text).unwrap().periods.remove(0).sets.remove(0).tracks.remove(0)
 }
 
-fn path(part: &crate::manifest::reference::Part) -> String {
+fn path(part: &Part) -> String {
     match &part.place {
         Place::Inside(path) => path.to_string(),
         other => format!("{other:?}"),
@@ -24,12 +37,13 @@ fn path(part: &crate::manifest::reference::Part) -> String {
 
 /// Init segment and first three segments of a document's first Representation.
 fn files(text: &str) -> (Option<String>, Vec<String>) {
-    let files = first(text).files;
-    let shown = |part: crate::manifest::reference::Part| match &part.range {
+    let track = first(text);
+    let files = files_of(&track);
+    let shown = |part: Part| match &part.range {
         Some(range) => format!("{} {range:?}", path(&part)),
         None => path(&part),
     };
-    (files.init().map(shown), files.segments().take(3).map(shown).collect())
+    (files.init(&manifest()).map(shown), files.segments(&manifest()).take(3).map(shown).collect())
 }
 
 #[test]
@@ -54,7 +68,7 @@ fn descriptors_are_read_under_any_prefix_and_at_any_level() {
     assert_eq!(set.protection[0].key_ids, [KeyId([2; 16]), KeyId([3; 16])]);
     assert_eq!(set.protection[0].boxes.iter().map(|b| b.to_vec()).collect::<Vec<_>>(), [[1, 2, 3], [4, 5, 6]]);
     assert_eq!(set.protection[0].license_urls, ["https://m/"]);
-    let own = &set.representations[0].protection;
+    let own = &set.tracks[0].protection;
     assert_eq!(own[0].playready_object.as_deref(), Some(&[1, 2, 3][..]));
     assert_eq!(own[1].scheme_id, "x");
 }
@@ -93,7 +107,7 @@ fn templates_are_inherited_and_filled() {
     let (init, segments) = files(&document);
     assert_eq!(init.as_deref(), Some("root/video/v&1/900.mp4"));
     assert_eq!(segments, ["root/video/00005-$.m4s", "root/video/00006-$.m4s", "root/video/00007-$.m4s"]);
-    assert_eq!(first(&document).files.segments().count(), 15);
+    assert_eq!(files_of(&first(&document)).segments(&manifest()).count(), 15);
 }
 
 #[test]
@@ -102,7 +116,7 @@ fn timelines_give_times_with_repeats_gaps_and_open_ends() {
         let document = mpd(&format!(
             r#"<Period duration="PT10S"><AdaptationSet><Representation><SegmentTemplate media="{media}" timescale="2"><SegmentTimeline>{runs}</SegmentTimeline></SegmentTemplate></Representation></AdaptationSet></Period>"#
         ));
-        first(&document).files.segments().map(|part| path(&part)).collect::<Vec<_>>()
+        files_of(&first(&document)).segments(&manifest()).map(|part| path(&part)).collect::<Vec<_>>()
     };
     assert_eq!(timeline(r#"<S t="3" d="4" r="1"/><S d="1"/><S t="20" d="2"/>"#, "$Time$"), ["3", "7", "11", "20"]);
     assert_eq!(timeline(r#"<S d="4" r="-1"/>"#, "$Number$-$Time$"), ["1-0", "2-4", "3-8", "4-12", "5-16"]);
@@ -142,7 +156,7 @@ fn the_first_base_that_is_not_on_a_server_is_taken() {
 }
 
 #[test]
-fn what_is_no_mpd_is_refused() {
+fn bytes_that_are_no_mpd_are_refused() {
     let laughs = r#"<!DOCTYPE MPD [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;">]><MPD><Period id="&b;"/></MPD>"#;
     let deep = mpd(&"<x>".repeat(100));
     for (text, code) in [
@@ -171,7 +185,7 @@ fn what_is_no_mpd_is_refused() {
 }
 
 #[test]
-fn elements_that_are_elsewhere_are_told() {
+fn references_that_replace_elements_are_listed() {
     let document = r#"<MPD xmlns:xlink="x"><Period xlink:href="https://host/p.xml?t=1"/><Period xlink:href="urn:mpeg:dash:resolve-to-zero:2013"/></MPD>"#;
     assert_eq!(read_text(document).unwrap().linked, ["https://host/p.xml"]);
 }
@@ -183,16 +197,52 @@ fn debug_shows_no_query_and_no_box() {
         <Representation id="r"><SegmentTemplate initialization="i.mp4?secret" media="$Number$.m4s?secret"/></Representation></AdaptationSet></Period>"#,
     );
     let read = read_text(&document).unwrap();
-    let part = first(&document).files.init();
+    let part = files_of(&first(&document)).init(&manifest());
     let shown = format!("{read:?} {part:?}");
     assert!(shown.contains("\"r\"") && shown.contains("i.mp4") && !shown.contains("secret"), "{shown}");
+}
+
+#[test]
+fn the_same_manifest_resolves_against_a_url() {
+    let document = mpd(r#"<BaseURL>v1/</BaseURL><Period><AdaptationSet><Representation id="a"><BaseURL>a/</BaseURL>
+        <SegmentTemplate initialization="i.mp4" media="$Number$.m4s?t=1" endNumber="2"/></Representation></AdaptationSet></Period>"#);
+    let track = first(&document);
+    let base = Remote(Some(url::Url::parse("https://cdn.example/film/main.mpd?sig=1").unwrap()));
+    let url = |part: Part<Remote>| part.place.0.unwrap().to_string();
+    assert_eq!(files_of(&track).init(&base).map(url).as_deref(), Some("https://cdn.example/film/v1/a/i.mp4"));
+    let segments: Vec<_> = files_of(&track).segments(&base).map(url).collect();
+    assert_eq!(segments, ["https://cdn.example/film/v1/a/1.m4s?t=1", "https://cdn.example/film/v1/a/2.m4s?t=1"]);
+}
+
+#[test]
+fn a_track_has_the_attributes_of_its_levels() {
+    let document = mpd(
+        r#"<Period id="p"><AdaptationSet id="7" lang="de" contentType="video" frameRate="25" width="640" height="360">
+        <Label>Deutsch</Label><Role schemeIdUri="urn:mpeg:dash:role:2011" value="main"/>
+        <AudioChannelConfiguration schemeIdUri="x" value="6"/>
+        <EssentialProperty schemeIdUri="http://dashif.org/guidelines/trickmode" value="1"/>
+        <Representation id="r" bandwidth="900" codecs="avc1" width="1280" height="720"/><Representation id="s" lang="en"/></AdaptationSet></Period>"#,
+    );
+    let presentation = read_text(&document).unwrap();
+    let set = &presentation.periods[0].sets[0];
+    assert_eq!((presentation.periods[0].id.as_deref(), set.id.as_deref()), (Some("p"), Some("7")));
+    let [r, s] = set.tracks.as_slice() else { panic!("{set:?}") };
+    assert_eq!((r.id.as_str(), r.bandwidth, r.codecs.as_deref()), ("r", Some(900), Some("avc1")));
+    assert_eq!((r.resolution, s.resolution), (Some((1280, 720)), Some((640, 360))));
+    assert_eq!((r.language.as_deref(), s.language.as_deref()), (Some("de"), Some("en")));
+    assert_eq!(
+        (r.label.as_deref(), r.frame_rate.as_deref(), r.channels.as_deref()),
+        (Some("Deutsch"), Some("25"), Some("6"))
+    );
+    assert_eq!((r.roles.as_slice(), r.is_default, r.is_trick_play), (&["main".to_owned()][..], true, true));
+    assert!(!presentation.is_live && read_text("<MPD type='dynamic'/>").unwrap().is_live);
 }
 
 #[test]
 fn utf_16_is_read_by_its_byte_order_mark() {
     let text = format!("\u{feff}<?xml version='1.0' encoding='UTF-16'?>{}", mpd("<Period/>"));
     let bytes: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
-    assert_eq!(read(&bytes, &Place::manifest("m")).unwrap().periods.len(), 1);
+    assert_eq!(read(&bytes).unwrap().periods.len(), 1);
 }
 
 #[test]
@@ -213,14 +263,14 @@ fn twenty_thousand_representations_share_what_their_set_says() {
     inside += "</SegmentTimeline></SegmentTemplate>";
     inside += &"<Representation id='a'/>".repeat(20_000);
     let found = read_text(&mpd(&(inside + "</AdaptationSet></Period>"))).unwrap();
-    assert_eq!(found.periods[0].sets[0].representations.len(), 20_000);
+    assert_eq!(found.periods[0].sets[0].tracks.len(), 20_000);
 }
 
 proptest::proptest! {
     #[test]
     fn no_bytes_make_the_reader_panic(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
-        let _ = read(&bytes, &Place::manifest("m"));
-        let _ = read(&[b"<MPD><Period>", bytes.as_slice(), b"</Period></MPD>"].concat(), &Place::manifest("m"));
+        let _ = read(&bytes);
+        let _ = read(&[b"<MPD><Period>", bytes.as_slice(), b"</Period></MPD>"].concat());
     }
 
     #[test]
@@ -234,8 +284,9 @@ proptest::proptest! {
              <SegmentTemplate media='{media}'><SegmentTimeline><S t='{start}' d='{duration}' r='{repeat}'/><S d='{duration}'/>\
              </SegmentTimeline></SegmentTemplate></Representation></AdaptationSet></Period></MPD>"
         );
-        for representation in &read_text(&document).unwrap().periods[0].sets[0].representations {
-            let _ = (representation.files.init(), representation.files.segments().take(100).count());
+        for track in &read_text(&document).unwrap().periods[0].sets[0].tracks {
+            let files = files_of(track);
+            let _ = (files.init(&manifest()), files.segments(&manifest()).take(100).count());
         }
     }
 }

@@ -2,16 +2,16 @@
 
 /// One attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Attribute<'a> {
-    pub(super) name: &'a str,
+pub(in crate::manifest) struct Attribute<'a> {
+    pub(in crate::manifest) name: &'a str,
     /// Without its quotes.
-    pub(super) value: &'a str,
-    pub(super) is_quoted: bool,
+    pub(in crate::manifest) value: &'a str,
+    pub(in crate::manifest) is_quoted: bool,
 }
 
 /// The attributes of a list, in its order. Spaces around names and values are dropped: some packagers write them.
 /// What has no `=` is skipped; a quote that is never closed reaches to the end.
-pub(super) fn attributes(list: &str) -> impl Iterator<Item = Attribute<'_>> {
+pub(in crate::manifest) fn attributes(list: &str) -> impl Iterator<Item = Attribute<'_>> {
     let mut rest = list;
     std::iter::from_fn(move || {
         loop {

@@ -3,14 +3,12 @@
 //! Read here and not by m3u8-rs, which keeps one `EXT-X-KEY` for a segment where several key systems give one each,
 //! drops `KEYID`, and refuses `METHOD=NONE` without an IV.
 
-use base64::Engine as _;
-use base64::alphabet;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use percent_encoding::percent_decode_str;
 
 use super::attributes::attributes;
 use crate::manifest::pssh;
 use crate::manifest::reference::scheme;
+use crate::manifest::text::decode_base64;
 use crate::model::{DrmScheme, KeyId};
 
 /// One key tag.
@@ -111,6 +109,15 @@ fn hex_key_id(text: &str) -> Option<KeyId> {
     KeyId::parse(digits).filter(|id| *id != KeyId([0; 16]))
 }
 
+/// Reads an initialization vector: `0x` and 32 hexadecimal digits (RFC 8216, 4.3.2.4).
+pub(super) fn hex_iv(text: &str) -> Option<[u8; 16]> {
+    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"))?;
+    if digits.len() > 32 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return None;
+    }
+    u128::from_str_radix(digits, 16).ok().map(u128::to_be_bytes)
+}
+
 /// True for FairPlay's URIs: the scheme `skd` in any case, whatever follows it: a host, a path, a query, or nothing of
 /// the kind. The URI is the app's and its key server's, and is passed on as it is.
 pub fn is_skd(uri: &str) -> bool {
@@ -143,18 +150,6 @@ pub fn data_of_uri(uri: &str) -> Option<Vec<u8>> {
     } else {
         Some(percent_decode_str(data).collect())
     }
-}
-
-/// Base64 as manifests have it: broken into lines, with or without padding.
-pub fn decode_base64(text: &str) -> Option<Vec<u8>> {
-    const ANY_PADDING: GeneralPurposeConfig =
-        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-    const ENGINE: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, ANY_PADDING);
-    if text.contains(|c: char| c.is_ascii_whitespace()) {
-        let joined: String = text.split_ascii_whitespace().collect();
-        return ENGINE.decode(joined).ok();
-    }
-    ENGINE.decode(text).ok()
 }
 
 #[cfg(test)]

@@ -1,18 +1,20 @@
 //! An HLS playlist, the playlists that it names, their init segments and segments.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::scan::Scanner;
 use crate::error::{Code, Error, Result};
-use crate::manifest::findings::{Findings, Unit, WayId};
 use crate::manifest::hls::keys::{data_of_uri, is_skd, pssh_of_data_uri};
-use crate::manifest::hls::{self, KeyFormat, KeyTag, Media, Method, Multivariant, Playlist, Source, Variables};
+use crate::manifest::hls::{self, KeyFormat, KeyTag, MediaPlaylist, Method, Playlist, Variables};
 use crate::manifest::limits::{MAX_MANIFEST_BYTES, MAX_MEDIA_PLAYLISTS};
 use crate::manifest::local::{self, Absent};
 use crate::manifest::mp4::Mp4Facts;
+use crate::manifest::presentation::{ByteSpan, Key, Presentation, TrackMedia};
+use crate::manifest::protection::{InitDataSourceId, ProtectedTrack, ProtectionBuilder};
 use crate::manifest::protection::{IssueKind, KeyFileState, Protection, absent_issue, track};
-use crate::manifest::reference::{Part, Place, public_name};
+use crate::manifest::reference::Place;
+use crate::manifest::resolve::Part;
 use crate::model::{DrmScheme, TrackKind};
 
 pub(super) fn inspect(manifest: &Path, scanner: &mut Scanner) -> Result<Protection> {
@@ -34,7 +36,7 @@ pub(super) fn inspect(manifest: &Path, scanner: &mut Scanner) -> Result<Protecti
 /// One title while its playlists are read.
 pub(super) struct Title<'a> {
     scanner: &'a mut Scanner,
-    findings: Findings,
+    builder: ProtectionBuilder,
     /// Containers of its media playlists: of those that are protected, and of all.
     protected: Containers,
     all: Containers,
@@ -49,7 +51,7 @@ struct Containers {
 /// What the key tags of one playlist come to.
 #[derive(Default)]
 struct Keys {
-    ways: BTreeSet<WayId>,
+    sources: BTreeSet<InitDataSourceId>,
     /// A tag of a DRM scheme, or one that should be.
     needs_license: bool,
     /// A tag for samples whose key lies here.
@@ -62,44 +64,49 @@ struct Keys {
 
 impl<'a> Title<'a> {
     pub(super) fn new(scanner: &'a mut Scanner) -> Self {
-        Self { scanner, findings: Findings::default(), protected: Containers::default(), all: Containers::default() }
+        Self {
+            scanner,
+            builder: ProtectionBuilder::default(),
+            protected: Containers::default(),
+            all: Containers::default(),
+        }
     }
 
     /// A manifest file of the title; None, and an issue, if it cannot be read.
     pub(super) fn file(&mut self, place: &Place, name: &str) -> Result<Option<Vec<u8>>> {
-        self.scanner.manifest(place, name, &mut self.findings)
+        self.scanner.manifest(place, name, &mut self.builder)
     }
 
     pub(super) fn issue(&mut self, kind: IssueKind, what: &str) {
-        self.findings.issue(kind, what);
+        self.builder.issue(kind, what);
     }
 
     pub(super) fn finish(self) -> Result<Protection> {
         let containers = if self.protected.mp4 || self.protected.ts { self.protected } else { self.all };
-        self.findings.finish(if containers.ts && !containers.mp4 { "video/mp2t" } else { "video/mp4" })
+        self.builder.finish(if containers.ts && !containers.mp4 { "video/mp2t" } else { "video/mp4" })
     }
 
     /// A multivariant playlist and the media playlists that it names.
-    pub(super) fn multivariant(&mut self, playlist: &Multivariant, place: &Place) -> Result<()> {
+    pub(super) fn multivariant(&mut self, playlist: &Presentation, place: &Place) -> Result<()> {
         self.session_keys(playlist, place)?;
-        if playlist.renditions.len() > MAX_MEDIA_PLAYLISTS {
+        let renditions = renditions(playlist);
+        if renditions.len() > MAX_MEDIA_PLAYLISTS {
             return Err(Error::new(
                 Code::ManifestTooLarge,
                 format!("the playlist names more than {MAX_MEDIA_PLAYLISTS} media playlists"),
             ));
         }
-        for rendition in &playlist.renditions {
-            let place = place.join(&rendition.uri);
-            self.rendition(&place, rendition.kind, &rendition.uri, &playlist.variables)?;
+        for (reference, kind) in renditions {
+            self.rendition(&place.join(reference), kind, reference, &playlist.variables)?;
         }
         Ok(())
     }
 
     /// The keys of a multivariant playlist alone.
-    pub(super) fn session_keys(&mut self, playlist: &Multivariant, place: &Place) -> Result<()> {
+    pub(super) fn session_keys(&mut self, playlist: &Presentation, place: &Place) -> Result<()> {
         self.malformed_tags(&playlist.malformed_tags);
-        let keys = self.keys(&playlist.keys, place)?;
-        keys.ways.into_iter().for_each(|way| self.findings.session(way));
+        let keys = self.keys(&distinct(&playlist.session_keys), place)?;
+        keys.sources.into_iter().for_each(|way| self.builder.session(way));
         Ok(())
     }
 
@@ -117,43 +124,46 @@ impl<'a> Title<'a> {
             Err(error) if error.code() == Code::ManifestTooLarge => Err(error),
             // A multivariant playlist in a multivariant playlist is not followed: it could name itself.
             Ok(Playlist::Multivariant(_)) | Err(_) => {
-                self.findings.issue(IssueKind::MalformedFile, name);
+                self.builder.issue(IssueKind::MalformedFile, name);
                 Ok(())
             }
         }
     }
 
     /// A media playlist and its files.
-    pub(super) fn media(&mut self, playlist: &Media, place: &Place, kind: TrackKind, name: &str) -> Result<()> {
+    pub(super) fn media(&mut self, playlist: &MediaPlaylist, place: &Place, kind: TrackKind, name: &str) -> Result<()> {
         self.malformed_tags(&playlist.malformed_tags);
-        let keys = self.keys(&playlist.keys, place)?;
+        let tags = distinct(&playlist.keys);
+        let keys = self.keys(&tags, place)?;
         let mut facts = Mp4Facts::default();
-        for map in playlist.maps.iter().filter(|_| !keys.is_whole) {
-            self.scanner.init(&part(place, map), &mut facts, &mut self.findings)?;
+        // In the order of their names: the order of a playlist leaves no trace.
+        let inits: BTreeSet<_> = playlist.inits.iter().map(|init| (init.reference.as_str(), init.range)).collect();
+        for (reference, range) in inits.into_iter().filter(|_| !keys.is_whole) {
+            self.scanner.init(&part(place, reference, range), &mut facts, &mut self.builder)?;
         }
         let is_protected = keys.needs_license || (facts.is_protected() && !keys.has_local_key);
-        let is_mp4 = !playlist.maps.is_empty();
+        let is_mp4 = !playlist.inits.is_empty();
         if is_protected && is_mp4 && !keys.is_whole {
-            let segments = playlist.segments.iter().map(|segment| part(place, segment));
-            self.scanner.segments(segments, &mut facts, &mut self.findings)?;
+            let segments = playlist.segments.iter().map(|segment| part(place, &segment.reference, segment.range));
+            self.scanner.segments(segments, &mut facts, &mut self.builder)?;
         }
         for containers in [Some(&mut self.all), is_protected.then_some(&mut self.protected)].into_iter().flatten() {
             containers.mp4 |= is_mp4;
             containers.ts |= !is_mp4 && kind != TrackKind::Text;
         }
-        let mut unit = Unit::new(track(kind_of(kind, &facts), name));
-        unit.announced = playlist.keys.iter().filter_map(|key| key.key_id).collect();
-        unit.ways = keys.ways;
+        let mut unit = ProtectedTrack::new(track(kind_of(kind, &facts), name));
+        unit.announced = tags.iter().filter_map(|key| key.key_id).collect();
+        unit.sources = keys.sources;
         unit.can_ask_by_key_id = !keys.is_fairplay;
         if is_protected {
-            self.findings.add_facts(&mut unit, &facts)?;
+            self.builder.add_facts(&mut unit, &facts)?;
         }
         unit.is_protected = is_protected;
-        self.findings.unit(unit)
+        self.builder.unit(unit)
     }
 
     fn malformed_tags(&mut self, tags: &BTreeSet<&'static str>) {
-        tags.iter().for_each(|tag| self.findings.issue(IssueKind::MalformedTag, tag));
+        tags.iter().for_each(|tag| self.builder.issue(IssueKind::MalformedTag, tag));
     }
 
     fn keys(&mut self, tags: &BTreeSet<KeyTag>, place: &Place) -> Result<Keys> {
@@ -170,7 +180,7 @@ impl<'a> Title<'a> {
             (Method::None, ..) => Ok(()),
             (_, KeyFormat::Drm(DrmScheme::FairPlay) | KeyFormat::Identity, Some(uri)) if is_skd(uri) => {
                 keys.is_fairplay = true;
-                let way = self.findings.uri(Some(DrmScheme::FairPlay), uri, tag.key_id.into_iter().collect())?;
+                let way = self.builder.uri(Some(DrmScheme::FairPlay), uri, tag.key_id.into_iter().collect())?;
                 keys.add(way);
                 Ok(())
             }
@@ -178,20 +188,20 @@ impl<'a> Title<'a> {
             (_, KeyFormat::Drm(DrmScheme::FairPlay), _) | (Method::Sample, KeyFormat::Identity, None) => {
                 keys.is_fairplay = true;
                 keys.needs_license = true;
-                self.findings.expects_session_key = true;
-                self.findings.issue(IssueKind::MalformedTag, "a FairPlay key tag without skd://");
+                self.builder.expects_session_key = true;
+                self.builder.issue(IssueKind::MalformedTag, "a FairPlay key tag without skd://");
                 Ok(())
             }
             (_, KeyFormat::Drm(scheme), uri) => self.drm_key(tag, *scheme, uri.unwrap_or_default(), keys),
             (_, KeyFormat::Unknown(format), uri) => {
                 keys.needs_license = true;
-                self.findings.issue(IssueKind::UnknownProtection, format);
-                let way = self.findings.uri(None, uri.unwrap_or_default(), tag.key_id.into_iter().collect())?;
+                self.builder.issue(IssueKind::UnknownProtection, format);
+                let way = self.builder.uri(None, uri.unwrap_or_default(), tag.key_id.into_iter().collect())?;
                 keys.add(way);
                 Ok(())
             }
             (Method::Whole, KeyFormat::Identity, None) => {
-                self.findings.issue(IssueKind::MalformedTag, "EXT-X-KEY");
+                self.builder.issue(IssueKind::MalformedTag, "EXT-X-KEY");
                 Ok(())
             }
             (Method::Whole, KeyFormat::Identity, Some(uri)) => {
@@ -205,18 +215,18 @@ impl<'a> Title<'a> {
     /// A tag of Widevine, PlayReady or ClearKey: PSSH boxes in its URI.
     fn drm_key(&mut self, tag: &KeyTag, scheme: DrmScheme, uri: &str, keys: &mut Keys) -> Result<()> {
         keys.needs_license = true;
-        let ways = match pssh_of_data_uri(scheme, uri) {
-            Some(bytes) => self.findings.pssh_text(&bytes, "EXT-X-KEY")?,
+        let sources = match pssh_of_data_uri(scheme, uri) {
+            Some(bytes) => self.builder.pssh_text(&bytes, "EXT-X-KEY")?,
             None if scheme == DrmScheme::ClearKey && !uri.is_empty() && data_of_uri(uri).is_none() => {
-                vec![self.findings.uri(Some(scheme), uri, BTreeSet::new())?]
+                vec![self.builder.uri(Some(scheme), uri, BTreeSet::new())?]
             }
             None => {
-                self.findings.malformed_pssh("EXT-X-KEY");
+                self.builder.malformed_pssh("EXT-X-KEY");
                 Vec::new()
             }
         };
-        for way in ways {
-            self.findings.state(way, tag.key_id)?;
+        for way in sources {
+            self.builder.state(way, tag.key_id)?;
             keys.add(way);
         }
         Ok(())
@@ -225,7 +235,7 @@ impl<'a> Title<'a> {
     /// Samples under a key that is at the URI itself: content if it lies here, else ClearKey by that URI.
     fn sample_key(&mut self, tag: &KeyTag, uri: &str, place: &Place, keys: &mut Keys) -> Result<()> {
         if let Some(bytes) = data_of_uri(uri).filter(|bytes| bytes.get(4..8) == Some(b"pssh")) {
-            for way in self.findings.pssh_text(&bytes, "EXT-X-KEY")? {
+            for way in self.builder.pssh_text(&bytes, "EXT-X-KEY")? {
                 keys.add(way);
             }
             keys.needs_license = true;
@@ -235,7 +245,7 @@ impl<'a> Title<'a> {
             keys.has_local_key = true;
             return Ok(());
         }
-        let way = self.findings.uri(Some(DrmScheme::ClearKey), uri, tag.key_id.into_iter().collect())?;
+        let way = self.builder.uri(Some(DrmScheme::ClearKey), uri, tag.key_id.into_iter().collect())?;
         keys.add(way);
         Ok(())
     }
@@ -258,24 +268,44 @@ impl<'a> Title<'a> {
             Err(Absent::Remote | Absent::NotAFile) => KeyFileState::Remote,
             Err(Absent::Missing) => KeyFileState::Missing,
             Err(absent @ (Absent::Outside | Absent::Unreadable)) => {
-                self.findings.issue(absent_issue(absent), uri);
+                self.builder.issue(absent_issue(absent), uri);
                 KeyFileState::Refused
             }
         };
-        self.findings.key_file(&name, state)?;
+        self.builder.key_file(&name, state)?;
         Ok(state)
     }
 }
 
 impl Keys {
-    fn add(&mut self, way: WayId) {
+    fn add(&mut self, way: InitDataSourceId) {
         self.needs_license = true;
-        self.ways.insert(way);
+        self.sources.insert(way);
     }
 }
 
-fn part(place: &Place, source: &Source) -> Part {
-    Part { place: place.join(&source.uri), name: public_name(&source.uri), range: source.range() }
+fn part(place: &Place, reference: &str, range: Option<ByteSpan>) -> Part {
+    Part::new(place, reference, range.map(ByteSpan::range))
+}
+
+/// Returns the media playlists of a multivariant playlist, once each, by their references. A playlist that is a rendition and a
+/// variant, too, has the kind of the rendition.
+pub(super) fn renditions(playlist: &Presentation) -> BTreeMap<&str, TrackKind> {
+    let mut renditions = BTreeMap::new();
+    for track in playlist.periods.iter().flat_map(|period| &period.sets).flat_map(|set| &set.tracks) {
+        if let TrackMedia::Playlist(reference) = &track.media
+            && !reference.is_empty()
+        {
+            let kind = renditions.entry(reference.as_str()).or_insert(track.kind);
+            *kind = (*kind).max(track.kind);
+        }
+    }
+    renditions
+}
+
+/// Returns the key tags without initialization vectors, which change with every segment and name no key.
+fn distinct(keys: &[Key]) -> BTreeSet<KeyTag> {
+    keys.iter().map(|key| key.tag.clone()).collect()
 }
 
 /// The init segment knows better what a playlist is, if it holds one track.

@@ -14,10 +14,10 @@ use std::path::Path;
 
 use self::scan::Scanner;
 use super::find::LocalMedia;
-use super::findings::{Findings, Unit};
 use super::local::{self, Folder};
 use super::mp4::{Budget, Mp4Facts};
 use super::protection::Protection;
+use super::protection::{ProtectedTrack, ProtectionBuilder};
 use super::reference::Place;
 use crate::error::{Code, Error, Result};
 use crate::model::{InitDataTrack, MediaFormat, TrackKind};
@@ -52,21 +52,21 @@ fn inspect_mp4(path: &Path) -> Result<Protection> {
     if !facts.has_moov && !facts.is_protected() {
         return Err(Error::new(Code::ManifestInvalid, "the media file has no moov box: it is incomplete"));
     }
-    let mut findings = Findings::default();
+    let mut builder = ProtectionBuilder::default();
     if facts.tracks.is_empty() {
-        let mut unit = Unit::new(InitDataTrack { kind: TrackKind::Other, name: String::new() });
-        findings.add_facts(&mut unit, &facts)?;
-        findings.unit(unit)?;
+        let mut unit = ProtectedTrack::new(InitDataTrack { kind: TrackKind::Other, name: String::new() });
+        builder.add_facts(&mut unit, &facts)?;
+        builder.unit(unit)?;
     }
     for (id, track) in &facts.tracks {
-        let mut unit = Unit::new(InitDataTrack { kind: track.kind, name: id.to_string() });
+        let mut unit = ProtectedTrack::new(InitDataTrack { kind: track.kind, name: id.to_string() });
         if track.is_protected {
-            findings.add_facts(&mut unit, &facts)?;
+            builder.add_facts(&mut unit, &facts)?;
         }
         unit.needed = track.key_ids.clone();
-        findings.unit(unit)?;
+        builder.unit(unit)?;
     }
-    findings.finish("video/mp4")
+    builder.finish("video/mp4")
 }
 
 /// The place of a manifest, seen from its own folder.

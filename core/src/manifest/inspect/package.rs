@@ -9,12 +9,13 @@ use std::path::Path;
 
 use quick_xml::events::Event;
 
-use super::hls::Title;
+use super::hls::{Title, renditions};
 use super::scan::Scanner;
 use crate::error::{Code, Result};
-use crate::manifest::hls::{self, Media, Playlist, Rendition, Source, Variables};
+use crate::manifest::hls::{self, MediaPlaylist, Playlist, Variables};
 use crate::manifest::limits::{MAX_MEDIA_PLAYLISTS, MAX_SCANNED_SEGMENTS};
 use crate::manifest::local::Folder;
+use crate::manifest::presentation::{InitSegment, Segment};
 use crate::manifest::protection::{IssueKind, Protection};
 use crate::manifest::reference::{Place, public_name};
 use crate::manifest::text;
@@ -26,7 +27,7 @@ pub(super) fn inspect(package: &Path) -> Result<Protection> {
     let mut title = Title::new(&mut scanner);
     let place = Place::manifest("boot.xml");
     let boot = title.file(&place, "boot.xml")?.map(|bytes| Boot::read(&bytes)).transpose()?.unwrap_or_default();
-    let mut renditions = Vec::new();
+    let mut kinds: Vec<(String, TrackKind)> = Vec::new();
     let mut variables = Variables::new();
     for reference in &boot.playlists {
         let place = place.join(reference);
@@ -34,7 +35,7 @@ pub(super) fn inspect(package: &Path) -> Result<Protection> {
         match hls::read(&bytes, &Variables::new()) {
             Ok(Playlist::Multivariant(playlist)) => {
                 title.session_keys(&playlist, &place)?;
-                renditions.extend(playlist.renditions);
+                kinds.extend(renditions(&playlist).into_iter().map(|(uri, kind)| (uri.to_owned(), kind)));
                 variables.extend(playlist.variables);
             }
             Ok(Playlist::Media(playlist)) => title.media(&playlist, &place, TrackKind::Other, reference)?,
@@ -44,7 +45,7 @@ pub(super) fn inspect(package: &Path) -> Result<Protection> {
     }
     for stream in &boot.streams {
         let place = place.join(&format!("{}/StreamInfoBoot.xml", stream.folder));
-        read_stream(&mut title, stream, &place, kind_of(stream, &renditions), &variables)?;
+        read_stream(&mut title, stream, &place, kind_of(stream, &kinds), &variables)?;
     }
     title.finish()
 }
@@ -62,7 +63,7 @@ fn read_stream(
         title.issue(IssueKind::MalformedFile, &stream.folder);
         return Ok(());
     };
-    let mut media = Media::default();
+    let mut media = MediaPlaylist::default();
     if let Some(playlist) = &info.playlist
         && let Some(bytes) = title.file(&place.join(playlist), playlist)?
     {
@@ -72,19 +73,20 @@ fn read_stream(
             Ok(Playlist::Multivariant(_)) | Err(_) => title.issue(IssueKind::MalformedFile, playlist),
         }
     }
-    media.maps = info.init_segments.into_iter().map(|uri| Source { uri, bytes: None }).collect();
-    media.segments = info.segments.into_iter().map(|uri| Source { uri, bytes: None }).collect();
+    let init = |reference| InitSegment { reference, range: None, keys: None };
+    media.inits = info.init_segments.into_iter().map(init).collect();
+    media.segments = info.segments.iter().map(|reference| Segment::whole(reference)).collect();
     title.media(&media, place, kind, &stream.folder)
 }
 
 /// What a stream is: what the multivariant playlist says of the playlist that it was downloaded from.
-fn kind_of(stream: &Stream, renditions: &[Rendition]) -> TrackKind {
+fn kind_of(stream: &Stream, kinds: &[(String, TrackKind)]) -> TrackKind {
     let url = public_name(&stream.url);
-    let is_it = |rendition: &&Rendition| {
-        let name = public_name(&rendition.uri);
+    let is_it = |(reference, _): &&(String, TrackKind)| {
+        let name = public_name(reference);
         url == name || url.strip_suffix(&name).is_some_and(|before| before.ends_with('/'))
     };
-    renditions.iter().find(is_it).map_or(TrackKind::Other, |rendition| rendition.kind)
+    kinds.iter().find(is_it).map_or(TrackKind::Other, |(_, kind)| *kind)
 }
 
 /// `boot.xml`.

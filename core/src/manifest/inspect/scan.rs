@@ -3,12 +3,13 @@
 use std::fs::File;
 
 use crate::error::{Code, Result};
-use crate::manifest::findings::Findings;
 use crate::manifest::limits::{MAX_MANIFEST_BYTES, MAX_SCANNED_SEGMENTS, MAX_TOTAL_MANIFEST_BYTES};
 use crate::manifest::local::{self, Absent, Folder};
 use crate::manifest::mp4::{Budget, Mp4Facts};
+use crate::manifest::protection::ProtectionBuilder;
 use crate::manifest::protection::{IssueKind, absent_issue};
-use crate::manifest::reference::{Part, Place};
+use crate::manifest::reference::Place;
+use crate::manifest::resolve::Part;
 
 /// Reads files of one folder within the limits of one title.
 pub(super) struct Scanner {
@@ -33,14 +34,14 @@ impl Scanner {
     }
 
     /// Adds what an init segment or media file says. What is wrong with it becomes an issue; only absurd size is an error.
-    pub(super) fn init(&mut self, file: &Part, facts: &mut Mp4Facts, findings: &mut Findings) -> Result<()> {
+    pub(super) fn init(&mut self, file: &Part, facts: &mut Mp4Facts, builder: &mut ProtectionBuilder) -> Result<()> {
         match self.folder.locate(&file.place) {
-            Err(absent) => findings.issue(absent_issue(absent), &file.name),
+            Err(absent) => builder.issue(absent_issue(absent), &file.name),
             Ok(path) => match local::open(&path) {
-                Err(_) => findings.issue(IssueKind::UnreadableFile, &file.name),
+                Err(_) => builder.issue(IssueKind::UnreadableFile, &file.name),
                 Ok(opened) => {
                     let read = facts.read(opened, file.range.clone(), &mut self.boxes);
-                    note(read, &file.name, findings)?;
+                    note(read, &file.name, builder)?;
                 }
             },
         }
@@ -52,14 +53,14 @@ impl Scanner {
         &mut self,
         segments: impl Iterator<Item = Part>,
         facts: &mut Mp4Facts,
-        findings: &mut Findings,
+        builder: &mut ProtectionBuilder,
     ) -> Result<()> {
         let mut missing = 0;
         // Parts of one file follow each other: it is opened once.
         let mut open: Option<(Place, File)> = None;
         for segment in segments {
             if self.segments == 0 {
-                findings.not_scanned(MAX_SCANNED_SEGMENTS);
+                builder.not_scanned(MAX_SCANNED_SEGMENTS);
                 return Ok(());
             }
             self.segments -= 1;
@@ -72,14 +73,14 @@ impl Scanner {
                     }
                     Err(Absent::Missing | Absent::Remote) => return Ok(()),
                     Err(absent) => {
-                        findings.issue(absent_issue(absent), &segment.name);
+                        builder.issue(absent_issue(absent), &segment.name);
                         continue;
                     }
                 };
                 missing = 0;
             }
             if let Some((_, file)) = &open {
-                note(facts.read(file, segment.range, &mut self.boxes), &segment.name, findings)?;
+                note(facts.read(file, segment.range, &mut self.boxes), &segment.name, builder)?;
             }
         }
         Ok(())
@@ -91,11 +92,16 @@ impl Scanner {
     }
 
     /// A playlist that a manifest names; None, and an issue, if it cannot be read.
-    pub(super) fn manifest(&mut self, place: &Place, name: &str, findings: &mut Findings) -> Result<Option<Vec<u8>>> {
+    pub(super) fn manifest(
+        &mut self,
+        place: &Place,
+        name: &str,
+        builder: &mut ProtectionBuilder,
+    ) -> Result<Option<Vec<u8>>> {
         let path = match self.folder.locate(place) {
             Ok(path) => path,
             Err(absent) => {
-                findings.issue(absent_issue(absent), name);
+                builder.issue(absent_issue(absent), name);
                 return Ok(None);
             }
         };
@@ -106,7 +112,7 @@ impl Scanner {
             }
             Err(error) if error.code() == Code::ManifestTooLarge => Err(error),
             Err(_) => {
-                findings.issue(IssueKind::UnreadableFile, name);
+                builder.issue(IssueKind::UnreadableFile, name);
                 Ok(None)
             }
         }
@@ -114,12 +120,12 @@ impl Scanner {
 }
 
 /// A malformed file is an issue of the title; one beyond all limits is an error.
-fn note(read: Result<()>, name: &str, findings: &mut Findings) -> Result<()> {
+fn note(read: Result<()>, name: &str, builder: &mut ProtectionBuilder) -> Result<()> {
     match read {
         Err(error) if error.code() == Code::ManifestTooLarge => Err(error),
         Err(error) => {
             let is_malformed = error.code() == Code::ManifestInvalid;
-            findings.issue(if is_malformed { IssueKind::MalformedFile } else { IssueKind::UnreadableFile }, name);
+            builder.issue(if is_malformed { IssueKind::MalformedFile } else { IssueKind::UnreadableFile }, name);
             Ok(())
         }
         Ok(()) => Ok(()),

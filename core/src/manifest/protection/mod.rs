@@ -1,8 +1,15 @@
-//! What [`inspect`](super::inspect()) answers: how media is protected, and what is odd about it.
+//! The protection of a title: init data, keys per track, key files, and what is odd about the media.
+//!
+//! | file | what |
+//! |---|---|
+//! | `builder` | collects finds from manifests and media files, in any order, and makes one answer of them |
+
+mod builder;
 
 use std::collections::BTreeSet;
 use std::fmt;
 
+pub(super) use self::builder::{InitDataSourceId, ProtectedTrack, ProtectionBuilder};
 use super::local::Absent;
 use super::reference;
 use crate::error::{Code, Error, Quoted, Result};

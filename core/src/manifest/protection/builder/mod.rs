@@ -1,72 +1,76 @@
-//! From scattered finds to one answer: the same key asked for in ten places is one init data with ten tracks, and the
+//! From scattered finds to one answer: the same key that is named in ten places becomes one init data with ten tracks, and the
 //! order in which the places were read leaves no trace.
+//!
+//! | file | what |
+//! |---|---|
+//! | `answer` | the finds of one title as one answer |
 
 mod answer;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::limits::{MAX_ISSUES, MAX_KEY_LINKS, MAX_KEYS, MAX_TOTAL_PSSH_BYTES, MAX_TRACKS};
-use super::mp4::Mp4Facts;
-use super::protection::{Issue, IssueKind, KeyFileState, LicenseUrl, Protection};
-use super::pssh::{self, PsshBox};
+use super::{Issue, IssueKind, KeyFileState, LicenseUrl, Protection};
 use crate::error::{Code, Error, Result};
+use crate::manifest::limits::{MAX_ISSUES, MAX_KEY_LINKS, MAX_KEYS, MAX_TOTAL_PSSH_BYTES, MAX_TRACKS};
+use crate::manifest::mp4::Mp4Facts;
+use crate::manifest::pssh::{self, PsshBox};
 use crate::model::{DrmScheme, InitDataTrack, KeyId};
 
 /// Everything found so far about one title.
 #[derive(Default)]
-pub(super) struct Findings {
-    /// Every way to ask for keys, once, and its place in `ways`.
-    index: BTreeMap<Way, WayId>,
+pub(in crate::manifest) struct ProtectionBuilder {
+    /// Every way to ask for keys, once, and its place in `sources`.
+    index: BTreeMap<InitDataSource, InitDataSourceId>,
     /// The keys that each way states by itself.
     stated: Vec<BTreeSet<KeyId>>,
     pssh_bytes: usize,
-    units: Vec<Unit>,
-    /// Units times ways: one PSSH at the top of a huge manifest holds for every track of it.
+    units: Vec<ProtectedTrack>,
+    /// Units times sources: one PSSH at the top of a huge manifest holds for every track of it.
     links: usize,
     /// Ways that hold for the whole presentation, from a multivariant playlist.
-    session: BTreeSet<WayId>,
+    session: BTreeSet<InitDataSourceId>,
     key_files: BTreeMap<String, KeyFileState>,
     license_urls: BTreeSet<LicenseUrl>,
     issues: BTreeSet<Issue>,
     dropped_issues: usize,
     /// A tag asks for FairPlay without saying how.
-    pub(super) expects_session_key: bool,
+    pub(in crate::manifest) expects_session_key: bool,
     /// Something that should have held init data was malformed.
     has_malformed_pssh: bool,
 }
 
 /// One way to ask for keys: what makes two finds the same.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Way {
+struct InitDataSource {
     scheme: Option<DrmScheme>,
     system_id: Option<[u8; 16]>,
     pssh: Option<Vec<u8>>,
     uri: Option<String>,
 }
 
-/// A way's place in [`Findings`].
+/// A way's place in [`ProtectionBuilder`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct WayId(usize);
+pub(in crate::manifest) struct InitDataSourceId(usize);
 
 /// One Representation, playlist or file track: what shares a set of keys. Several units may be one track, as in periods.
-pub(super) struct Unit {
-    pub(super) track: InitDataTrack,
-    pub(super) is_protected: bool,
-    pub(super) ways: BTreeSet<WayId>,
+pub(in crate::manifest) struct ProtectedTrack {
+    pub(in crate::manifest) track: InitDataTrack,
+    pub(in crate::manifest) is_protected: bool,
+    pub(in crate::manifest) sources: BTreeSet<InitDataSourceId>,
     /// Keys that the manifest announces.
-    pub(super) announced: BTreeSet<KeyId>,
+    pub(in crate::manifest) announced: BTreeSet<KeyId>,
     /// Keys that the media itself needs. If there are any, they are right and the announced ones are not asked for.
-    pub(super) needed: BTreeSet<KeyId>,
+    pub(in crate::manifest) needed: BTreeSet<KeyId>,
     /// False where knowing the key ids alone is no way to ask for them, as for FairPlay.
-    pub(super) can_ask_by_key_id: bool,
+    pub(in crate::manifest) can_ask_by_key_id: bool,
 }
 
-impl Unit {
-    pub(super) fn new(track: InitDataTrack) -> Self {
+impl ProtectedTrack {
+    pub(in crate::manifest) fn new(track: InitDataTrack) -> Self {
         Self {
             track,
             is_protected: false,
-            ways: BTreeSet::new(),
+            sources: BTreeSet::new(),
             announced: BTreeSet::new(),
             needed: BTreeSet::new(),
             can_ask_by_key_id: true,
@@ -78,17 +82,22 @@ impl Unit {
     }
 }
 
-impl Findings {
+impl ProtectionBuilder {
     /// A PSSH box.
-    pub(super) fn pssh(&mut self, pssh: PsshBox) -> Result<WayId> {
+    pub(in crate::manifest) fn pssh(&mut self, pssh: PsshBox) -> Result<InitDataSourceId> {
         let stated = pssh.stated_key_ids();
         let bytes = pssh.bytes.len();
-        let way = Way { scheme: pssh.scheme(), system_id: Some(pssh.system_id), pssh: Some(pssh.bytes), uri: None };
+        let way = InitDataSource {
+            scheme: pssh.scheme(),
+            system_id: Some(pssh.system_id),
+            pssh: Some(pssh.bytes),
+            uri: None,
+        };
         self.way(way, stated, bytes)
     }
 
     /// PSSH boxes as they stand in a manifest. If they are malformed, an issue says where and the answer is empty.
-    pub(super) fn pssh_text(&mut self, bytes: &[u8], place: &str) -> Result<Vec<WayId>> {
+    pub(in crate::manifest) fn pssh_text(&mut self, bytes: &[u8], place: &str) -> Result<Vec<InitDataSourceId>> {
         match pssh::parse_all(bytes) {
             Ok(boxes) => boxes.into_iter().map(|pssh| self.pssh(pssh)).collect(),
             Err(error) if error.code() == Code::ManifestTooLarge => Err(error),
@@ -100,25 +109,30 @@ impl Findings {
     }
 
     /// A key URI.
-    pub(super) fn uri(&mut self, scheme: Option<DrmScheme>, uri: &str, stated: BTreeSet<KeyId>) -> Result<WayId> {
+    pub(in crate::manifest) fn uri(
+        &mut self,
+        scheme: Option<DrmScheme>,
+        uri: &str,
+        stated: BTreeSet<KeyId>,
+    ) -> Result<InitDataSourceId> {
         let system_id = match scheme {
             Some(DrmScheme::FairPlay) => Some(pssh::FAIRPLAY),
             _ => None,
         };
-        self.way(Way { scheme, system_id, pssh: None, uri: Some(uri.to_owned()) }, stated, uri.len())
+        self.way(InitDataSource { scheme, system_id, pssh: None, uri: Some(uri.to_owned()) }, stated, uri.len())
     }
 
     /// ClearKey by nothing but key ids.
-    pub(super) fn by_key_id(&mut self) -> Result<WayId> {
+    pub(in crate::manifest) fn by_key_id(&mut self) -> Result<InitDataSourceId> {
         self.way(by_key_id(), BTreeSet::new(), 0)
     }
 
     /// What media files say about a unit.
-    pub(super) fn add_facts(&mut self, unit: &mut Unit, facts: &Mp4Facts) -> Result<()> {
+    pub(in crate::manifest) fn add_facts(&mut self, unit: &mut ProtectedTrack, facts: &Mp4Facts) -> Result<()> {
         unit.is_protected |= facts.is_protected();
         unit.needed.extend(facts.key_ids());
         for pssh in &facts.pssh {
-            unit.ways.insert(self.pssh(pssh.clone())?);
+            unit.sources.insert(self.pssh(pssh.clone())?);
         }
         if facts.has_malformed_pssh && unit.is_protected {
             self.malformed_pssh(&unit.track.name);
@@ -127,7 +141,11 @@ impl Findings {
     }
 
     /// More keys that a way states, from an attribute beside it.
-    pub(super) fn state(&mut self, way: WayId, key_ids: impl IntoIterator<Item = KeyId>) -> Result<()> {
+    pub(in crate::manifest) fn state(
+        &mut self,
+        way: InitDataSourceId,
+        key_ids: impl IntoIterator<Item = KeyId>,
+    ) -> Result<()> {
         if let Some(stated) = self.stated.get_mut(way.0) {
             stated.extend(key_ids);
             if stated.len() > MAX_KEYS {
@@ -137,8 +155,8 @@ impl Findings {
         Ok(())
     }
 
-    fn way(&mut self, way: Way, stated: BTreeSet<KeyId>, bytes: usize) -> Result<WayId> {
-        let next = WayId(self.stated.len());
+    fn way(&mut self, way: InitDataSource, stated: BTreeSet<KeyId>, bytes: usize) -> Result<InitDataSourceId> {
+        let next = InitDataSourceId(self.stated.len());
         let id = match self.index.get(&way) {
             Some(known) => *known,
             None => {
@@ -156,13 +174,13 @@ impl Findings {
     }
 
     /// A way that a multivariant playlist names for the whole presentation.
-    pub(super) fn session(&mut self, way: WayId) {
+    pub(in crate::manifest) fn session(&mut self, way: InitDataSourceId) {
         self.session.insert(way);
     }
 
     /// A track, or a part of one.
-    pub(super) fn unit(&mut self, unit: Unit) -> Result<()> {
-        self.count(1 + unit.ways.len() + unit.announced.len() + unit.needed.len())?;
+    pub(in crate::manifest) fn unit(&mut self, unit: ProtectedTrack) -> Result<()> {
+        self.count(1 + unit.sources.len() + unit.announced.len() + unit.needed.len())?;
         if self.units.len() == MAX_TRACKS {
             return Err(Error::new(Code::ManifestTooLarge, format!("the media has more than {MAX_TRACKS} tracks")));
         }
@@ -171,7 +189,7 @@ impl Findings {
     }
 
     /// A key file. Found twice, the better news counts: they may be found by different references.
-    pub(super) fn key_file(&mut self, uri: &str, state: KeyFileState) -> Result<()> {
+    pub(in crate::manifest) fn key_file(&mut self, uri: &str, state: KeyFileState) -> Result<()> {
         if self.key_files.len() == MAX_KEYS && !self.key_files.contains_key(uri) {
             return Err(too_many_keys());
         }
@@ -181,7 +199,7 @@ impl Findings {
     }
 
     /// A license server that the manifest names. Beyond a sensible number they are dropped.
-    pub(super) fn license_url(&mut self, scheme: Option<DrmScheme>, url: &str) {
+    pub(in crate::manifest) fn license_url(&mut self, scheme: Option<DrmScheme>, url: &str) {
         self.license_urls.insert(LicenseUrl { scheme, url: url.to_owned() });
         if self.license_urls.len() > MAX_ISSUES {
             self.license_urls.pop_last();
@@ -189,12 +207,12 @@ impl Findings {
     }
 
     /// A remark.
-    pub(super) fn issue(&mut self, kind: IssueKind, what: &str) {
+    pub(in crate::manifest) fn issue(&mut self, kind: IssueKind, what: &str) {
         self.note(Issue::new(kind, what));
     }
 
     /// More segments than are searched.
-    pub(super) fn not_scanned(&mut self, limit: usize) {
+    pub(in crate::manifest) fn not_scanned(&mut self, limit: usize) {
         self.note(Issue { kind: IssueKind::SegmentsNotScanned, what: limit.to_string() });
     }
 
@@ -211,37 +229,37 @@ impl Findings {
     }
 
     /// A malformed PSSH box, or something else where one should be.
-    pub(super) fn malformed_pssh(&mut self, place: &str) {
+    pub(in crate::manifest) fn malformed_pssh(&mut self, place: &str) {
         self.has_malformed_pssh = true;
         self.issue(IssueKind::MalformedPssh, place);
     }
 
     /// The answer. Fails if the media is protected and there is no way to ask for a license that Larder knows.
-    pub(super) fn finish(mut self, mime: &'static str) -> Result<Protection> {
+    pub(in crate::manifest) fn finish(mut self, mime: &'static str) -> Result<Protection> {
         self.complete_units()?;
         answer::answer(self, mime)
     }
 
-    /// Gives each protected unit what it does not name itself: the ways of its presentation, or ClearKey by key id.
+    /// Gives each protected unit what it does not name itself: the sources of its presentation, or ClearKey by key id.
     fn complete_units(&mut self) -> Result<()> {
-        let schemes: BTreeMap<WayId, Option<DrmScheme>> =
+        let schemes: BTreeMap<InitDataSourceId, Option<DrmScheme>> =
             self.index.iter().map(|(way, id)| (*id, way.scheme)).collect();
-        let known = |way: &WayId| schemes.get(way).copied().flatten();
+        let known = |way: &InitDataSourceId| schemes.get(way).copied().flatten();
         let bare = self.index.get(&by_key_id()).copied();
         let mut units = std::mem::take(&mut self.units);
         for unit in units.iter_mut().filter(|unit| unit.is_protected) {
-            if !unit.ways.iter().any(|way| known(way).is_some()) {
+            if !unit.sources.iter().any(|way| known(way).is_some()) {
                 self.count(self.session.len())?;
-                unit.ways.extend(&self.session);
+                unit.sources.extend(&self.session);
             }
-            let clear_key = unit.ways.iter().filter(|way| known(way) == Some(DrmScheme::ClearKey)).count();
+            let clear_key = unit.sources.iter().filter(|way| known(way) == Some(DrmScheme::ClearKey)).count();
             if let Some(bare) = bare.filter(|_| clear_key > 1) {
                 // The descriptor without a box says no more than the box.
-                unit.ways.remove(&bare);
+                unit.sources.remove(&bare);
             }
-            let has_way = unit.ways.iter().any(|way| known(way).is_some());
+            let has_way = unit.sources.iter().any(|way| known(way).is_some());
             if !has_way && unit.can_ask_by_key_id && !self.has_malformed_pssh && !unit.required().is_empty() {
-                unit.ways.insert(self.by_key_id()?);
+                unit.sources.insert(self.by_key_id()?);
             }
             if !unit.needed.is_empty() && !unit.announced.is_empty() && unit.needed.is_disjoint(&unit.announced) {
                 self.issue(IssueKind::KeyIdMismatch, &unit.track.name);
@@ -252,7 +270,7 @@ impl Findings {
     }
 
     /// The keys that a way states by itself.
-    fn stated_by(&self, way: WayId) -> &BTreeSet<KeyId> {
+    fn stated_by(&self, way: InitDataSourceId) -> &BTreeSet<KeyId> {
         const NONE: &BTreeSet<KeyId> = &BTreeSet::new();
         self.stated.get(way.0).unwrap_or(NONE)
     }
@@ -268,8 +286,8 @@ impl Findings {
 }
 
 /// ClearKey by key ids alone, under the system id of the common PSSH.
-fn by_key_id() -> Way {
-    Way { scheme: Some(DrmScheme::ClearKey), system_id: Some(pssh::COMMON), pssh: None, uri: None }
+fn by_key_id() -> InitDataSource {
+    InitDataSource { scheme: Some(DrmScheme::ClearKey), system_id: Some(pssh::COMMON), pssh: None, uri: None }
 }
 
 fn too_many_keys() -> Error {

@@ -2,35 +2,36 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Findings, Unit, Way, WayId};
+use super::{InitDataSource, InitDataSourceId, ProtectedTrack, ProtectionBuilder};
 use crate::error::{Code, Error, Result};
 use crate::manifest::protection::{Issue, IssueKind, KeyFile, Protection, TrackKeys, session_key_missing};
 use crate::model::{DrmScheme, InitData, InitDataTrack, KeyId};
 
-pub(super) fn answer(mut findings: Findings, mime: &'static str) -> Result<Protection> {
-    let mut ways: Vec<(Way, WayId)> = std::mem::take(&mut findings.index).into_iter().collect();
-    let systems = ways.iter().map(|(way, id)| (*id, System::of(way))).collect();
-    let units: Vec<Unit> = std::mem::take(&mut findings.units).into_iter().filter(|unit| unit.is_protected).collect();
+pub(super) fn answer(mut builder: ProtectionBuilder, mime: &'static str) -> Result<Protection> {
+    let mut sources: Vec<(InitDataSource, InitDataSourceId)> = std::mem::take(&mut builder.index).into_iter().collect();
+    let systems = sources.iter().map(|(way, id)| (*id, System::of(way))).collect();
+    let units: Vec<ProtectedTrack> =
+        std::mem::take(&mut builder.units).into_iter().filter(|unit| unit.is_protected).collect();
     let mut uses = Uses::default();
     let mut required: BTreeMap<InitDataTrack, BTreeSet<KeyId>> = BTreeMap::new();
     for unit in units {
-        uses.add(&unit, &systems, &mut findings)?;
+        uses.add(&unit, &systems, &mut builder)?;
         required.entry(unit.track.clone()).or_default().extend(unit.required());
     }
     let mut tracks = uses.tracks();
 
-    ways.retain(|(_, id)| tracks.contains_key(id) || findings.session.contains(id));
+    sources.retain(|(_, id)| tracks.contains_key(id) || builder.session.contains(id));
     // Known schemes first, then by content.
-    ways.sort_by(|(a, _), (b, _)| (a.scheme.is_none(), a).cmp(&(b.scheme.is_none(), b)));
-    let is_protected = !required.is_empty() || !findings.session.is_empty();
-    if is_protected && ways.iter().all(|(way, _)| way.scheme.is_none()) {
-        return Err(no_way(&findings));
+    sources.sort_by(|(a, _), (b, _)| (a.scheme.is_none(), a).cmp(&(b.scheme.is_none(), b)));
+    let is_protected = !required.is_empty() || !builder.session.is_empty();
+    if is_protected && sources.iter().all(|(way, _)| way.scheme.is_none()) {
+        return Err(no_way(&builder));
     }
-    let init_data = ways
+    let init_data = sources
         .into_iter()
         .map(|(way, id)| {
             let mut key_ids = uses.untold.remove(&id).unwrap_or_default();
-            key_ids.extend(findings.stated_by(id));
+            key_ids.extend(builder.stated_by(id));
             InitData {
                 scheme: way.scheme,
                 system_id: way.system_id,
@@ -49,13 +50,13 @@ pub(super) fn answer(mut findings: Findings, mime: &'static str) -> Result<Prote
             .map(|(track, ids)| TrackKeys { track, key_ids: ids.into_iter().collect() })
             .collect(),
         mime,
-        key_files: findings.key_files.into_iter().map(|(uri, state)| KeyFile { uri, state }).collect(),
-        license_urls: findings.license_urls.into_iter().collect(),
-        issues: with_count(findings.issues, findings.dropped_issues),
+        key_files: builder.key_files.into_iter().map(|(uri, state)| KeyFile { uri, state }).collect(),
+        license_urls: builder.license_urls.into_iter().collect(),
+        issues: with_count(builder.issues, builder.dropped_issues),
     })
 }
 
-/// What makes two ways alternatives for the same keys: the scheme (ClearKey has two system ids), or the system id of one
+/// What makes two sources alternatives for the same keys: the scheme (ClearKey has two system ids), or the system id of one
 /// that Larder does not know.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum System {
@@ -64,7 +65,7 @@ enum System {
 }
 
 impl System {
-    fn of(way: &Way) -> Self {
+    fn of(way: &InitDataSource) -> Self {
         way.scheme.map_or(Self::Unknown(way.system_id), Self::Known)
     }
 }
@@ -72,35 +73,40 @@ impl System {
 /// Who uses which way, and for which keys that the way does not state itself.
 #[derive(Default)]
 struct Uses {
-    needed_by: BTreeMap<WayId, BTreeSet<InitDataTrack>>,
-    carried_by: BTreeMap<WayId, BTreeSet<InitDataTrack>>,
-    untold: BTreeMap<WayId, BTreeSet<KeyId>>,
+    needed_by: BTreeMap<InitDataSourceId, BTreeSet<InitDataTrack>>,
+    carried_by: BTreeMap<InitDataSourceId, BTreeSet<InitDataTrack>>,
+    untold: BTreeMap<InitDataSourceId, BTreeSet<KeyId>>,
 }
 
 impl Uses {
     /// A way that states its keys is for those; one that states none is for all keys that no other way of the same
     /// system states; if every way states other keys, nobody can tell, and each may be for it (PlayReady headers often
     /// name the first key only).
-    fn add(&mut self, unit: &Unit, systems: &BTreeMap<WayId, System>, findings: &mut Findings) -> Result<()> {
-        let mut by_system: BTreeMap<System, Vec<WayId>> = BTreeMap::new();
-        for way in &unit.ways {
-            findings.count(findings.stated_by(*way).len())?;
+    fn add(
+        &mut self,
+        unit: &ProtectedTrack,
+        systems: &BTreeMap<InitDataSourceId, System>,
+        builder: &mut ProtectionBuilder,
+    ) -> Result<()> {
+        let mut by_system: BTreeMap<System, Vec<InitDataSourceId>> = BTreeMap::new();
+        for way in &unit.sources {
+            builder.count(builder.stated_by(*way).len())?;
             let system = systems.get(way).copied().unwrap_or(System::Unknown(None));
             by_system.entry(system).or_default().push(*way);
         }
-        for ways in by_system.values() {
-            let told: BTreeSet<KeyId> = ways.iter().flat_map(|way| findings.stated_by(*way)).copied().collect();
+        for sources in by_system.values() {
+            let told: BTreeSet<KeyId> = sources.iter().flat_map(|way| builder.stated_by(*way)).copied().collect();
             let untold: Vec<KeyId> = unit.required().difference(&told).copied().collect();
-            let silent = ways.iter().filter(|way| findings.stated_by(**way).is_empty()).count();
-            let takers = if silent == 0 && !untold.is_empty() { ways.len() } else { silent };
-            findings.count(takers.saturating_mul(untold.len()))?;
-            for way in ways {
-                let is_taker = findings.stated_by(*way).is_empty() || takers > silent;
+            let silent = sources.iter().filter(|way| builder.stated_by(**way).is_empty()).count();
+            let takers = if silent == 0 && !untold.is_empty() { sources.len() } else { silent };
+            builder.count(takers.saturating_mul(untold.len()))?;
+            for way in sources {
+                let is_taker = builder.stated_by(*way).is_empty() || takers > silent;
                 if is_taker {
                     self.untold.entry(*way).or_default().extend(&untold);
                 }
                 let is_needed = is_taker || unit.required().is_empty() || {
-                    let stated = findings.stated_by(*way);
+                    let stated = builder.stated_by(*way);
                     !stated.is_disjoint(unit.required())
                 };
                 let list = if is_needed { &mut self.needed_by } else { &mut self.carried_by };
@@ -112,7 +118,7 @@ impl Uses {
 
     /// A track that carries a box for other keys than its own does not need it; a box that no track needs is listed with
     /// those that carry it.
-    fn tracks(&mut self) -> BTreeMap<WayId, BTreeSet<InitDataTrack>> {
+    fn tracks(&mut self) -> BTreeMap<InitDataSourceId, BTreeSet<InitDataTrack>> {
         let mut tracks = std::mem::take(&mut self.needed_by);
         for (way, carriers) in std::mem::take(&mut self.carried_by) {
             tracks.entry(way).or_insert(carriers);
@@ -121,11 +127,11 @@ impl Uses {
     }
 }
 
-fn no_way(findings: &Findings) -> Error {
-    if findings.expects_session_key {
+fn no_way(builder: &ProtectionBuilder) -> Error {
+    if builder.expects_session_key {
         return session_key_missing();
     }
-    if findings.has_malformed_pssh {
+    if builder.has_malformed_pssh {
         return Error::new(
             Code::ManifestInvalid,
             "the media is protected, and every PSSH box in it that could say how to get a license is malformed",
