@@ -43,7 +43,7 @@ pub(in crate::manifest) fn attributes(list: &str) -> impl Iterator<Item = Attrib
 }
 
 /// The value of the first attribute of this name.
-pub(super) fn value<'a>(list: &'a str, name: &str) -> Option<&'a str> {
+pub(in crate::manifest) fn value<'a>(list: &'a str, name: &str) -> Option<&'a str> {
     attributes(list).find(|attribute| attribute.name == name).map(|attribute| attribute.value)
 }
 

@@ -41,26 +41,31 @@ pub(in crate::manifest) enum Line<'a> {
     Reference(&'a str),
 }
 
-/// Returns the lines with content and their numbers from 0. Comments and empty lines are skipped. A lone carriage return
-/// ends a line, too: some packagers write it.
-pub(in crate::manifest) fn lines(text: &str) -> impl Iterator<Item = (u32, Line<'_>)> {
-    text.split(['\n', '\r']).enumerate().filter_map(|(number, line)| {
-        let line = line.trim();
-        let number = u32::try_from(number).unwrap_or(u32::MAX);
+impl<'a> Line<'a> {
+    /// Reads one line; `None` for comments and empty lines. A byte order mark before it is ignored.
+    pub(in crate::manifest) fn read(line: &'a str) -> Option<Self> {
+        let line = line.trim_start_matches('\u{feff}').trim();
         match line.strip_prefix("#EXT") {
             Some(tag) => {
                 let (name, list) = tag.split_once(':').unwrap_or((tag, ""));
-                Some((number, Line::Tag { name, list }))
+                Some(Self::Tag { name, list })
             }
             None if line.is_empty() || line.starts_with('#') => None,
-            None => Some((number, Line::Reference(line))),
+            None => Some(Self::Reference(line)),
         }
-    })
+    }
+}
+
+/// Returns the lines with content and their numbers from 0. A lone carriage return ends a line, too: some packagers write it.
+pub(super) fn lines(text: &str) -> impl Iterator<Item = (u32, Line<'_>)> {
+    text.split(['\n', '\r'])
+        .enumerate()
+        .filter_map(|(number, line)| Some((u32::try_from(number).unwrap_or(u32::MAX), Line::read(line)?)))
 }
 
 /// Adds the variable of an `EXT-X-DEFINE` tag. Returns false if the tag is malformed, imports an unknown variable, or reads the
 /// query of the playlist's URL, which a file does not have.
-pub(super) fn define(variables: &mut Variables, list: &str, imported: &Variables) -> bool {
+pub(in crate::manifest) fn define(variables: &mut Variables, list: &str, imported: &Variables) -> bool {
     const MAX_VARIABLES: usize = 1_000;
     let known = match (value(list, "NAME"), value(list, "VALUE"), value(list, "IMPORT")) {
         (Some(name), Some(value), _) => Some((name, value)),
@@ -77,7 +82,7 @@ pub(super) fn define(variables: &mut Variables, list: &str, imported: &Variables
 }
 
 /// Replaces `{$name}` by the values of variables. A value is not expanded again, so that nothing grows without bound.
-pub(super) fn expand<'a>(text: &'a str, variables: &Variables) -> Result<Cow<'a, str>> {
+pub(in crate::manifest) fn expand<'a>(text: &'a str, variables: &Variables) -> Result<Cow<'a, str>> {
     const MAX_LINE_BYTES: usize = 1 << 20;
     if variables.0.is_empty() || !text.contains("{$") {
         return Ok(Cow::Borrowed(text));

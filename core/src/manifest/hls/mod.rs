@@ -18,8 +18,10 @@ pub use keys::{KeyFormat, KeyTag, Method};
 pub use lines::Variables;
 pub use media::MediaPlaylist;
 
-pub(super) use attributes::attributes;
-pub(super) use lines::{Line, lines};
+pub(super) use attributes::{attributes, value as attribute_value};
+pub(super) use lines::{Line, define, expand};
+
+use lines::lines;
 
 use super::limits::MAX_KEY_TAGS;
 use super::presentation::{Key, Presentation};
