@@ -72,7 +72,7 @@ impl Scene {
         let secrets = std::fs::read_dir(self.home.store().join("secrets")).map_or(0, Iterator::count);
         assert_eq!((self.kit.book().live, secrets), (ids.len(), ids.len()));
         let names = std::fs::read_dir(self.home.store()).unwrap().map(|entry| entry.unwrap().file_name());
-        let left: Vec<_> = names.filter(|name| name.to_str().unwrap().starts_with("larder.claim")).collect();
+        let left: Vec<_> = names.filter(|name| name.to_str().unwrap().starts_with("larder.asset-")).collect();
         assert!(left.is_empty(), "{left:?}");
     }
 }

@@ -14,7 +14,7 @@ pub(super) fn unregister(registry: &Arc<Registry>, asset_id: &AssetId) -> Result
     let lock = registry.lock_asset(asset_id, &Cancellation::new())?;
     let was_registered = registry.store().read(|tx| tx.asset(registry.profile(), asset_id))?.is_some();
     if was_registered {
-        registry.store().delete(|tx| {
+        registry.store().write_with_reserve(|tx| {
             release_licenses_of(tx, registry.profile(), asset_id)?;
             tx.delete_asset(registry.profile(), asset_id).map(drop)
         })?;

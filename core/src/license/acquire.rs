@@ -151,7 +151,7 @@ impl Licensing {
             return Ok(());
         }
         let step = Step::LeaveContinuation(Grant::continuing(old, digest));
-        self.store.delete(|tx| transition(tx, intent, step.clone()).map(drop))?;
+        self.store.write_with_reserve(|tx| transition(tx, intent, step.clone()).map(drop))?;
         self.secret_store.store(&intent.license_id, handle)
     }
 

@@ -75,7 +75,7 @@ impl Licensing {
         })?;
         let outcome = self.acquire_and_activate(purpose, &intents, operations, publisher, cancel);
         if outcome.is_err() {
-            self.store.delete(|tx| purpose.take_back(tx, &intents))?;
+            self.store.write_with_reserve(|tx| purpose.take_back(tx, &intents))?;
         }
         publisher.publish(&asset.asset_id)?;
         if outcome.is_err() || matches!(purpose, Purpose::Refresh { .. }) {

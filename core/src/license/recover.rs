@@ -29,7 +29,7 @@ use super::licensing::Licensing;
 use crate::error::{Code, Result};
 use crate::model::license::{Handle, HandleDigest};
 use crate::model::{AssetId, DrmScheme, LicenseId, LicenseState, Profile};
-use crate::store::{AssetState, Claim, LicenseRow, ReadTx, WriteTx};
+use crate::store::{AssetLock, AssetState, LicenseRow, ReadTx, WriteTx};
 
 /// The result of recovery.
 #[derive(Clone, Copy, Debug)]
@@ -63,7 +63,7 @@ impl Licensing {
         let rows = self.store.read(|tx| tx.licenses_in(&[LicenseState::Stored, LicenseState::Active]))?;
         let mut found = false;
         for row in rows.into_iter().filter(|row| !self.in_flight.contains(&row.license_id)) {
-            found |= self.store.delete(|tx| {
+            found |= self.store.write_with_reserve(|tx| {
                 let is_ownerless = tx.asset(&row.profile, &row.asset_id)?.is_none();
                 if is_ownerless {
                     transition(tx, &row, Step::QueueRelease)?;
@@ -78,9 +78,9 @@ impl Licensing {
     /// among them are recovered afterwards, because an intent is the sign of an incomplete registration.
     fn recover_interrupted(&self) -> Result<bool> {
         let mut is_anything_changed = false;
-        for (profile, asset_id) in self.store.broken_off()? {
+        for (profile, asset_id) in self.store.interrupted()? {
             // A call that has the lock has recovered the asset already.
-            if let Some(lock) = self.store.try_claim(&profile, &asset_id)? {
+            if let Some(lock) = self.store.try_lock_asset(&profile, &asset_id)? {
                 is_anything_changed |= self.recover_asset(&lock)?;
             }
         }
@@ -88,9 +88,9 @@ impl Licensing {
     }
 
     /// Recovers one asset. Returns false if nothing was interrupted.
-    pub(crate) fn recover_asset(&self, lock: &Claim) -> Result<bool> {
+    pub(crate) fn recover_asset(&self, lock: &AssetLock) -> Result<bool> {
         let (profile, asset_id) = (lock.profile(), lock.asset_id());
-        let is_changed = self.store.adopt(lock, |tx| recover_asset(tx, profile, asset_id))?;
+        let is_changed = self.store.recover_abandoned(lock, |tx| recover_asset(tx, profile, asset_id))?;
         if is_changed {
             tracing::warn!(%asset_id, "interrupted registration or refresh recovered");
         }
@@ -118,7 +118,7 @@ impl Licensing {
         let Some(ours) = self.appeared_since(intent, held)? else { return Ok(()) };
         let mut ours = ours.into_iter();
         let Some(first) = ours.next() else {
-            return self.store.delete(|tx| match tx.license(&intent.license_id)? {
+            return self.store.write_with_reserve(|tx| match tx.license(&intent.license_id)? {
                 // A grant that came late may have turned the intent into a release, or into a continuation, since the
                 // intent was read.
                 Some(row) if is_outcome_unknown(&row) && !is_continuation(&row) => {
@@ -143,14 +143,14 @@ impl Licensing {
     fn recover_continuation(self: &Arc<Self>, intent: &LicenseRow, stored: Option<Handle>) -> Result<()> {
         let Some(handle) = stored.filter(|handle| intent.handle_digest == Some(handle.digest())) else {
             self.secret_store.remove(&intent.license_id)?;
-            return self.store.delete(|tx| match tx.license(&intent.license_id)? {
+            return self.store.write_with_reserve(|tx| match tx.license(&intent.license_id)? {
                 Some(row) if is_continuation(&row) && is_outcome_unknown(&row) => {
                     transition(tx, &row, Step::DiscardUnknown).map(drop)
                 }
                 _ => Ok(()),
             });
         };
-        let has_no_predecessor = self.store.delete(|tx| {
+        let has_no_predecessor = self.store.write_with_reserve(|tx| {
             // Another process may have recovered the continuation since it was read.
             let Some(row) = tx.license(&intent.license_id)?.filter(is_continuation) else { return Ok(false) };
             if active_predecessor(tx, &row)?.is_none() {

@@ -68,7 +68,7 @@ impl Licensing {
         let Some(held) = self.load_for_release(row)? else {
             return self.finish(row, ReleaseOutcome::Forgotten).map(drop);
         };
-        let releasing = self.store.delete(|tx| self.begin_release(tx, row))?;
+        let releasing = self.store.write_with_reserve(|tx| self.begin_release(tx, row))?;
         let error = match self.release_with_engine(&releasing, held.clone()) {
             Ok(outcome) => return self.finish(&releasing, outcome).map(drop),
             Err(error) => error,
@@ -83,7 +83,7 @@ impl Licensing {
             let (error, attempts) = (error.code(), releasing.release_attempts);
             Step::PostponeRelease { error, next_attempt_at_ms: 0, attempts }
         };
-        self.store.delete(|tx| transition(tx, &releasing, step.clone()))?;
+        self.store.write_with_reserve(|tx| transition(tx, &releasing, step.clone()))?;
         Err(error)
     }
 
@@ -94,12 +94,12 @@ impl Licensing {
         let queued = self
             .secret_store
             .store(&license.license_id, handle)
-            .and_then(|()| self.store.delete(|tx| transition(tx, license, Step::ReleaseUnused(digest))));
+            .and_then(|()| self.store.write_with_reserve(|tx| transition(tx, license, Step::ReleaseUnused(digest))));
         let Err(not_queued) = queued else { return Ok(()) };
         match self.release_with_engine(license, license.held_under(handle.clone())) {
             Ok(_) => {
                 self.remove_handle(&license.license_id);
-                self.store.delete(|tx| match tx.license(&license.license_id)? {
+                self.store.write_with_reserve(|tx| match tx.license(&license.license_id)? {
                     Some(row) => transition(tx, &row, Step::DiscardReleased).map(drop),
                     None => Ok(()),
                 })
@@ -108,7 +108,7 @@ impl Licensing {
                 // The digest is kept: recovery finds the license again if the CDM lists what it holds.
                 tracing::error!(license_id = %license.license_id, code = %error.code(), "license neither stored nor released");
                 let step = Step::Strand { digest, error: not_queued.code() };
-                self.store.delete(|tx| transition(tx, license, step.clone()).map(drop))
+                self.store.write_with_reserve(|tx| transition(tx, license, step.clone()).map(drop))
             }
         }
     }
@@ -153,13 +153,13 @@ impl Licensing {
         // A time further away than any pause comes from a clock that has been set back since.
         let is_ahead = |at_ms: i64| (1..=LONGEST_PAUSE_MS).contains(&at_ms.saturating_sub(now_ms));
         // Releasing is cleanup, so it may use the reserve of a full disk.
-        self.store.delete(|tx| {
+        self.store.write_with_reserve(|tx| {
             let Some(row) = tx.license(&row.license_id)? else { return Ok(None) };
             let is_due = match (row.state, row.lease_until_ms) {
                 (LicenseState::Superseded, _) => true,
                 // The attempt may be under way, here or in another process, unless that process died.
                 (LicenseState::Releasing, Some(lease_until_ms)) => {
-                    !is_ahead(lease_until_ms) || self.store.is_left_behind(tx, &row.license_id)?
+                    !is_ahead(lease_until_ms) || self.store.is_abandoned(tx, &row.license_id)?
                 }
                 (LicenseState::Releasing, None) => even_if_not_due || !is_ahead(row.next_attempt_at_ms),
                 _ => false,
@@ -224,13 +224,13 @@ impl Licensing {
             ReleaseOutcome::NotSupported | ReleaseOutcome::Forgotten => (LicenseState::Forgotten, Step::Forget),
         };
         if row.state != state {
-            self.store.delete(|tx| transition(tx, row, step.clone()))?;
+            self.store.write_with_reserve(|tx| transition(tx, row, step.clone()))?;
         }
         self.secret_store.remove(&row.license_id)?;
         if has_release_token(row) {
             self.secret_store.remove_release_token(&row.license_id)?;
         }
-        self.store.delete(|tx| match tx.license(&row.license_id)? {
+        self.store.write_with_reserve(|tx| match tx.license(&row.license_id)? {
             Some(row) => transition(tx, &row, Step::Erase).map(drop),
             None => Ok(()),
         })?;
@@ -258,7 +258,7 @@ impl Licensing {
         let pause_ms = FIRST_PAUSE_MS.saturating_mul(1_i64 << attempts.min(16)).min(LONGEST_PAUSE_MS);
         let next_attempt_at_ms = self.clock.now_ms().saturating_add(pause_ms);
         let step = Step::PostponeRelease { error: error.code(), next_attempt_at_ms, attempts };
-        self.store.delete(|tx| transition(tx, row, step.clone()))?;
+        self.store.write_with_reserve(|tx| transition(tx, row, step.clone()))?;
         Err(error)
     }
 }

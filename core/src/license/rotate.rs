@@ -46,7 +46,7 @@ impl Licensing {
         let _guard = self.in_flight.guard(&row.license_id);
         let continued = self.continue_under(&row, handle, Step::Continue(Box::new(grant)));
         if continued.is_err() {
-            self.store.delete(|tx| discard_ungranted(tx, &row))?;
+            self.store.write_with_reserve(|tx| discard_ungranted(tx, &row))?;
         }
         continued
     }
@@ -71,10 +71,10 @@ impl Licensing {
     /// `begin` records the continuation first, so that recovery knows the new handle for what it is. On failure the row
     /// is an intent that led to nothing.
     pub(super) fn continue_under(&self, intent: &LicenseRow, handle: &Handle, begin: Step) -> Result<LicenseRow> {
-        let row = self.store.delete(|tx| transition(tx, intent, begin.clone()))?;
+        let row = self.store.write_with_reserve(|tx| transition(tx, intent, begin.clone()))?;
         let continued = self.secret_store.store(&row.license_id, handle).and_then(|()| {
             // On a full disk it uses the reserve: the old handle is void already.
-            self.store.delete(|tx| {
+            self.store.write_with_reserve(|tx| {
                 let stored = transition(tx, &row, Step::StoreContinuation)?;
                 transition(tx, &stored, Step::Activate(Predecessor::LivesOn))
             })

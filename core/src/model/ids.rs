@@ -1,49 +1,54 @@
-//! Ids. An asset id is the app's and is data: it never becomes a path. A license id is ours.
+//! The ids of assets, profiles, licenses and content keys. An asset id is given by the app and is data: it never
+//! becomes a path.
+//!
+//! Ids are cheap to clone: a clone of an [`AssetId`] or a [`Profile`] counts a reference, a [`LicenseId`] is 32 bytes
+//! on the stack.
 
 use std::fmt;
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
 use crate::error::{Code, Error, Quoted, Result};
 
-/// One title on this device, by the app's own id: any string of 1 to 1024 bytes of UTF-8 without NUL.
+/// The app's id of one title on this device: any string of 1 to 1024 bytes of UTF-8 without NUL.
 ///
-/// `..`, `a/b` and emoji are as good as any other; they are stored and compared byte by byte and never used as a path.
+/// `..`, `a/b` and emoji are valid. Ids are stored and compared byte by byte, and never used as a path.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct AssetId(String);
+pub struct AssetId(Arc<str>);
 
-/// A namespace for one of the app's users. The default is the empty name.
+/// A namespace for one of the app's users. The default profile has the empty name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Profile(String);
+pub struct Profile(Arc<str>);
 
 const MAX_ID_BYTES: usize = 1024;
 
 impl AssetId {
-    /// Checks and takes an id. Fails with [`Code::InvalidArgument`] if it is empty, longer than 1024 bytes or has a NUL.
-    pub fn new(id: impl Into<String>) -> Result<Self> {
+    /// Creates an id. Fails with [`Code::InvalidArgument`] if it is empty, longer than 1024 bytes, or contains NUL.
+    pub fn new(id: impl Into<Arc<str>>) -> Result<Self> {
         let id = id.into();
         if id.is_empty() {
-            return Err(Error::new(Code::InvalidArgument, "the asset id is empty"));
+            return Err(Error::new(Code::InvalidArgument, "the asset id is empty; use an id of 1 to 1024 bytes"));
         }
         check("asset id", &id)?;
         Ok(Self(id))
     }
 
-    /// The id as the app gave it.
+    /// Returns the id as the app gave it.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
 impl Profile {
-    /// Checks and takes a profile's name. Fails with [`Code::InvalidArgument`] if it is longer than 1024 bytes or has a NUL.
-    pub fn new(name: impl Into<String>) -> Result<Self> {
+    /// Creates a profile. Fails with [`Code::InvalidArgument`] if the name is longer than 1024 bytes or contains NUL.
+    pub fn new(name: impl Into<Arc<str>>) -> Result<Self> {
         let name = name.into();
         check("profile", &name)?;
         Ok(Self(name))
     }
 
-    /// The name as the app gave it.
+    /// Returns the name as the app gave it.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -53,11 +58,14 @@ fn check(what: &str, id: &str) -> Result<()> {
     if id.len() > MAX_ID_BYTES {
         return Err(Error::new(
             Code::InvalidArgument,
-            format!("the {what} has {} bytes; at most {MAX_ID_BYTES} are allowed", id.len()),
+            format!("the {what} has {} bytes, but at most {MAX_ID_BYTES} are allowed; use a shorter one", id.len()),
         ));
     }
     if id.contains('\0') {
-        return Err(Error::new(Code::InvalidArgument, format!("the {what} {} has a NUL character", Quoted(id))));
+        return Err(Error::new(
+            Code::InvalidArgument,
+            format!("the {what} {} contains a NUL character; use one without", Quoted(id)),
+        ));
     }
     Ok(())
 }
@@ -68,24 +76,28 @@ impl fmt::Display for AssetId {
     }
 }
 
-/// One license in the ledger: 128 random bits in hexadecimal. Also the name of its handle in the secret storage.
+/// The id of one license in the ledger: 128 random bits in hexadecimal. Its handle has the same name in the secret
+/// storage.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LicenseId([u8; 32]);
 
 impl LicenseId {
-    /// A new id from the system's random source.
+    /// Creates an id from the system's random source.
     pub fn random() -> Result<Self> {
         let mut bytes = [0_u8; 16];
-        getrandom::fill(&mut bytes)
-            .map_err(|e| Error::new(Code::Internal, "the system gives no random numbers").caused_by(e.to_string()))?;
+        getrandom::fill(&mut bytes).map_err(|e| {
+            Error::new(Code::Internal, "creating a license id failed: the system's random source is not available")
+                .caused_by(e.to_string())
+        })?;
         Ok(Self(hex_digits(bytes)))
     }
 
-    /// The id that belongs to these facts, always the same: for a license that must be found again by what it is.
+    /// Derives an id from facts about a license, always the same from the same facts, so that an imported license is
+    /// found again.
     pub fn of(facts: &[&[u8]]) -> Self {
         let mut hash = Sha256::new();
         for fact in facts {
-            // With its length, so that what is at a border belongs to one side of it.
+            // Length-prefix each fact, so that ("ab", "c") and ("a", "bc") hash differently.
             hash.update((fact.len() as u64).to_be_bytes());
             hash.update(fact);
         }
@@ -95,25 +107,26 @@ impl LicenseId {
         Self(hex_digits(first))
     }
 
-    /// An id that was stored earlier: 32 hexadecimal digits.
+    /// Parses an id that was stored earlier: 32 hexadecimal digits.
     pub fn parse(text: &str) -> Option<Self> {
         let mut digits: [u8; 32] = text.as_bytes().try_into().ok()?;
         digits.make_ascii_lowercase();
         digits.iter().all(u8::is_ascii_hexdigit).then_some(Self(digits))
     }
 
-    /// The 32 digits.
+    /// Returns the 32 digits.
     pub fn as_str(&self) -> &str {
-        // They are digits, whoever made them.
+        // Every constructor makes digits.
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
-    /// The key under which the handle lies in the app's secret storage.
+    /// Returns the key of the handle in the app's secret storage.
     pub fn storage_key(&self) -> String {
         format!("larder.license.{self}")
     }
 
-    /// The key under which FairPlay's secure token of its release lies there, until the server has confirmed it.
+    /// Returns the key of FairPlay's secure token (SPC) in the app's secret storage. The token is there from the start
+    /// of a release until the server has confirmed it.
     pub fn release_token_storage_key(&self) -> String {
         format!("{}.release", self.storage_key())
     }
@@ -131,12 +144,12 @@ impl fmt::Debug for LicenseId {
     }
 }
 
-/// A content key's id (KID): 16 bytes, shown in lower-case hexadecimal without dashes (ISO/IEC 23001-7, 8.2).
+/// The id of a content key (KID): 16 bytes, shown in lower-case hexadecimal without dashes (ISO/IEC 23001-7, 8.2).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct KeyId(pub [u8; 16]);
 
 impl KeyId {
-    /// From 32 hexadecimal digits, with or without the dashes of a UUID.
+    /// Parses 32 hexadecimal digits, with or without the dashes of a UUID.
     pub fn parse(text: &str) -> Option<Self> {
         let mut bytes = [0_u8; 16];
         let mut digits = text.trim().bytes().filter(|b| *b != b'-');
@@ -148,7 +161,7 @@ impl KeyId {
         digits.next().is_none().then_some(Self(bytes))
     }
 
-    /// 32 hexadecimal digits.
+    /// Returns 32 lower-case hexadecimal digits.
     pub fn to_hex(self) -> String {
         hex_digits(self.0).map(char::from).iter().collect()
     }
@@ -166,7 +179,7 @@ impl fmt::Debug for KeyId {
     }
 }
 
-/// Lower-case hexadecimal digits, in ASCII.
+/// Returns lower-case hexadecimal digits, in ASCII.
 fn hex_digits(bytes: [u8; 16]) -> [u8; 32] {
     let mut digits = [0; 32];
     let (pairs, _) = digits.as_chunks_mut::<2>();
@@ -181,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_asset_id_is_any_string_but_empty_huge_or_with_nul() {
+    fn an_asset_id_is_any_string_that_is_not_empty_huge_or_with_nul() {
         for good in ["a", "..", "a/b", "🍎", "C:\\x", "0_\n"] {
             assert_eq!(AssetId::new(good).unwrap().as_str(), good);
         }
@@ -193,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_id_reads_hex_with_and_without_dashes() {
+    fn a_key_id_parses_hex_with_and_without_dashes() {
         let plain = KeyId::parse("00112233445566778899AABBCCDDEEFF").unwrap();
         assert_eq!(KeyId::parse("00112233-4455-6677-8899-aabbccddeeff"), Some(plain));
         assert_eq!(plain.to_hex(), "00112233445566778899aabbccddeeff");
@@ -203,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn license_ids_differ_and_parse_back() {
+    fn random_license_ids_differ_and_parse() {
         let (a, b) = (LicenseId::random().unwrap(), LicenseId::random().unwrap());
         assert_ne!(a, b);
         assert_eq!(LicenseId::parse(a.as_str()), Some(a));

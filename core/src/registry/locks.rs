@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::cancel::Cancellation;
 use crate::error::{Code, Error, Result};
 use crate::model::{AssetId, Profile};
-use crate::store::Claim;
+use crate::store::AssetLock;
 
 /// One lock per name. Unlike a mutex, such a lock may be held while foreign code runs: waiting for it is bounded in
 /// time and can be cancelled.
@@ -68,7 +68,7 @@ impl<K: Clone + Eq + Hash> Drop for NamedLock<'_, K> {
 /// Dropped in the order of the fields: the lock between processes first, so that a call of this process that waits for
 /// the second one finds the first one free.
 pub(crate) struct AssetGuard<'a> {
-    pub(super) _between_processes: Claim,
+    pub(super) _between_processes: AssetLock,
     pub(super) _in_process: NamedLock<'a, (Profile, AssetId)>,
 }
 

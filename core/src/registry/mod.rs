@@ -185,7 +185,7 @@ impl Registry {
         let name = (self.profile().clone(), asset_id.clone());
         let in_process = self.shared.assets.lock(&name, timeout, cancel)?;
         let between_processes = loop {
-            if let Some(lock) = self.store().try_claim(self.profile(), asset_id)? {
+            if let Some(lock) = self.store().try_lock_asset(self.profile(), asset_id)? {
                 break lock;
             }
             if Instant::now() >= end {

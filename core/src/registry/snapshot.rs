@@ -1,14 +1,14 @@
 //! The registrations in memory. Look-ups and statuses are answered from here in about a microsecond, without I/O.
 
 use std::borrow::Borrow;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
 use super::cached_asset::CachedAsset;
 use crate::error::Result;
-use crate::model::{AssetId, KeyId, LicenseState, Profile, StorageRoot};
-use crate::store::{AssetRow, AssetSummary, LicenseRow, LicenseSummary, ReadTx, StoredPath};
+use crate::model::{AssetId, LicenseState, Profile, StorageRoot};
+use crate::store::{AssetSummary, LicenseRow, ReadTx, StoredPath};
 
 /// All assets of one profile.
 #[derive(Debug, Default)]
@@ -65,7 +65,11 @@ impl Snapshot {
         let licenses = tx.licenses_of(profile, id)?;
         let is_pending = |row: &&LicenseRow| matches!(row.state, LicenseState::Superseded | LicenseState::Releasing);
         let pending_releases = u32::try_from(licenses.iter().filter(is_pending).count()).unwrap_or(u32::MAX);
-        let summary = tx.asset(profile, id)?.map(|asset| summary(asset, &licenses));
+        let summary = tx.asset(profile, id)?.map(|asset| {
+            let mut summary = AssetSummary::from(&asset);
+            licenses.iter().for_each(|license| summary.add_license(license.into()));
+            summary
+        });
         self.remove(id);
         if pending_releases > 0 {
             self.pending_releases.insert(id.clone(), pending_releases);
@@ -150,38 +154,4 @@ fn insert_by_entry(by_entry: &mut HashMap<String, Vec<Arc<CachedAsset>>>, asset:
     let assets = by_entry.entry(asset.summary.entry_id.clone()).or_default();
     let index = assets.partition_point(|other| other.summary.asset_id < asset.summary.asset_id);
     assets.insert(index, Arc::clone(asset));
-}
-
-/// Returns the part of an asset and its licenses that a snapshot keeps.
-fn summary(asset: AssetRow, licenses: &[LicenseRow]) -> AssetSummary {
-    let required: BTreeSet<KeyId> = asset.required_keys.iter().flat_map(|(_, ids)| ids.iter().copied()).collect();
-    let is_current =
-        |row: &&LicenseRow| matches!(row.state, LicenseState::Intended | LicenseState::Stored | LicenseState::Active);
-    AssetSummary {
-        required_key_ids: required.into_iter().collect(),
-        licenses: licenses.iter().filter(is_current).map(license_summary).collect(),
-        asset_id: asset.asset_id,
-        entry_id: asset.entry_id,
-        state: asset.state,
-        path: asset.path,
-        format: asset.format,
-        is_protected: asset.is_protected,
-        key_files_missing: asset.key_files_missing,
-        playback_started_at_ms: asset.playback_started_at_ms,
-        registered_at_ms: asset.registered_at_ms,
-        updated_at_ms: asset.updated_at_ms,
-    }
-}
-
-fn license_summary(row: &LicenseRow) -> LicenseSummary {
-    LicenseSummary {
-        license_id: row.license_id.clone(),
-        scheme: row.request.scheme,
-        state: row.state,
-        expires: row.expires,
-        granted_at_ms: row.granted_at_ms,
-        playback_window_seconds: row.playback_window_seconds,
-        coverage: row.coverage,
-        requested_key_ids: row.request.key_ids.clone(),
-    }
 }

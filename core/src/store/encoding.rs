@@ -1,12 +1,11 @@
-//! How values of the model look in a column. The numbers and the JSON are part of the schema: they never change.
+//! The encoding of the model's values in columns. The numbers and the JSON are part of the schema and never change.
 //!
-//! Decoding gives `None` for what no Larder of this version has written.
+//! The decoders return `None` for a value that no Larder of this version has written.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 
-use super::rows::{AssetState, IntentKind, IntentOutcome};
 use crate::error::{Code, Error, Result};
 use crate::model::license::HandleDigest;
 use crate::model::{
@@ -14,7 +13,13 @@ use crate::model::{
     RenewalPolicy, SecurityLevel, TrackKind,
 };
 
-/// An enumeration as a small integer. Both directions of one table, so that they cannot differ.
+/// An enumeration that a column holds as a small integer.
+pub(super) trait Coded: Sized {
+    fn encode(self) -> u8;
+    fn decode(number: u8) -> Option<Self>;
+}
+
+/// Implements [`Coded`], both directions from one table, so that they cannot differ.
 macro_rules! coded {
     ($($kind:ident { $($value:ident = $number:literal),* $(,)? })*) => {$(
         impl Coded for $kind {
@@ -27,49 +32,37 @@ macro_rules! coded {
         }
     )*};
 }
-
-pub(super) trait Coded: Sized {
-    fn encode(self) -> u8;
-    fn decode(number: u8) -> Option<Self>;
-}
+pub(super) use coded;
 
 coded! {
-    AssetState { Registering = 0, Registered = 1 }
     LicenseState { Intended = 0, Stored = 1, Active = 2, Superseded = 3, Releasing = 4, Released = 5, Forgotten = 6 }
     MediaFormat { Dash = 0, Hls = 1, Mp4 = 2 }
     DrmScheme { Widevine = 0, PlayReady = 1, FairPlay = 2, ClearKey = 3 }
     KeyCoverage { Unknown = 0, Covered = 1, Missing = 2 }
     SecurityLevel { Default = 0, L3 = 1 }
-    IntentKind { New = 0, Continuation = 1 }
-    IntentOutcome { InProgress = 0, Unknown = 1 }
 }
 
+/// Concatenates key ids.
 pub(super) fn key_ids(ids: &[KeyId]) -> Vec<u8> {
     ids.iter().flat_map(|id| id.0).collect()
 }
 
-pub(super) fn key_ids_of(bytes: &[u8]) -> Option<Vec<KeyId>> {
+pub(super) fn decode_key_ids(bytes: &[u8]) -> Option<Vec<KeyId>> {
     let (ids, rest) = bytes.as_chunks::<16>();
     rest.is_empty().then(|| ids.iter().map(|id| KeyId(*id)).collect())
 }
 
+/// Concatenates digests.
 pub(super) fn digests(digests: &[HandleDigest]) -> Vec<u8> {
     digests.iter().flat_map(|digest| digest.0).collect()
 }
 
-pub(super) fn digests_of(bytes: &[u8]) -> Option<Vec<HandleDigest>> {
+pub(super) fn decode_digests(bytes: &[u8]) -> Option<Vec<HandleDigest>> {
     let (digests, rest) = bytes.as_chunks::<32>();
     rest.is_empty().then(|| digests.iter().map(|digest| HandleDigest(*digest)).collect())
 }
 
-/// Every key of every track, sorted, each once: what a list needs of `required_keys`.
-pub(super) fn flat_key_ids(required: &[(InitDataTrack, Vec<KeyId>)]) -> Vec<KeyId> {
-    let mut ids: Vec<KeyId> = required.iter().flat_map(|(_, ids)| ids.iter().copied()).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    ids
-}
-
+/// Encodes a media source as JSON.
 pub(super) fn source(source: &MediaSource) -> Result<String> {
     to_json(&SourceJson {
         id: source.id.clone(),
@@ -79,7 +72,7 @@ pub(super) fn source(source: &MediaSource) -> Result<String> {
     })
 }
 
-pub(super) fn source_of(json: &str) -> Option<MediaSource> {
+pub(super) fn decode_source(json: &str) -> Option<MediaSource> {
     let json: SourceJson = serde_json::from_str(json).ok()?;
     Some(MediaSource {
         id: json.id,
@@ -92,14 +85,16 @@ pub(super) fn source_of(json: &str) -> Option<MediaSource> {
     })
 }
 
+/// Encodes DRM parameters as JSON.
 pub(super) fn params(params: &DrmParams) -> Result<String> {
     to_json(&ParamsJson::from(params))
 }
 
-pub(super) fn params_of(json: &str) -> Option<DrmParams> {
+pub(super) fn decode_params(json: &str) -> Option<DrmParams> {
     serde_json::from_str::<ParamsJson>(json).ok()?.decode()
 }
 
+/// Encodes the tracks and the keys that each needs as JSON.
 pub(super) fn required_keys(required: &[(InitDataTrack, Vec<KeyId>)]) -> Result<String> {
     let json: Vec<TrackJson> = required
         .iter()
@@ -112,7 +107,7 @@ pub(super) fn required_keys(required: &[(InitDataTrack, Vec<KeyId>)]) -> Result<
     to_json(&json)
 }
 
-pub(super) fn required_keys_of(json: &str) -> Option<Vec<(InitDataTrack, Vec<KeyId>)>> {
+pub(super) fn decode_required_keys(json: &str) -> Option<Vec<(InitDataTrack, Vec<KeyId>)>> {
     let json: Vec<TrackJson> = serde_json::from_str(json).ok()?;
     json.into_iter()
         .map(|track| {
@@ -126,8 +121,8 @@ pub(super) fn required_keys_of(json: &str) -> Option<Vec<(InitDataTrack, Vec<Key
 }
 
 fn to_json(value: &impl Serialize) -> Result<String> {
-    // The cause is dropped: it may quote the value.
-    serde_json::to_string(value).map_err(|_| Error::new(Code::Internal, "a row cannot be written as JSON"))
+    // The cause is dropped, because it may quote the value.
+    serde_json::to_string(value).map_err(|_| Error::new(Code::Internal, "encoding a database value as JSON failed"))
 }
 
 #[derive(Serialize, Deserialize)]
@@ -150,7 +145,7 @@ struct ParamsJson {
     certificate_url: Option<String>,
     wire: LicenseWire,
     renewal: RenewalPolicy,
-    /// `true` for [`SecurityLevel::L3`].
+    /// True for [`SecurityLevel::L3`].
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     l3: bool,
 }
@@ -195,9 +190,10 @@ impl ParamsJson {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{AssetState, IntentKind, IntentOutcome};
     use super::*;
 
-    fn all_numbers<T: Coded + Copy + PartialEq + std::fmt::Debug>(values: &[T]) {
+    fn has_numbers<T: Coded + Copy + PartialEq + std::fmt::Debug>(values: &[T]) {
         for (number, value) in (0_u8..).zip(values) {
             assert_eq!(value.encode(), number);
             assert_eq!(T::decode(number), Some(*value));
@@ -207,19 +203,19 @@ mod tests {
     }
 
     #[test]
-    fn every_enumeration_has_its_released_numbers() {
-        all_numbers(&[AssetState::Registering, AssetState::Registered]);
-        all_numbers(&LicenseState::ALL);
-        all_numbers(&[MediaFormat::Dash, MediaFormat::Hls, MediaFormat::Mp4]);
-        all_numbers(&[DrmScheme::Widevine, DrmScheme::PlayReady, DrmScheme::FairPlay, DrmScheme::ClearKey]);
-        all_numbers(&[KeyCoverage::Unknown, KeyCoverage::Covered, KeyCoverage::Missing]);
-        all_numbers(&[SecurityLevel::Default, SecurityLevel::L3]);
-        all_numbers(&[IntentKind::New, IntentKind::Continuation]);
-        all_numbers(&[IntentOutcome::InProgress, IntentOutcome::Unknown]);
+    fn enumerations_keep_their_released_numbers() {
+        has_numbers(&[AssetState::Registering, AssetState::Registered]);
+        has_numbers(&LicenseState::ALL);
+        has_numbers(&[MediaFormat::Dash, MediaFormat::Hls, MediaFormat::Mp4]);
+        has_numbers(&[DrmScheme::Widevine, DrmScheme::PlayReady, DrmScheme::FairPlay, DrmScheme::ClearKey]);
+        has_numbers(&[KeyCoverage::Unknown, KeyCoverage::Covered, KeyCoverage::Missing]);
+        has_numbers(&[SecurityLevel::Default, SecurityLevel::L3]);
+        has_numbers(&[IntentKind::New, IntentKind::Continuation]);
+        has_numbers(&[IntentOutcome::InProgress, IntentOutcome::Unknown]);
     }
 
     #[test]
-    fn a_source_looks_in_json_as_it_did_in_version_1() {
+    fn a_media_source_is_the_json_of_version_1() {
         let mut params = DrmParams::new(DrmScheme::FairPlay, "https://l.example/?t=1");
         params.certificate = Some(vec![0, 255]);
         params.certificate_url = Some("https://c.example".to_owned());
@@ -237,19 +233,19 @@ mod tests {
             json,
             r#"{"id":"s","url":"https://m.example/a.m3u8","format":"hls","drm":[{"scheme":"fairplay","license_url":"https://l.example/?t=1","certificate":"AP8=","certificate_url":"https://c.example","wire":"form","renewal":"in-place","l3":true}]}"#
         );
-        assert_eq!(source_of(&json), Some(full));
+        assert_eq!(decode_source(&json), Some(full));
         let bare = MediaSource::default();
         assert_eq!(source(&bare).unwrap(), r#"{"id":"","url":""}"#);
-        assert_eq!(source_of(&source(&bare).unwrap()), Some(bare));
+        assert_eq!(decode_source(&source(&bare).unwrap()), Some(bare));
     }
 
     #[test]
-    fn what_nobody_wrote_does_not_decode() {
-        assert_eq!(source_of("{"), None);
-        assert_eq!(source_of(r#"{"id":"","url":"","format":"vhs"}"#), None);
-        assert_eq!(params_of(r#"{"scheme":"x","license_url":"","wire":"raw","renewal":"in-place"}"#), None);
-        assert_eq!(required_keys_of(r#"[{"kind":"video","name":"v","key_ids":["zz"]}]"#), None);
-        assert_eq!(key_ids_of(&[0; 17]), None);
-        assert_eq!(digests_of(&[0; 31]), None);
+    fn invalid_values_do_not_decode() {
+        assert_eq!(decode_source("{"), None);
+        assert_eq!(decode_source(r#"{"id":"","url":"","format":"vhs"}"#), None);
+        assert_eq!(decode_params(r#"{"scheme":"x","license_url":"","wire":"raw","renewal":"in-place"}"#), None);
+        assert_eq!(decode_required_keys(r#"[{"kind":"video","name":"v","key_ids":["zz"]}]"#), None);
+        assert_eq!(decode_key_ids(&[0; 17]), None);
+        assert_eq!(decode_digests(&[0; 31]), None);
     }
 }

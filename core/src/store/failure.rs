@@ -1,6 +1,6 @@
-//! What SQLite and the file system say, as our errors.
+//! Converts the errors of SQLite and of the file system.
 //!
-//! Messages name what was being done and SQLite's result code, never a value: rows hold signed URLs.
+//! A message names the operation and SQLite's result code, never a value, because rows hold signed URLs.
 
 use std::io;
 
@@ -9,23 +9,23 @@ use rusqlite::ffi;
 
 use crate::error::{Code, Error};
 
-/// Turns SQLite's error into ours. `doing` continues "the database …".
-pub(super) fn sqlite(doing: &'static str) -> impl Fn(rusqlite::Error) -> Error {
+/// Returns the conversion of SQLite's errors in an operation, such as "reading an asset from the database".
+pub(super) fn sqlite(operation: &'static str) -> impl Fn(rusqlite::Error) -> Error {
     move |error| {
         let code = code_of(&error);
         let message = match error.sqlite_error() {
-            Some(e) => format!("the database {doing} ({}, SQLite {})", reason(code), e.extended_code),
-            None => format!("the database {doing} ({})", reason(code)),
+            Some(e) => format!("{operation} failed: {} (SQLite {})", reason(code), e.extended_code),
+            None => format!("{operation} failed: {}", reason(code)),
         };
         Error::new(code, message).caused_by(error)
     }
 }
 
-/// Turns an error of the file system into ours. `doing` begins the message.
-pub(super) fn file(doing: &'static str) -> impl Fn(io::Error) -> Error {
+/// Returns the conversion of the file system's errors in an operation, such as "creating the store's folder".
+pub(super) fn file(operation: &'static str) -> impl Fn(io::Error) -> Error {
     move |error| {
         let code = if is_full(&error) { Code::DiskFull } else { Code::StoreUnavailable };
-        Error::new(code, format!("{doing} ({})", error.kind())).caused_by(error)
+        Error::new(code, format!("{operation} failed: {}", error.kind())).caused_by(error)
     }
 }
 
@@ -34,8 +34,8 @@ pub(super) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
-/// True for the two codes that mean a damaged file. Nothing else does: a locked device, a missing volume or a failing
-/// disk must not cost anybody his licenses.
+/// True for the two codes that mean a damaged file. Every other error leaves the file as it is: a locked device, a
+/// missing volume or a failing disk must not cost a user's licenses.
 pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
     code_of(error) == Code::StoreCorrupt
 }
@@ -44,7 +44,7 @@ fn code_of(error: &rusqlite::Error) -> Code {
     let Some(error) = error.sqlite_error() else { return Code::Internal };
     match (error.code, error.extended_code) {
         (ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase, _) => Code::StoreCorrupt,
-        // The -shm file could not grow: SQLite reports a full disk there as an I/O error.
+        // The -shm file could not grow. SQLite reports a full disk there as an I/O error.
         (ErrorCode::DiskFull, _) | (_, ffi::SQLITE_IOERR_SHMSIZE) => Code::DiskFull,
         (ErrorCode::TooBig, _) => Code::InvalidArgument,
         (
@@ -67,11 +67,11 @@ fn code_of(error: &rusqlite::Error) -> Code {
 
 fn reason(code: Code) -> &'static str {
     match code {
-        Code::StoreCorrupt => "it is damaged",
+        Code::StoreCorrupt => "the file is damaged; the next opening repairs it",
         Code::DiskFull => "the disk is full",
-        Code::StoreUnavailable => "it is locked, missing or not accessible",
+        Code::StoreUnavailable => "the file is locked, missing or not accessible",
         Code::InvalidArgument => "a value is too large",
-        _ => "a defect",
+        _ => "internal error",
     }
 }
 
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn only_two_results_mean_damage() {
+    fn only_corrupt_and_notadb_count_as_damage() {
         let damage: Vec<i32> = (0..=0x2fff).filter(|code| of(*code) == Code::StoreCorrupt).collect();
         assert!(
             damage.iter().all(|code| matches!(code & 0xff, ffi::SQLITE_CORRUPT | ffi::SQLITE_NOTADB)),
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn every_result_has_the_code_its_remedy_is_right_for() {
+    fn sqlite_results_have_the_code_with_the_right_remedy() {
         for (result, code) in [
             (ffi::SQLITE_FULL, Code::DiskFull),
             (ffi::SQLITE_IOERR_SHMSIZE, Code::DiskFull),

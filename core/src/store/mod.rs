@@ -1,37 +1,59 @@
-//! The store: one SQLite file that holds registrations and the license ledger. The only place with SQL.
+//! The store: one SQLite file with the registrations and the license ledger of all profiles. All SQL is in this room.
 //!
-//! | file | what |
+//! | file | contents |
 //! |---|---|
-//! | [`rows`] | what is kept, as typed rows |
-//! | `schema` | the tables, and how an older file becomes a current one |
-//! | `encoding`, `packed` | how values look in a column |
-//! | `read`, `write` | a step that reads, a step that changes: [`ReadTx`], [`WriteTx`] |
-//! | `open` | making the file ready, alone |
-//! | `recover` | setting a damaged file aside, keeping what can be read |
-//! | `claim` | who is at work on an asset, in this process or another |
-//! | `adopt`, `session` | who wrote a row, and taking over what a dead process left |
-//! | `headroom` | room for deleting on a full disk |
-//! | `connect`, `lock` | one connection, one lock between processes |
-//! | `failure` | SQLite's errors as ours |
+//! | `tables/` | one file per table: row type, SQL, encoding, salvage, documentation of every column |
+//! | `overview` | reads across tables |
+//! | `transaction` | [`ReadTx`], [`WriteTx`]: a step that reads, a step that writes |
+//! | `columns` | reads the columns of one row in order |
+//! | `encoding`, `packed` | the encoding of the model's values in columns, and of several values in one column |
+//! | `schema` | the version of the file, and its migration |
+//! | `open` | opens the file: creates, migrates or repairs it first if need be |
+//! | `repair`, `salvage` | sets a damaged file aside, and keeps the rows that can be read |
+//! | `session` | the open store that wrote a row last, and whether it is still open |
+//! | `abandoned` | takes over the work of a process that died |
+//! | `asset_lock` | the lock on one asset across processes |
+//! | `file_lock` | a lock on a file |
+//! | `reserve` | the reserve file, so that deleting works on a full disk |
+//! | `connect` | opens and configures connections |
+//! | `failure` | converts the errors of SQLite and of the file system |
 //!
-//! The file is in WAL mode: readers never wait for the writer, nor he for them, in this process or in another. Every
-//! step is one transaction, and on the disk (`synchronous=FULL`) before it is reported as done.
+//! The file is in WAL mode: readers do not block the writer, and the writer does not block readers, within this process
+//! and across processes. Every step is one transaction, and on the disk (`synchronous=FULL`) before it is reported as
+//! done.
+//!
+//! # Where to add a column
+//!
+//! In the file of the table, all in one place: a line in its documentation, a field of the row type, the SQL constants,
+//! the named values of the write, and one line of `decode` at the position that the SELECT has. A field that every list
+//! needs goes at the end of `pack` and `unpack` instead of a column. Then raise `schema::VERSION`, add the step
+//! (`ALTER TABLE … ADD COLUMN`) to the table's `versions`, and make the golden file of the new version
+//! (`core/tests/store/golden.rs`). The compiler and the tests name each place that is missing.
+//!
+//! # Where to add a table
+//!
+//! In a new file of `tables/`, and one line in `tables::ALL` (and one in the map of the folder). The file has `TABLE`
+//! with the `CREATE TABLE` of the new version, the row type, and `impl ReadTx` and `impl WriteTx` with the functions on
+//! it. Raise `schema::VERSION` and make the golden file, as for a column. A table with thousands of rows per asset
+//! keeps them in groups, many rows packed into one value (`packed.rs`), under a dense integer key.
 
-mod adopt;
-mod claim;
+mod abandoned;
+mod asset_lock;
+mod columns;
 mod connect;
 mod encoding;
 mod failure;
-mod headroom;
-mod lock;
+mod file_lock;
 mod open;
+mod overview;
 mod packed;
-mod read;
-mod recover;
-pub mod rows;
+mod repair;
+mod reserve;
+mod salvage;
 mod schema;
 mod session;
-mod write;
+mod tables;
+mod transaction;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -39,65 +61,67 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 
 use rusqlite::{Connection, TransactionBehavior};
 
-pub use self::claim::Claim;
-use self::lock::{FileLock, Place};
-pub use self::read::ReadTx;
-pub use self::rows::{
-    AssetRow, AssetState, AssetSummary, ClockMark, IntentKind, IntentOutcome, LicenseRow, LicenseSummary, StoredPath,
-};
+pub use self::asset_lock::AssetLock;
+use self::file_lock::{FileIdentity, FileLock};
 use self::session::Session;
-pub use self::write::WriteTx;
+pub use self::tables::assets::{AssetRow, AssetState, AssetSummary, StoredPath};
+pub use self::tables::clock_mark::ClockMark;
+pub use self::tables::licenses::{IntentKind, IntentOutcome, LicenseRow, LicenseSummary};
+pub use self::transaction::{ReadTx, WriteTx};
 use crate::error::{Code, Error, Result};
 
-/// The database's file in the store's folder.
+/// The name of the database in the store's folder.
 const FILE: &str = "larder.db";
 
-/// Registrations and the license ledger of all profiles, durable. Use it from any thread.
+/// The registrations and the license ledger of all profiles, durable. May be used from any thread.
 ///
-/// Steps must be short and must not call the store again: one writes at a time, two read.
+/// A step (the closure of a read or a write) is one transaction. It must be short and must not call the store again:
+/// one step writes at a time, and two read.
 pub struct Store {
-    /// Held for the length of one write; never while foreign code runs.
+    /// Locked for the length of one write; never while foreign code runs.
     writer: Mutex<Writer>,
-    /// Each held for the length of one read. The second is opened by the first read that finds the other one taken.
+    /// Each locked for the length of one read. The second is opened by the first read that finds the first one locked.
     readers: (Mutex<Connection>, OnceLock<Mutex<Connection>>),
     dir: PathBuf,
-    place: Place,
+    /// Compared before each write, see [`FileIdentity`].
+    identity: FileIdentity,
     is_read_only: bool,
-    /// `None` if it could not be begun (read-only, a full disk): others may then adopt what is being worked on here.
+    /// `None` if it could not be begun (read-only, a full disk). Other processes may then take over the work of this
+    /// store.
     session: Option<Session>,
-    /// After the connections, whose end gives space back.
-    _headroom: Option<headroom::Given>,
-    /// Last, so that it outlives the connections.
+    /// Dropped after the connections, because closing them frees space.
+    _refill: Option<reserve::Refill>,
+    /// Dropped last, so that it outlives the connections.
     _lock: FileLock,
 }
 
-/// A store, and what opening it had to do.
+/// A store that was opened.
 #[derive(Debug)]
 pub struct Opened {
     /// The store.
     pub store: Store,
-    /// Something the app should know.
+    /// An event of the opening that the app should know of.
     pub notice: Option<Notice>,
 }
 
-/// What opening a store had to do.
+/// An event of the opening that the app should know of.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// The file was damaged. It was set aside, and what could be read was kept in a new one.
+    /// The file was damaged. It was set aside, and the rows that could be read were kept in a new file.
     SetAside {
-        /// The damaged file's new name, in the same folder.
+        /// The new name of the damaged file, in the same folder.
         file_name: String,
         /// How many assets were kept.
         assets_kept: u64,
         /// How many licenses were kept.
         licenses_kept: u64,
     },
-    /// The file was written by a newer Larder. It is open for reading.
+    /// The file was written by a newer Larder. It is open for reading only.
     ReadOnly,
 }
 
 impl Notice {
-    /// The code that stands for it: [`Code::StoreCorrupt`] or [`Code::StoreReadOnly`].
+    /// Returns the code that the app gets: [`Code::StoreCorrupt`] or [`Code::StoreReadOnly`].
     pub fn code(&self) -> Code {
         match self {
             Self::SetAside { .. } => Code::StoreCorrupt,
@@ -107,38 +131,38 @@ impl Notice {
 }
 
 impl Store {
-    /// Opens the store in `dir`, which is made if it is not there.
+    /// Opens the store in `dir`, and creates the folder if it is absent.
     ///
     /// [`Code::StoreUnavailable`] if the folder or file cannot be used at the moment (locked by another process for
-    /// longer than five seconds, permission, a missing volume, an I/O error, somebody else's database): nothing is
-    /// touched. [`Code::DiskFull`] if there is no room for it.
+    /// longer than five seconds, no permission, a missing volume, an I/O error, the database of another application):
+    /// nothing was changed. [`Code::DiskFull`] if there is no room for it.
     pub fn open(dir: &Path) -> Result<Opened> {
-        let dir = std::path::absolute(dir).map_err(failure::file("the store's folder cannot be found"))?;
+        let dir = std::path::absolute(dir).map_err(failure::file("finding the store's folder"))?;
         let open::Ready { conn, is_read_only, notice, was_full, lock } = open::open(&dir)?;
-        let fail = failure::sqlite("does not open");
+        let fail = failure::sqlite("opening the database");
         let readers = (connect_reader(&dir).map_err(&fail)?, OnceLock::new());
         let mut session = None;
         if !is_read_only {
-            connect::bound_log(&conn).map_err(&fail)?;
-            session::sweep(&dir);
-            claim::sweep(&dir);
+            connect::limit_wal(&conn).map_err(&fail)?;
+            session::remove_stale(&dir);
+            asset_lock::remove_stale(&dir);
             session = Session::begin(&dir)
-                .inspect_err(|error| tracing::warn!(%error, "this store cannot mark what it works on"))
+                .inspect_err(|error| tracing::warn!(%error, "beginning a session of the store failed"))
                 .ok();
             if !was_full {
-                headroom::keep(&dir);
+                reserve::create(&dir);
             }
         }
-        let headroom = was_full.then(|| headroom::Given::new(&dir));
+        let refill = was_full.then(|| reserve::Refill::new(&dir));
         let writer = Mutex::new(Writer::new(conn).map_err(&fail)?);
-        let place = Place::of(&dir.join(FILE));
-        let store = Self { writer, readers, dir, place, is_read_only, session, _headroom: headroom, _lock: lock };
+        let identity = FileIdentity::of(&dir.join(FILE));
+        let store = Self { writer, readers, dir, identity, is_read_only, session, _refill: refill, _lock: lock };
         Ok(Opened { store, notice })
     }
 
-    /// Opens the store and reads from it, for the snapshot that every opening needs.
+    /// Opens the store and runs a step that reads, for the snapshot that every opening needs.
     ///
-    /// Damage that only this reading meets is repaired too, as [`open`](Self::open) repairs what it meets itself.
+    /// Repairs damage that only this step meets, as [`open`](Self::open) repairs the damage that it meets itself.
     pub fn open_and_read<T>(dir: &Path, step: impl Fn(&ReadTx<'_>) -> Result<T>) -> Result<(Opened, T)> {
         let opened = Self::open(dir)?;
         match opened.store.read(&step) {
@@ -152,17 +176,17 @@ impl Store {
         }
     }
 
-    /// Runs a step that reads: it sees one state of the store, whatever is written meanwhile.
+    /// Runs a step that reads. It sees one state of the store, whatever is written in the meantime.
     pub fn read<T>(&self, step: impl FnOnce(&ReadTx<'_>) -> Result<T>) -> Result<T> {
         let conn = self.reader();
         let result = conn
             .unchecked_transaction()
-            .map_err(failure::sqlite("cannot be read"))
+            .map_err(failure::sqlite("reading the database"))
             .and_then(|tx| step(&ReadTx::new(&tx)));
         self.note(result)
     }
 
-    /// Runs a step that changes the store. When this returns `Ok` the change is durable; on `Err` nothing was changed.
+    /// Runs a step that writes. After `Ok` the change is durable; after `Err` nothing was changed.
     ///
     /// [`Code::StoreReadOnly`] if the file was written by a newer Larder, [`Code::StoreUnavailable`] if another process
     /// writes for longer than five seconds, [`Code::DiskFull`] if there is no room.
@@ -171,31 +195,35 @@ impl Store {
         self.note(result)
     }
 
-    /// As [`write`](Self::write), for a step that removes: it works on a full disk too. The step may run twice.
-    pub fn delete<T>(&self, mut step: impl FnMut(&WriteTx<'_>) -> Result<T>) -> Result<T> {
+    /// As [`write`](Self::write), and spends the reserve file if the disk is full. The step may run twice.
+    ///
+    /// For steps that must succeed so that space is freed, or so that a license is not lost: deleting, releasing,
+    /// recovery. They insert and update rows, too. A step of another kind uses [`write`](Self::write), so that the
+    /// reserve is there when it is needed.
+    pub fn write_with_reserve<T>(&self, mut step: impl FnMut(&WriteTx<'_>) -> Result<T>) -> Result<T> {
         match self.write(&mut step) {
             Err(error) if error.code() == Code::DiskFull => {
-                headroom::release(&self.dir);
-                // What the log has already given to the file is room too.
+                reserve::spend(&self.dir);
+                // The part of the log that was copied back into the database is free space, too.
                 self.checkpoint();
                 let result = self.write(&mut step);
                 self.checkpoint();
-                headroom::keep_what_is_left(&self.dir);
+                reserve::refill(&self.dir);
                 result
             }
             result => result,
         }
     }
 
-    /// True if another process has committed since this was last asked (or since the store was opened).
+    /// True if another process has committed since the last call, or since the store was opened.
     pub fn changed_elsewhere(&self) -> Result<bool> {
-        // While a step of ours is being written the answer is no: it is asked again before the next look-up.
+        // While this store is writing, the answer is no. The next look-up asks again.
         let mut writer = match self.writer.try_lock() {
             Ok(writer) => writer,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return Ok(false),
         };
-        writer.changed_elsewhere().map_err(failure::sqlite("cannot be read"))
+        writer.changed_elsewhere().map_err(failure::sqlite("reading the database"))
     }
 
     /// True if the file was written by a newer Larder and is open for reading only.
@@ -203,26 +231,32 @@ impl Store {
         self.is_read_only
     }
 
-    /// Looks at every page of the file; takes as long as reading it. [`Code::StoreCorrupt`] if it is damaged: it is
-    /// repaired when it is opened next.
+    /// Checks every page of the file, which takes as long as reading it. [`Code::StoreCorrupt`] if it is damaged: the
+    /// next opening repairs it.
     pub fn check(&self) -> Result<()> {
-        let verdict = recover::is_sound(&self.reader()).map_err(failure::sqlite("cannot be checked"));
-        self.note(verdict.and_then(|is_sound| {
-            is_sound.then_some(()).ok_or_else(|| Error::new(Code::StoreCorrupt, "the database is damaged"))
+        let verdict = repair::passes_check(&self.reader()).map_err(failure::sqlite("checking the database"));
+        self.note(verdict.and_then(|passes| {
+            passes
+                .then_some(())
+                .ok_or_else(|| Error::new(Code::StoreCorrupt, "the database is damaged; the next opening repairs it"))
         }))
     }
 
-    fn try_write<T>(&self, step: impl FnOnce(&WriteTx<'_>) -> Result<T>) -> Result<T> {
+    fn check_writable(&self) -> Result<()> {
         if self.is_read_only {
-            return Err(Error::new(
-                Code::StoreReadOnly,
-                "the database was written by a newer Larder, which alone can change it",
-            ));
+            let message =
+                "the database was written by a newer Larder and cannot be changed by this one; update the app";
+            return Err(Error::new(Code::StoreReadOnly, message));
         }
-        let fail = failure::sqlite("cannot be written");
+        Ok(())
+    }
+
+    fn try_write<T>(&self, step: impl FnOnce(&WriteTx<'_>) -> Result<T>) -> Result<T> {
+        self.check_writable()?;
+        let fail = failure::sqlite("writing to the database");
         let mut writer = self.writer();
-        if !self.place.is_still(&self.dir.join(FILE)) {
-            let message = "the database's file was moved or removed while it was open; open the store again";
+        if !self.identity.is_still_at(&self.dir.join(FILE)) {
+            let message = "the database was moved or removed while it was open; open the store again";
             return Err(Error::new(Code::StoreUnavailable, message));
         }
         let tx = writer.conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&fail)?;
@@ -233,19 +267,20 @@ impl Store {
 
     fn checkpoint(&self) {
         if let Err(error) = connect::checkpoint(&self.writer().conn) {
-            tracing::debug!(code = ?error.sqlite_extended_error_code(), "the log stays as it is");
+            tracing::debug!(code = ?error.sqlite_extended_error_code(), "database checkpoint failed");
         }
     }
 
-    /// Remembers damage for the next opening, and tells a newer layout from a defect.
+    /// Records damage for the next opening. Reports an internal error in a file of a newer Larder as such a file's.
     fn note<T>(&self, result: Result<T>) -> Result<T> {
         match result {
             Err(error) if self.is_read_only && error.code() == Code::Internal => {
-                let message = "the database was written by a newer Larder, in a way that this one cannot read";
+                let message =
+                    "the database was written by a newer Larder and cannot be read by this one; update the app";
                 Err(Error::new(Code::StoreReadOnly, message).caused_by(error))
             }
             Err(error) if error.code() == Code::StoreCorrupt && !self.is_read_only => {
-                recover::suspect(&self.dir);
+                repair::suspect(&self.dir);
                 Err(error)
             }
             result => result,
@@ -253,7 +288,7 @@ impl Store {
     }
 
     fn writer(&self) -> MutexGuard<'_, Writer> {
-        // Poisoned by a step that panicked: its transaction was rolled back when it unwound.
+        // A poisoned lock is usable: the transaction of the step that panicked was rolled back.
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -268,7 +303,7 @@ impl Store {
         if second.get().is_none()
             && let Ok(conn) = connect_reader(&self.dir)
         {
-            // If another read has opened it meanwhile, that one stays.
+            // If another read has opened it in the meantime, that connection stays.
             let _ = second.set(conn);
         }
         if let Some(second) = second.get() {
@@ -307,7 +342,8 @@ impl Writer {
     }
 }
 
-/// Changes when another connection commits. Asked on the writer, whose own commits do not count; the readers have none.
+/// Returns a number that changes when another connection commits. It is read on the writer's connection: its own
+/// commits do not count, and the readers commit nothing.
 fn data_version(conn: &Connection) -> rusqlite::Result<i64> {
     conn.pragma_query_value(None, "data_version", |row| row.get(0))
 }
@@ -327,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn a_commit_is_on_the_disk_before_it_is_reported() {
+    fn every_connection_commits_durably() {
         let dir = tempfile::tempdir().unwrap();
         for _ in ["new", "opened again"] {
             let store = Store::open(dir.path()).unwrap().store;
@@ -349,9 +385,10 @@ mod tests {
         }
     }
 
-    /// The portable way to a full disk: a bound on the file's pages. A real one is in `core/tests/store/full_disk.rs`.
+    /// Simulates a full disk on every platform by a limit on the pages of the file. `core/tests/store/full_disk.rs` has
+    /// a real one.
     #[test]
-    fn a_file_that_may_not_grow_refuses_new_rows_and_lets_old_ones_be_deleted() {
+    fn a_file_that_cannot_grow_refuses_larger_rows_and_takes_smaller_ones() {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap().store;
         let mark = |number| ClockMark {
@@ -362,11 +399,13 @@ mod tests {
         };
         store.write(|tx| tx.set_clock_mark(&ClockMark { boot_id: None, ..mark(1) })).unwrap();
         store.writer().conn.pragma_update_and_check(None, "max_page_count", 1, |_| Ok(())).unwrap();
-        for result in [store.write(|tx| tx.set_clock_mark(&mark(2))), store.delete(|tx| tx.set_clock_mark(&mark(2)))] {
+        for result in
+            [store.write(|tx| tx.set_clock_mark(&mark(2))), store.write_with_reserve(|tx| tx.set_clock_mark(&mark(2)))]
+        {
             assert_eq!(result.unwrap_err().code(), Code::DiskFull);
         }
         assert_eq!(store.read(|tx| tx.clock_mark()).unwrap().unwrap().wall_ms, 1);
-        store.delete(|tx| tx.set_clock_mark(&ClockMark { boot_id: None, ..mark(3) })).unwrap();
+        store.write_with_reserve(|tx| tx.set_clock_mark(&ClockMark { boot_id: None, ..mark(3) })).unwrap();
         assert_eq!(store.read(|tx| tx.clock_mark()).unwrap().unwrap().wall_ms, 3);
     }
 }

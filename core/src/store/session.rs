@@ -1,21 +1,22 @@
-//! Sessions: which open store is working on a row, and whether it still is.
+//! Sessions: tell whether the store that is working on a row is still open.
 //!
-//! Every row bears the session that wrote it last. A session is a locked file in the store's folder; the system gives
-//! the lock back when the process dies. So a license in intent whose session has ended was abandoned and is recovered,
-//! while one that another process is getting at this moment is left alone.
+//! Every asset and license names the session that wrote it last. A session is a locked file in the store's folder,
+//! which the system unlocks when the process dies. So a license in state intended whose session has ended was abandoned
+//! and is recovered, and one that another process is acquiring at this moment is left alone.
 
 use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::lock::{FileLock, Mode};
+use super::columns::Columns;
+use super::file_lock::{FileLock, Mode};
 use crate::error::Result;
-use crate::model::LicenseId;
+use crate::model::{AssetId, LicenseId, Profile};
 
 const PREFIX: &str = "larder.session-";
 
-/// The session of one open store. Ends when dropped.
+/// The session of one open store. Dropping it ends the session.
 #[derive(Debug)]
 pub(super) struct Session {
     id: String,
@@ -24,14 +25,15 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Begins a session in the store's folder.
+    /// Begins a session.
     pub(super) fn begin(dir: &Path) -> Result<Self> {
-        let fail = super::failure::file("the store's session cannot be begun");
+        let fail = super::failure::file("beginning a session of the store");
         loop {
-            // 128 random bits under the name that they have elsewhere.
+            // 128 random bits, as a license id has.
             let id = LicenseId::random()?.as_str().to_owned();
             let file = file_of(dir, &id);
-            // Between making and locking, `sweep` of another process may take it for dead; then another name is tried.
+            // `remove_stale` of another process may remove the file between its creation and its locking. Then another
+            // name is tried.
             if let Some(lock) = FileLock::try_lock(&file, Mode::Exclusive).map_err(&fail)?
                 && file.exists()
             {
@@ -40,7 +42,7 @@ impl Session {
         }
     }
 
-    /// What rows bear.
+    /// Returns the name that rows store.
     pub(super) fn id(&self) -> &str {
         &self.id
     }
@@ -48,12 +50,12 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // If it stays behind it is unlocked, and swept at the next opening.
+        // If this fails, the file is unlocked all the same, and removed at the next opening.
         let _ = fs::remove_file(&self.file);
     }
 }
 
-/// Tells live sessions from ended ones, asking about each once.
+/// Tells live sessions from ended ones. Looks at the file of each session once.
 pub(super) struct Sessions<'a> {
     dir: &'a Path,
     known: HashMap<String, bool>,
@@ -64,17 +66,40 @@ impl<'a> Sessions<'a> {
         Self { dir, known: HashMap::new() }
     }
 
-    /// False for a session that has ended, and for a row without one.
+    /// True if the session has not ended. False for a row without a session.
     pub(super) fn is_live(&mut self, id: Option<&str>) -> bool {
-        // It comes from a file that may be damaged: only what we could have made becomes part of a path.
+        // The name comes from a file that may be damaged, so only a name that `begin` can create becomes part of a
+        // path.
         let Some(id) = id.and_then(LicenseId::parse) else { return false };
         let dir = self.dir;
         *self.known.entry(id.as_str().to_owned()).or_insert_with_key(|id| is_locked(&file_of(dir, id)))
     }
 }
 
+/// A row with work that is not finished, and the session that wrote it last.
+pub(super) struct Unfinished<T> {
+    pub(super) asset: (Profile, AssetId),
+    pub(super) session: Option<String>,
+    pub(super) id: T,
+}
+
+impl<T> Unfinished<T> {
+    /// Decodes the columns profile, asset_id, written_by, and then those of `id`.
+    pub(super) fn decode(
+        columns: &mut Columns<'_, '_>,
+        id: impl FnOnce(&mut Columns<'_, '_>) -> Option<T>,
+    ) -> Option<Self> {
+        Some(Self {
+            asset: (Profile::new(columns.text()?).ok()?, AssetId::new(columns.text()?).ok()?),
+            // A session that does not decode has ended.
+            session: columns.value::<Option<String>>().flatten(),
+            id: id(columns)?,
+        })
+    }
+}
+
 /// Removes the files of ended sessions.
-pub(super) fn sweep(dir: &Path) {
+pub(super) fn remove_stale(dir: &Path) {
     let Ok(entries) = fs::read_dir(dir) else { return };
     for entry in entries.flatten() {
         let is_session = entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX));
@@ -100,29 +125,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_session_lives_until_it_is_dropped() {
+    fn a_session_is_live_until_it_is_dropped() {
         let dir = tempfile::tempdir().unwrap();
         let session = Session::begin(dir.path()).unwrap();
         let id = session.id().to_owned();
         assert!(Sessions::of(dir.path()).is_live(Some(&id)));
-        sweep(dir.path());
-        assert!(Sessions::of(dir.path()).is_live(Some(&id)), "a live one is not swept");
+        remove_stale(dir.path());
+        assert!(Sessions::of(dir.path()).is_live(Some(&id)), "the file of a live session is not removed");
         drop(session);
         assert!(!Sessions::of(dir.path()).is_live(Some(&id)));
     }
 
     #[test]
-    fn what_a_killed_process_leaves_behind_is_swept() {
+    fn the_session_file_of_a_killed_process_is_removed() {
         let dir = tempfile::tempdir().unwrap();
         let left = file_of(dir.path(), &"a".repeat(32));
         fs::write(&left, "").unwrap();
         assert!(!Sessions::of(dir.path()).is_live(Some(&"a".repeat(32))));
-        sweep(dir.path());
+        remove_stale(dir.path());
         assert!(!left.exists());
     }
 
     #[test]
-    fn a_session_from_a_damaged_row_is_no_path() {
+    fn the_session_name_of_a_damaged_row_is_not_used_as_a_path() {
         let dir = tempfile::tempdir().unwrap();
         let inner = dir.path().join("inner");
         fs::create_dir(&inner).unwrap();

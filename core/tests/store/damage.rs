@@ -217,7 +217,10 @@ fn damage_met_by_a_step_is_reported_without_content_and_repaired_at_the_next_ope
     let store = open(dir.path());
     let error = store.read(|tx| tx.asset(&user(), &asset(50).asset_id)).unwrap_err();
     assert_eq!(error.code(), Code::StoreCorrupt);
-    assert_eq!(error.message(), "the database did not give an asset (it is damaged, SQLite 11)");
+    assert_eq!(
+        error.message(),
+        "reading an asset from the database failed: the file is damaged; the next opening repairs it (SQLite 11)"
+    );
     // Still open elsewhere: nothing is moved under anybody's feet.
     let second = open(dir.path());
     assert!(!dir.path().join("larder.db.corrupt-1").exists());

@@ -75,18 +75,18 @@ fn insert_until_full(store: &Store, first: u32) -> u32 {
 
 fn delete(store: &Store, number: u32) {
     let asset = clear_asset(&format!("{number:05}"));
-    assert!(store.delete(|tx| tx.delete_asset(&asset.profile, &asset.asset_id)).unwrap());
+    assert!(store.write_with_reserve(|tx| tx.delete_asset(&asset.profile, &asset.asset_id)).unwrap());
 }
 
-fn has_headroom(dir: &Path) -> bool {
-    fs::metadata(dir.join("larder.headroom")).is_ok_and(|meta| meta.len() >= 512 * 1024)
+fn has_reserve(dir: &Path) -> bool {
+    fs::metadata(dir.join("larder.reserve")).is_ok_and(|meta| meta.len() >= 512 * 1024)
 }
 
 #[test]
 fn a_full_disk_refuses_new_rows_keeps_the_old_ones_and_lets_them_be_deleted() {
     let Some(disk) = Disk::new("4m") else { return };
     let store = open(&disk.store());
-    assert!(has_headroom(&disk.store()));
+    assert!(has_reserve(&disk.store()));
     let count = insert_until_full(&store, 0);
     assert!(count > 50, "{count}");
     assert_eq!(ids(&store).len(), count as usize, "what was refused is not there, all else is");
@@ -98,7 +98,7 @@ fn a_full_disk_refuses_new_rows_keeps_the_old_ones_and_lets_them_be_deleted() {
     assert_eq!(ids(&store).len(), (count - count / 2) as usize);
     store.check().unwrap();
     // There is room in the file again, though not on the disk.
-    store.delete(|tx| tx.insert_asset(&clear_asset("one more"))).unwrap();
+    store.write_with_reserve(|tx| tx.insert_asset(&clear_asset("one more"))).unwrap();
     drop(store);
     assert_eq!(ids(&open(&disk.store())).len(), (count - count / 2) as usize + 1);
 }
@@ -120,11 +120,11 @@ fn a_store_opens_and_deletes_on_a_disk_that_others_have_filled() {
         for number in 0..20 {
             delete(&store, number);
         }
-        assert!(!has_headroom(&disk.store()));
+        assert!(!has_reserve(&disk.store()));
     }
     fs::remove_file(filler).unwrap();
     assert_eq!(ids(&open(&disk.store())), Vec::<String>::new());
-    assert!(has_headroom(&disk.store()), "it is made again when there is room");
+    assert!(has_reserve(&disk.store()), "it is made again when there is room");
 }
 
 /// The app is started again and again, and each time the rest of the disk has been filled by somebody.
@@ -157,7 +157,7 @@ fn a_store_cannot_be_made_on_a_full_disk_and_says_so() {
     assert_eq!(error.code(), Code::DiskFull, "{error}");
     fs::remove_file(filler).unwrap();
     let store = open(&disk.store());
-    assert!(!has_headroom(&disk.store()), "there is no room for it, and that is no error");
+    assert!(!has_reserve(&disk.store()), "there is no room for it, and that is no error");
     store.write(|tx| tx.insert_asset(&clear_asset("a"))).unwrap();
 }
 
@@ -170,7 +170,7 @@ fn a_damaged_file_on_a_full_disk_waits_for_room() {
             store.write(|tx| tx.insert_asset(&clear_asset(&format!("{number:05}")))).unwrap();
         }
     }
-    fs::remove_file(disk.store().join("larder.headroom")).unwrap();
+    fs::remove_file(disk.store().join("larder.reserve")).unwrap();
     let db = disk.store().join("larder.db");
     let length = fs::metadata(&db).unwrap().len();
     fs::File::options().write(true).open(&db).unwrap().set_len(length - 4096).unwrap();

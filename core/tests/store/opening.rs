@@ -46,8 +46,8 @@ fn names(dir: &Path) -> Vec<String> {
 #[test]
 fn a_closed_store_leaves_one_file_of_data() {
     let dir = filled();
-    assert_eq!(names(dir.path()), ["larder.db", "larder.db.lock", "larder.headroom"]);
-    assert!(fs::metadata(dir.path().join("larder.headroom")).unwrap().len() >= 512 * 1024);
+    assert_eq!(names(dir.path()), ["larder.db", "larder.db.lock", "larder.reserve"]);
+    assert!(fs::metadata(dir.path().join("larder.reserve")).unwrap().len() >= 512 * 1024);
 }
 
 #[test]
@@ -66,11 +66,11 @@ fn a_file_of_a_newer_version_is_read_and_never_changed() {
         assert_eq!(store.read(|tx| tx.summaries(&Profile::default())).unwrap().len(), 1);
         for error in [
             store.write(|_| Ok(())).unwrap_err(),
-            store.delete(|tx| tx.delete_asset(&row.profile, &row.asset_id)).unwrap_err(),
+            store.write_with_reserve(|tx| tx.delete_asset(&row.profile, &row.asset_id)).unwrap_err(),
         ] {
             assert_eq!(error.code(), Code::StoreReadOnly);
         }
-        assert!(store.broken_off().unwrap().is_empty());
+        assert!(store.interrupted().unwrap().is_empty());
         assert!(!store.changed_elsewhere().unwrap());
     }
     assert_eq!(fs::read(db(dir.path())).unwrap(), before);

@@ -155,10 +155,10 @@ fn play() {
             say("begun");
             wait_for_word();
         }
-        "claim" => {
+        "lock" => {
             let store = Store::open(&dir).unwrap().store;
-            let _claim = store.try_claim(&Profile::default(), &id(&name)).unwrap().unwrap();
-            say("claimed");
+            let _lock = store.try_lock_asset(&Profile::default(), &id(&name)).unwrap().unwrap();
+            say("locked");
             wait_for_word();
         }
         other => panic!("no such role: {other}"),

@@ -130,15 +130,15 @@ fn what_a_process_left_behind_is_given_to_one_other_once() {
     let mut other = Other::start("begin", dir.path(), "a");
     assert_eq!(other.hear().as_deref(), Some("begun"));
     let first = open(dir.path());
-    assert!(first.broken_off().unwrap().is_empty(), "it is being worked on");
+    assert!(first.interrupted().unwrap().is_empty(), "it is being worked on");
     assert_eq!(adopted(&first), None);
 
     other.kill();
     let second = open(dir.path());
-    assert!(first.broken_off().unwrap().into_iter().eq([(Profile::default(), id("a"))]));
-    assert_eq!(second.broken_off().unwrap(), first.broken_off().unwrap());
+    assert!(first.interrupted().unwrap().into_iter().eq([(Profile::default(), id("a"))]));
+    assert_eq!(second.interrupted().unwrap(), first.interrupted().unwrap());
     assert_eq!(adopted(&first), Some(2), "a license in intent and an active one");
-    assert!(first.broken_off().unwrap().is_empty(), "a living store has it now");
+    assert!(first.interrupted().unwrap().is_empty(), "a living store has it now");
     assert_eq!((adopted(&first), adopted(&second)), (None, None));
 
     // The first did one thing and was closed before the other.
@@ -151,9 +151,9 @@ fn what_a_process_left_behind_is_given_to_one_other_once() {
 
 /// Takes over the asset `a`, and tells how many licenses there are to decide about.
 fn adopted(store: &Store) -> Option<usize> {
-    let claim = store.try_claim(&Profile::default(), &id("a")).unwrap().unwrap();
+    let claim = store.try_lock_asset(&Profile::default(), &id("a")).unwrap().unwrap();
     let mut seen = None;
-    let is_adopted = store.adopt(&claim, |tx| {
+    let is_adopted = store.recover_abandoned(&claim, |tx| {
         seen = Some(tx.licenses_of(claim.profile(), claim.asset_id())?.len());
         Ok(())
     });
@@ -168,19 +168,19 @@ fn a_step_that_puts_broken_off_work_right_may_fail_and_is_not_done_by_half() {
     assert_eq!(other.hear().as_deref(), Some("begun"));
     other.kill();
     let store = open(dir.path());
-    let claim = store.try_claim(&Profile::default(), &id("a")).unwrap().unwrap();
-    let error = store.adopt(&claim, |_| Err(larder_core::Error::new(Code::Internal, "no"))).unwrap_err();
+    let claim = store.try_lock_asset(&Profile::default(), &id("a")).unwrap().unwrap();
+    let error = store.recover_abandoned(&claim, |_| Err(larder_core::Error::new(Code::Internal, "no"))).unwrap_err();
     assert_eq!(error.code(), Code::Internal);
-    assert_eq!(store.broken_off().unwrap().len(), 1, "it is still nobody's");
+    assert_eq!(store.interrupted().unwrap().len(), 1, "it is still nobody's");
 }
 
 #[test]
 fn a_claim_of_a_killed_process_is_free() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
-    let mut other = Other::start("claim", dir.path(), "a");
-    assert_eq!(other.hear().as_deref(), Some("claimed"));
-    let claim = || store.try_claim(&Profile::default(), &id("a")).unwrap();
+    let mut other = Other::start("lock", dir.path(), "a");
+    assert_eq!(other.hear().as_deref(), Some("locked"));
+    let claim = || store.try_lock_asset(&Profile::default(), &id("a")).unwrap();
     assert!(claim().is_none());
     other.kill();
     assert!(claim().is_some());

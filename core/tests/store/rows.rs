@@ -112,7 +112,7 @@ fn rows_are_replaced_moved_and_removed() {
     assert_eq!(found, (Some(asset.clone()), Some(license.clone())));
 
     let remove = || {
-        store.delete(|tx| {
+        store.write_with_reserve(|tx| {
             Ok((tx.delete_asset(&asset.profile, &asset.asset_id)?, tx.delete_license(&license.license_id)?))
         })
     };

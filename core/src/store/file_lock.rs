@@ -1,11 +1,11 @@
 //! Locks between processes, on files of their own.
 //!
-//! A lock belongs to its open file: two stores of one process exclude each other like two processes, and the system
-//! gives a lock back when its process dies, however it dies.
+//! A lock belongs to an open file: two stores of one process exclude each other as two processes do, and the system
+//! unlocks the file when the process dies, in whatever way.
 //!
-//! Not `std::fs::File::lock`: before Rust 1.98 it answers "unsupported" on Android (rust-lang/rust#148325). And never a
-//! lock on, or any other direct access to, the database's file while a connection is open: closing such a file
-//! drops all of SQLite's own locks on it in this process (sqlite.org/howtocorrupt.html, 2.2).
+//! `std::fs::File::lock` is not used: before Rust 1.98 it fails with "unsupported" on Android (rust-lang/rust#148325).
+//! The database's file itself is never locked, nor opened in any other way, while a connection is open: closing it
+//! would drop all of SQLite's own locks on it in this process (sqlite.org/howtocorrupt.html, 2.2).
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -15,35 +15,35 @@ use std::path::Path;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
-/// Who else may hold the lock at the same time.
+/// The mode of a lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mode {
-    /// Others that share it.
+    /// Other shared locks may be held at the same time.
     Shared,
-    /// Nobody.
+    /// No other lock may be held at the same time.
     Exclusive,
 }
 
-/// A held lock. Dropping it gives it back.
+/// A held lock. Dropping it unlocks the file.
 #[derive(Debug)]
 pub(super) struct FileLock {
     file: File,
 }
 
 impl FileLock {
-    /// Makes the file if need be and takes the lock if it is free; `None` if it is not.
+    /// Creates the file if it is absent, and locks it. Returns `None` if another lock is in the way.
     pub(super) fn try_lock(path: &Path, mode: Mode) -> io::Result<Option<Self>> {
         Self::on(OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?, mode)
     }
 
-    /// As [`try_lock`](Self::try_lock), on a file that must be there.
+    /// As [`try_lock`](Self::try_lock), but fails if the file is absent.
     pub(super) fn try_lock_existing(path: &Path, mode: Mode) -> io::Result<Option<Self>> {
         Self::on(File::open(path)?, mode)
     }
 
-    /// True if the path still names the locked file, and not another of the same name.
+    /// True if the path still names the locked file, and not another file that has replaced it.
     pub(super) fn is_at(&self, path: &Path) -> bool {
-        self.file.metadata().is_ok_and(|meta| Place(Some((meta.dev(), meta.ino()))).is_still(path))
+        self.file.metadata().is_ok_and(|meta| FileIdentity::of_metadata(&meta).is_still_at(path))
     }
 
     fn on(file: File, mode: Mode) -> io::Result<Option<Self>> {
@@ -56,7 +56,7 @@ impl FileLock {
                 Ok(()) => Ok(Some(Self { file })),
                 Err(Errno::WOULDBLOCK) => Ok(None),
                 Err(Errno::INTR) => continue,
-                // A file system without locks (some FUSE mounts): one process uses it then, as SQLite has to assume too.
+                // A file system without locks (some FUSE mounts). SQLite has to assume, too, that one process uses it.
                 Err(Errno::NOSYS | Errno::OPNOTSUPP | Errno::NOLCK) => Ok(Some(Self { file })),
                 Err(errno) => Err(errno.into()),
             };
@@ -64,18 +64,24 @@ impl FileLock {
     }
 }
 
-/// Which file a path named when it was opened. In WAL mode SQLite does not notice that its file has been moved away, and
-/// commits go on into a file that nobody will find.
+/// The device and inode of the file that a path named, if there was one.
+///
+/// In WAL mode SQLite does not notice that its file was moved away, and commits go into a file that the next opening
+/// does not find. So the store compares the identity before each write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place(Option<(u64, u64)>);
+pub(super) struct FileIdentity(Option<(u64, u64)>);
 
-impl Place {
+impl FileIdentity {
     pub(super) fn of(path: &Path) -> Self {
-        Self(fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino())))
+        fs::metadata(path).map_or(Self(None), |meta| Self::of_metadata(&meta))
+    }
+
+    fn of_metadata(meta: &fs::Metadata) -> Self {
+        Self(Some((meta.dev(), meta.ino())))
     }
 
     /// True if the path still names that file.
-    pub(super) fn is_still(self, path: &Path) -> bool {
+    pub(super) fn is_still_at(self, path: &Path) -> bool {
         self == Self::of(path) && self.0.is_some()
     }
 }
@@ -85,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lock_is_shared_or_exclusive_and_given_back_when_dropped() {
+    fn a_lock_is_shared_or_exclusive_until_it_is_dropped() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lock");
         let take = |mode| FileLock::try_lock(&path, mode).unwrap();
