@@ -50,7 +50,9 @@ pub use delegates::{
 };
 pub use error::FfiError;
 pub use exchange::FfiExchange;
-pub use functions::{find_init_data, library_version, play_kit_status, set_log_sink};
+pub use functions::{
+    FfiTrackAt, find_init_data, library_version, make_manifest_absolute, play_kit_status, set_log_sink,
+};
 pub use logging::{FfiLogSink, LogLevel};
 pub use manager::FfiManager;
 pub use records::{

@@ -40,3 +40,4 @@ mod xml;
 pub use find::{LocalMedia, find, find_format};
 pub use inspect::inspect;
 pub use protection::{Issue, IssueKind, KeyFile, KeyFileState, LicenseUrl, Protection, TrackKeys};
+pub use text::decode;

@@ -12,7 +12,7 @@ use crate::error::{Code, Error, Result};
 ///
 /// XML may be UTF-16 if it says so with a mark (XML 1.0, 4.3.3); RFC 8216 wants UTF-8 for playlists, but a file that
 /// was saved from a Windows editor is as readable. Fails with [`Code::ManifestInvalid`] for anything else.
-pub(super) fn decode(bytes: &[u8]) -> Result<Cow<'_, str>> {
+pub fn decode(bytes: &[u8]) -> Result<Cow<'_, str>> {
     match bytes {
         [0xEF, 0xBB, 0xBF, rest @ ..] => utf8(rest).map(Cow::Borrowed),
         [0xFF, 0xFE, 0, 0, ..] | [0, 0, 0xFE, 0xFF, ..] => Err(wrong("UTF-32")),

@@ -96,9 +96,11 @@ pub fn rewrite(text: &str, format: MediaFormat, edits: &mut dyn Edits) -> Result
 pub fn make_absolute(
     text: &str,
     format: MediaFormat,
-    url: &Url,
+    url: &str,
     keeps: &mut dyn FnMut(TrackAt) -> bool,
 ) -> Result<String> {
+    let url = &Url::parse(url)
+        .map_err(|cause| Error::new(Code::UrlInvalid, "the manifest's URL is not absolute").caused_by(cause))?;
     let mut edits = Absolute { url, format, keeps, failed: false };
     let rewritten = match format {
         MediaFormat::Dash => rewrite_dash(text, &mut edits, Some(url.as_str())),

@@ -25,12 +25,10 @@ fn at(period: usize, set: usize, track: usize) -> TrackAt {
     TrackAt { period, set, track }
 }
 
-fn url() -> Url {
-    Url::parse("https://cdn.example/film/main?sig=1&x=2").unwrap()
-}
+const URL: &str = "https://cdn.example/film/main?sig=1&x=2";
 
 fn absolute(text: &str, format: MediaFormat) -> String {
-    make_absolute(text, format, &url(), &mut |_| true).unwrap()
+    make_absolute(text, format, URL, &mut |_| true).unwrap()
 }
 
 const MULTIVARIANT: &str = "\u{feff}#EXTM3U\r\n\
@@ -210,7 +208,7 @@ fn a_text_that_is_no_manifest_is_refused() {
     }
     let mp4 = rewrite("", MediaFormat::Mp4, &mut Recorder::default()).unwrap_err();
     assert_eq!(mp4.code(), Code::FormatUnsupported);
-    let bad = make_absolute("#EXTM3U\n#EXTINF:1,\nhttp://[\n", MediaFormat::Hls, &url(), &mut |_| true);
+    let bad = make_absolute("#EXTM3U\n#EXTINF:1,\nhttp://[\n", MediaFormat::Hls, URL, &mut |_| true);
     assert_eq!(bad.unwrap_err().code(), Code::UrlInvalid);
 }
 
