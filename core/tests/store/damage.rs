@@ -1,12 +1,13 @@
-//! A damaged file is set aside, and what can be read of it is kept.
+//! Damaged files are set aside, and the rows that can be read are kept.
 
 use std::fs;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use larder_core::Code;
 use larder_core::model::Profile;
-use larder_core::store::{AssetRow, AssetSummary, ClockMark, LicenseRow, Notice, Store};
+use larder_core::store::{AssetRow, AssetSummary, ClockMark, LicenseRow, Notice, Opened, Store};
 
 use crate::samples::{clear_asset, full_asset, full_license, open};
 
@@ -32,7 +33,7 @@ fn mark() -> ClockMark {
     ClockMark { wall_ms: 9, since_boot_ms: None, boot_id: None, rollback_suspected: false }
 }
 
-/// Puts so many assets, each with a license, into the store.
+/// Writes assets with these numbers, each with a license.
 pub(crate) fn fill(store: &Store, numbers: std::ops::Range<u64>) {
     store
         .write(|tx| {
@@ -45,7 +46,7 @@ pub(crate) fn fill(store: &Store, numbers: std::ops::Range<u64>) {
         .unwrap();
 }
 
-/// A closed store of so many assets, each with a license.
+/// The folder of a closed store with so many assets, each with a license.
 fn filled(count: u64) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     fill(&open(dir.path()), 0..count);
@@ -62,9 +63,9 @@ fn pages(file: &Path) -> u64 {
     fs::metadata(file).unwrap().len() / PAGE
 }
 
-/// SQLite takes a file of no bytes for a new database.
+/// SQLite takes an empty file for a new database.
 #[test]
-fn a_file_that_was_cut_to_nothing_is_not_taken_for_a_new_one() {
+fn a_file_that_was_cut_to_nothing_is_reported_as_damaged() {
     let dir = filled(3);
     fs::File::options().write(true).open(db(dir.path())).unwrap().set_len(0).unwrap();
     let opened = Store::open(dir.path()).unwrap();
@@ -73,19 +74,42 @@ fn a_file_that_was_cut_to_nothing_is_not_taken_for_a_new_one() {
     };
     fill(&opened.store, 0..1);
     drop(opened);
-    assert_eq!(Store::open(dir.path()).unwrap().notice, None, "told once");
-    // A process that is killed when it makes the first store leaves such a file, too: there was nothing to lose.
+    assert_eq!(Store::open(dir.path()).unwrap().notice, None, "the notice comes once");
+    // A process that is killed while it creates the first store leaves such a file, too. There was nothing to lose.
     let new = tempfile::tempdir().unwrap();
     fs::write(db(new.path()), "").unwrap();
     assert_eq!(Store::open(new.path()).unwrap().notice, None);
 }
 
-fn open_and_list(dir: &Path) -> (larder_core::store::Opened, Vec<AssetSummary>) {
-    Store::open_and_read(dir, |tx| tx.summaries(&user())).unwrap()
+/// Opens and lists a damaged store, and waits for the repair as [`open_repaired`] does.
+fn open_and_list(dir: &Path) -> (Opened, Vec<AssetSummary>) {
+    let is_damaged = |error: &larder_core::Error| error.code() == Code::StoreCorrupt;
+    until(|| match Store::open_and_read(dir, |tx| tx.summaries(&user())) {
+        Err(error) if is_damaged(&error) => None,
+        result => Some(result.unwrap()),
+    })
 }
 
-/// Every row that is there is as it was; how many there are.
-fn intact(store: &Store, count: u64) -> (u64, u64) {
+/// Opens a store in which damage was met, until an opening has repaired it.
+///
+/// Between the fork and the exec of another test's process, that process has a copy of this test's locks. An opening
+/// that meets them leaves the repair to a later one.
+fn open_repaired(dir: &Path) -> Opened {
+    until(|| Some(Store::open(dir).unwrap()).filter(|opened| opened.notice.is_some()))
+}
+
+fn until<T>(attempt: impl Fn() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        match attempt() {
+            Some(value) => return value,
+            None => assert!(Instant::now() < deadline, "the damaged file was not repaired in time"),
+        }
+    }
+}
+
+/// Returns the number of assets and licenses, and expects that each is as it was written.
+fn count_intact(store: &Store, count: u64) -> (u64, u64) {
     store
         .read(|tx| {
             let mut kept = (0, 0);
@@ -113,17 +137,17 @@ fn set_aside(notice: Option<Notice>) -> (String, u64, u64) {
 }
 
 #[test]
-fn a_file_of_rubbish_is_set_aside_untouched() {
-    for rubbish in [b"<html>no such thing</html>".repeat(200), vec![0; 8192], vec![0x53; 100]] {
+fn a_file_that_is_no_database_is_set_aside_unchanged() {
+    for content in [b"<html>not found</html>".repeat(200), vec![0; 8192], vec![0x53; 100]] {
         let dir = tempfile::tempdir().unwrap();
-        fs::write(db(dir.path()), &rubbish).unwrap();
+        fs::write(db(dir.path()), &content).unwrap();
         let opened = Store::open(dir.path()).unwrap();
         assert_eq!(opened.notice.as_ref().map(Notice::code), Some(Code::StoreCorrupt));
         assert_eq!(set_aside(opened.notice), ("larder.db.corrupt-1".to_owned(), 0, 0));
-        assert_eq!(fs::read(dir.path().join("larder.db.corrupt-1")).unwrap(), rubbish);
+        assert_eq!(fs::read(dir.path().join("larder.db.corrupt-1")).unwrap(), content);
         fill(&opened.store, 0..3);
         drop(opened.store);
-        assert_eq!(intact(&open(dir.path()), 3), (3, 3));
+        assert_eq!(count_intact(&open(dir.path()), 3), (3, 3));
     }
 }
 
@@ -137,7 +161,7 @@ fn a_truncated_file_keeps_the_rows_that_are_left() {
     let (opened, listed) = open_and_list(dir.path());
     let (_, assets, licenses) = set_aside(opened.notice);
     assert!((20..400).contains(&assets) && (20..400).contains(&licenses), "{assets} {licenses}");
-    assert_eq!(intact(&opened.store, 400), (assets, licenses));
+    assert_eq!(count_intact(&opened.store, 400), (assets, licenses));
     assert_eq!(listed.len() as u64, assets);
     opened.store.check().unwrap();
 }
@@ -152,13 +176,13 @@ fn any_destroyed_page_costs_only_its_own_rows() {
         let dir = tempfile::tempdir().unwrap();
         fs::copy(db(whole.path()), db(dir.path())).unwrap();
         overwrite(&db(dir.path()), page * PAGE, &[0xff; PAGE as usize]);
-        // The list meets some damage, the app's other steps the rest.
+        // The list meets some of the damage, the check all of it.
         let (opened, _) = open_and_list(dir.path());
         let opened = match (opened.notice.is_some(), opened.store.check()) {
             (false, Err(error)) => {
                 assert_eq!(error.code(), Code::StoreCorrupt);
                 drop(opened);
-                Store::open(dir.path()).unwrap()
+                open_repaired(dir.path())
             }
             (_, check) => {
                 check.unwrap();
@@ -166,24 +190,24 @@ fn any_destroyed_page_costs_only_its_own_rows() {
             }
         };
         let Notice::SetAside { assets_kept, licenses_kept, .. } =
-            opened.notice.unwrap_or_else(|| panic!("page {page} is of no use to anybody"))
+            opened.notice.unwrap_or_else(|| panic!("page {page}: its damage was not noticed"))
         else {
             panic!("page {page}")
         };
-        assert_eq!(intact(&opened.store, COUNT), (assets_kept, licenses_kept));
+        assert_eq!(count_intact(&opened.store, COUNT), (assets_kept, licenses_kept));
         opened.store.check().unwrap();
         assert!(page == 0 || opened.store.read(|tx| tx.clock_mark()).unwrap().is_none_or(|found| found == mark()));
         lost.push((COUNT - assets_kept) + (COUNT - licenses_kept));
     }
-    // The first page names the tables; a tree's root is the way to all of its table's rows that have no other.
-    let dear = lost.iter().filter(|lost| **lost > COUNT / 2).count();
-    assert!(dear <= 5, "{lost:?}");
+    // The first page names the tables. The root page of a table is the only way to the rows that no index leads to.
+    let expensive = lost.iter().filter(|lost| **lost > COUNT / 2).count();
+    assert!(expensive <= 5, "{lost:?}");
     assert!(lost.iter().skip(1).all(|lost| *lost <= COUNT), "{lost:?}");
-    assert!(lost.iter().filter(|lost| **lost == 0).count() >= 4, "indexes cost nothing: {lost:?}");
+    assert!(lost.iter().filter(|lost| **lost == 0).count() >= 4, "a page of an index costs no row: {lost:?}");
 }
 
 #[test]
-fn single_flipped_bytes_never_make_it_panic_or_invent_rows() {
+fn single_flipped_bits_cause_neither_a_panic_nor_invented_rows() {
     const COUNT: u64 = 20;
     let whole = filled(COUNT);
     let bytes = fs::read(db(whole.path())).unwrap();
@@ -192,7 +216,7 @@ fn single_flipped_bytes_never_make_it_panic_or_invent_rows() {
         let mut damaged = bytes.clone();
         damaged[offset + step % 7] ^= 1 << (step % 8);
         fs::write(db(dir.path()), damaged).unwrap();
-        // In the header it may look like another version or another application.
+        // A flipped bit in the header may look like another version or another application.
         let Ok((opened, listed)) = Store::open_and_read(dir.path(), |tx| tx.summaries(&user())) else {
             assert!(offset < 100, "{offset}");
             continue;
@@ -200,17 +224,16 @@ fn single_flipped_bytes_never_make_it_panic_or_invent_rows() {
         assert!(listed.len() as u64 <= COUNT);
         if opened.store.check().is_err() {
             drop(opened);
-            // Another test that starts a process holds a copy of this one's locks until that runs; the repair waits.
-            let is_repaired = |_| Store::open(dir.path()).unwrap().store.check().is_ok();
-            assert!((0..200).any(is_repaired), "{offset}");
+            // See `open_repaired`.
+            until(|| Store::open(dir.path()).unwrap().store.check().is_ok().then_some(()));
         }
     }
 }
 
 #[test]
-fn damage_met_by_a_step_is_reported_without_content_and_repaired_at_the_next_opening() {
+fn damage_that_a_read_meets_is_reported_without_values_and_repaired_at_the_next_opening() {
     let dir = filled(100);
-    // Every page but the first: the next look at a row meets one.
+    // Every page but the first is damaged, so that the next read of a row meets damage.
     for page in 1..pages(&db(dir.path())) {
         overwrite(&db(dir.path()), page * PAGE + 8, &[0xee; 64]);
     }
@@ -221,24 +244,24 @@ fn damage_met_by_a_step_is_reported_without_content_and_repaired_at_the_next_ope
         error.message(),
         "reading an asset from the database failed: the file is damaged; the next opening repairs it (SQLite 11)"
     );
-    // Still open elsewhere: nothing is moved under anybody's feet.
+    // The file is not moved while a store has it open.
     let second = open(dir.path());
     assert!(!dir.path().join("larder.db.corrupt-1").exists());
     drop((store, second));
-    set_aside(Store::open(dir.path()).unwrap().notice);
+    set_aside(open_repaired(dir.path()).notice);
     open(dir.path()).check().unwrap();
 }
 
 #[test]
-fn a_suspicion_that_proves_wrong_costs_nothing() {
+fn a_suspicion_of_damage_that_proves_wrong_costs_no_rows() {
     let dir = filled(30);
     fs::write(dir.path().join("larder.damaged"), "").unwrap();
-    assert_eq!(intact(&open(dir.path()), 30), (30, 30));
+    assert_eq!(count_intact(&open(dir.path()), 30), (30, 30));
     assert!(!dir.path().join("larder.damaged").exists());
 }
 
 #[test]
-fn a_damaged_file_that_another_store_has_open_is_left_in_place() {
+fn a_damaged_file_is_not_moved_while_another_store_has_it_open() {
     let dir = filled(10);
     let store = open(dir.path());
     overwrite(&db(dir.path()), 0, &[0xee; 100]);
@@ -250,7 +273,7 @@ fn a_damaged_file_that_another_store_has_open_is_left_in_place() {
 }
 
 #[test]
-fn a_damaged_file_of_a_newer_larder_is_left_alone() {
+fn a_damaged_file_of_a_newer_larder_is_not_changed() {
     let dir = filled(50);
     rusqlite::Connection::open(db(dir.path())).unwrap().pragma_update(None, "user_version", 9).unwrap();
     let file = fs::File::options().write(true).open(db(dir.path())).unwrap();
@@ -260,12 +283,12 @@ fn a_damaged_file_of_a_newer_larder_is_left_alone() {
     assert_eq!(fs::read(db(dir.path())).unwrap(), before);
 }
 
-/// A process was killed: the last steps are in the log only.
-fn killed(steps: u64) -> tempfile::TempDir {
+/// The folder of a killed process, whose last transactions are in the log only.
+fn killed(count: u64) -> tempfile::TempDir {
     let (dir, source) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    fill(&open(source.path()), 0..steps / 2);
+    fill(&open(source.path()), 0..count / 2);
     let store = open(source.path());
-    fill(&store, steps / 2..steps);
+    fill(&store, count / 2..count);
     for name in ["larder.db", "larder.db-wal"] {
         fs::copy(source.path().join(name), dir.path().join(name)).unwrap();
     }
@@ -273,29 +296,32 @@ fn killed(steps: u64) -> tempfile::TempDir {
 }
 
 #[test]
-fn the_log_of_a_damaged_file_is_read_and_set_aside_with_it() {
+fn the_log_of_a_damaged_file_is_salvaged_and_set_aside_with_it() {
     let dir = killed(40);
-    assert_eq!(intact(&open(dir.path()), 40), (40, 40), "without damage all is there");
+    assert_eq!(count_intact(&open(dir.path()), 40), (40, 40), "without damage every row is there");
 
     let dir = killed(40);
     let file = fs::File::options().write(true).open(db(dir.path())).unwrap();
     file.set_len(3 * PAGE).unwrap();
     drop(file);
     let (opened, _) = open_and_list(dir.path());
-    if opened.notice.is_none() {
-        // All that a list needs is in the log. What an asset needs is not.
+    let store = if opened.notice.is_none() {
+        // The log has all that a list needs, but not the details of the assets.
         assert_eq!(opened.store.check().unwrap_err().code(), Code::StoreCorrupt);
-    }
-    drop(opened);
-    let store = Store::open(dir.path()).unwrap().store;
-    let kept = intact(&store, 40);
+        drop(opened);
+        open_repaired(dir.path()).store
+    } else {
+        drop(opened);
+        open(dir.path())
+    };
+    let kept = count_intact(&store, 40);
     assert!(kept.0 >= 20 && kept.1 >= 20 && kept != (40, 40), "{kept:?}");
     assert!(dir.path().join("larder.db.corrupt-1").exists());
     assert!(dir.path().join("larder.db.corrupt-1-wal").exists());
 }
 
 #[test]
-fn three_damaged_files_are_kept_and_numbers_only_rise() {
+fn the_last_three_damaged_files_are_kept_under_rising_numbers() {
     let dir = tempfile::tempdir().unwrap();
     for number in 1..=5 {
         fs::write(db(dir.path()), vec![number; 5000]).unwrap();

@@ -1,4 +1,4 @@
-//! A full disk: nothing is lost, and something can still be deleted.
+//! Full disks: nothing is lost, and deleting works.
 
 use std::fs;
 use std::path::Path;
@@ -10,10 +10,11 @@ use larder_core::store::Store;
 
 use crate::samples::{clear_asset, open};
 
-/// A small disk of its own. Only root may make one: for others the module's own tests bound the file instead.
+/// A small disk. Only root can mount one; the unit tests of the store limit the size of the file instead.
 struct Disk(tempfile::TempDir);
 
 impl Disk {
+    /// Returns `None` without the right to mount.
     fn new(size: &str) -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
         let mounted = Command::new("mount")
@@ -28,7 +29,7 @@ impl Disk {
         self.0.path().join("store")
     }
 
-    /// Takes all but a few bytes of what is left.
+    /// Fills the disk up to a few bytes. Returns the file that takes up the space.
     fn fill(&self) -> std::path::PathBuf {
         let file = self.0.path().join("filler");
         for chunk in [64 * 1024, 4096] {
@@ -83,13 +84,13 @@ fn has_reserve(dir: &Path) -> bool {
 }
 
 #[test]
-fn a_full_disk_refuses_new_rows_keeps_the_old_ones_and_lets_them_be_deleted() {
+fn a_full_disk_refuses_new_rows_and_lets_old_ones_be_deleted() {
     let Some(disk) = Disk::new("4m") else { return };
     let store = open(&disk.store());
     assert!(has_reserve(&disk.store()));
     let count = insert_until_full(&store, 0);
     assert!(count > 50, "{count}");
-    assert_eq!(ids(&store).len(), count as usize, "what was refused is not there, all else is");
+    assert_eq!(ids(&store).len(), count as usize, "the refused row is absent, all others are there");
     store.check().unwrap();
 
     for number in 0..count / 2 {
@@ -97,14 +98,14 @@ fn a_full_disk_refuses_new_rows_keeps_the_old_ones_and_lets_them_be_deleted() {
     }
     assert_eq!(ids(&store).len(), (count - count / 2) as usize);
     store.check().unwrap();
-    // There is room in the file again, though not on the disk.
+    // The file has room again, but the disk has not.
     store.write_with_reserve(|tx| tx.insert_asset(&clear_asset("one more"))).unwrap();
     drop(store);
     assert_eq!(ids(&open(&disk.store())).len(), (count - count / 2) as usize + 1);
 }
 
 #[test]
-fn a_store_opens_and_deletes_on_a_disk_that_others_have_filled() {
+fn a_store_opens_and_deletes_on_a_disk_that_was_filled_while_it_was_closed() {
     let Some(disk) = Disk::new("4m") else { return };
     {
         let store = open(&disk.store());
@@ -114,7 +115,7 @@ fn a_store_opens_and_deletes_on_a_disk_that_others_have_filled() {
     }
     let filler = disk.fill();
     {
-        // Closed cleanly: neither log nor shared memory is left, and both need room.
+        // The store was closed cleanly, so it must create its log and shared memory again, which need room.
         let store = open(&disk.store());
         assert_eq!(ids(&store).len(), 20);
         for number in 0..20 {
@@ -124,12 +125,12 @@ fn a_store_opens_and_deletes_on_a_disk_that_others_have_filled() {
     }
     fs::remove_file(filler).unwrap();
     assert_eq!(ids(&open(&disk.store())), Vec::<String>::new());
-    assert!(has_reserve(&disk.store()), "it is made again when there is room");
+    assert!(has_reserve(&disk.store()), "it is created again when there is room");
 }
 
-/// The app is started again and again, and each time the rest of the disk has been filled by somebody.
+/// The app is started again and again, and each time other apps have filled the rest of the disk.
 #[test]
-fn what_deleting_needs_is_not_eaten_up_by_opening() {
+fn opening_on_a_full_disk_does_not_use_up_the_reserve() {
     let Some(disk) = Disk::new("4m") else { return };
     {
         let store = open(&disk.store());
@@ -144,25 +145,25 @@ fn what_deleting_needs_is_not_eaten_up_by_opening() {
         let mut large = clear_asset("new");
         large.metadata = Some(vec![7; 20_000]);
         let refused = store.write(|tx| tx.insert_asset(&large)).unwrap_err();
-        assert_eq!(refused.code(), Code::DiskFull, "round {round}: what is kept for deleting is for nothing else");
+        assert_eq!(refused.code(), Code::DiskFull, "round {round}: an ordinary write does not spend the reserve");
         delete(&store, round);
     }
 }
 
 #[test]
-fn a_store_cannot_be_made_on_a_full_disk_and_says_so() {
+fn creating_a_store_on_a_full_disk_fails_with_disk_full() {
     let Some(disk) = Disk::new("256k") else { return };
     let filler = disk.fill();
     let error = Store::open(&disk.store()).unwrap_err();
     assert_eq!(error.code(), Code::DiskFull, "{error}");
     fs::remove_file(filler).unwrap();
     let store = open(&disk.store());
-    assert!(!has_reserve(&disk.store()), "there is no room for it, and that is no error");
+    assert!(!has_reserve(&disk.store()), "there is no room for it, which is no error");
     store.write(|tx| tx.insert_asset(&clear_asset("a"))).unwrap();
 }
 
 #[test]
-fn a_damaged_file_on_a_full_disk_waits_for_room() {
+fn a_damaged_file_on_a_full_disk_is_repaired_when_there_is_room() {
     let Some(disk) = Disk::new("8m") else { return };
     {
         let store = open(&disk.store());

@@ -1,4 +1,4 @@
-//! Files of released versions. Each is frozen: every later Larder must read all of it.
+//! Golden files, one per released version of the schema. Each is frozen, and every later Larder must read all of it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,11 +13,12 @@ fn fixture(version: u32) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/store-v{version}.db"))
 }
 
-/// What every file holds, as far as its version knows it.
+/// The assets that every file has.
 fn assets() -> [AssetRow; 2] {
     [clear_asset("least"), full_asset("most")]
 }
 
+/// The licenses that every file has, as far as its version has the columns.
 fn licenses() -> Vec<LicenseRow> {
     let mut licenses = vec![intent(1, "least"), full_license(2, "most")];
     licenses.extend(
@@ -59,13 +60,13 @@ fn mark() -> ClockMark {
 }
 
 #[test]
-fn every_version_is_read_whole() {
+fn every_row_of_every_version_is_read() {
     for version in 1..=3 {
-        is_read_whole(version);
+        reads_every_row(version);
     }
 }
 
-fn is_read_whole(version: u32) {
+fn reads_every_row(version: u32) {
     let dir = tempfile::tempdir().unwrap();
     fs::copy(fixture(version), dir.path().join("larder.db")).unwrap();
     let store = open(dir.path());
@@ -179,7 +180,7 @@ fn read_after(version: u32, license_id: &LicenseId, change: &str) -> LicenseRow 
 /// `cargo test -p larder-core --test store -- --ignored make_the_file_of_version_3`, once, before the version is
 /// released: after that its file never changes, and a new version gets one of its own.
 #[test]
-#[ignore = "not a test: writes the fixture"]
+#[ignore = "not a test: writes the golden file"]
 fn make_the_file_of_version_3() {
     let dir = tempfile::tempdir().unwrap();
     {

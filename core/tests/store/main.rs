@@ -1,6 +1,11 @@
-//! The store through its public API: what it keeps, what it survives, and what it refuses.
+//! Tests of the store through its public API: rows, opening, damage, full disks, several processes, older versions.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests say what they expect, helpers too")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test says what it expects, and so do its helpers"
+)]
 
 mod damage;
 mod full_disk;

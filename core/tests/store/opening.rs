@@ -1,4 +1,4 @@
-//! Opening what is there, whatever it is.
+//! Opens folders and files of every kind.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt, symlink};
@@ -10,14 +10,14 @@ use larder_core::model::Profile;
 use larder_core::store::{Notice, Store};
 use rusqlite::Connection;
 
-use crate::other_process::Other;
+use crate::other_process::OtherProcess;
 use crate::samples::{clear_asset, full_asset, open};
 
 fn db(dir: &Path) -> PathBuf {
     dir.join("larder.db")
 }
 
-/// A store of two assets, closed.
+/// The folder of a closed store with two assets.
 fn filled() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
@@ -26,11 +26,11 @@ fn filled() -> tempfile::TempDir {
     dir
 }
 
-fn tamper(dir: &Path, sql: &str) {
+fn execute(dir: &Path, sql: &str) {
     Connection::open(db(dir)).unwrap().execute_batch(sql).unwrap();
 }
 
-fn fails_with(dir: &Path, code: Code) {
+fn expect_open_fails(dir: &Path, code: Code) {
     let error = Store::open(dir).unwrap_err();
     assert_eq!(error.code(), code, "{error}");
     assert!(!error.message().contains(dir.to_str().unwrap()));
@@ -44,16 +44,19 @@ fn names(dir: &Path) -> Vec<String> {
 }
 
 #[test]
-fn a_closed_store_leaves_one_file_of_data() {
+fn a_closed_store_has_database_lock_and_reserve_file() {
     let dir = filled();
     assert_eq!(names(dir.path()), ["larder.db", "larder.db.lock", "larder.reserve"]);
     assert!(fs::metadata(dir.path().join("larder.reserve")).unwrap().len() >= 512 * 1024);
 }
 
 #[test]
-fn a_file_of_a_newer_version_is_read_and_never_changed() {
+fn a_file_of_a_newer_version_is_opened_read_only_and_not_changed() {
     let dir = filled();
-    tamper(dir.path(), "ALTER TABLE assets ADD COLUMN mood TEXT; CREATE TABLE moods (id); PRAGMA user_version = 99");
+    execute(
+        dir.path(),
+        "ALTER TABLE assets ADD COLUMN rating TEXT; CREATE TABLE ratings (id); PRAGMA user_version = 99",
+    );
     let before = fs::read(db(dir.path())).unwrap();
     {
         let opened = Store::open(dir.path()).unwrap();
@@ -77,9 +80,9 @@ fn a_file_of_a_newer_version_is_read_and_never_changed() {
 }
 
 #[test]
-fn a_newer_file_that_cannot_be_read_says_so() {
+fn a_newer_file_with_unreadable_tables_reports_read_only() {
     let dir = filled();
-    tamper(dir.path(), "ALTER TABLE assets RENAME COLUMN summary TO digest; PRAGMA user_version = 7");
+    execute(dir.path(), "ALTER TABLE assets RENAME COLUMN summary TO digest; PRAGMA user_version = 7");
     let store = Store::open(dir.path()).unwrap().store;
     let error = store.read(|tx| tx.summaries(&Profile::default())).unwrap_err();
     assert_eq!(error.code(), Code::StoreReadOnly);
@@ -87,9 +90,9 @@ fn a_newer_file_that_cannot_be_read_says_so() {
 }
 
 #[test]
-fn a_row_with_a_value_from_the_future_is_left_out_and_the_others_are_not() {
+fn a_row_with_an_unknown_value_is_skipped_and_can_be_replaced() {
     let dir = filled();
-    tamper(
+    execute(
         dir.path(),
         "INSERT INTO assets SELECT 9, profile, 'c', state, CAST(X'63' || substr(summary, 2) AS BLOB), written_by
          FROM assets WHERE asset_id = 'a';
@@ -105,56 +108,56 @@ fn a_row_with_a_value_from_the_future_is_left_out_and_the_others_are_not() {
 }
 
 #[test]
-fn somebody_elses_database_is_left_alone() {
+fn the_database_of_another_application_is_not_changed() {
     for sql in ["CREATE TABLE t (x)", "PRAGMA application_id = 7; CREATE TABLE t (x)", "PRAGMA user_version = 1"] {
         let dir = tempfile::tempdir().unwrap();
-        tamper(dir.path(), sql);
+        execute(dir.path(), sql);
         let before = fs::read(db(dir.path())).unwrap();
-        fails_with(dir.path(), Code::StoreUnavailable);
+        expect_open_fails(dir.path(), Code::StoreUnavailable);
         assert_eq!(fs::read(db(dir.path())).unwrap(), before);
     }
 }
 
 #[test]
-fn an_empty_file_is_a_new_store() {
+fn an_empty_file_becomes_a_new_store() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(db(dir.path()), "").unwrap();
     open(dir.path()).write(|tx| tx.insert_asset(&clear_asset("a"))).unwrap();
 }
 
 #[test]
-fn a_missing_volume_or_a_wrong_place_is_unavailable_and_nothing_is_touched() {
+fn a_missing_volume_or_a_wrong_path_is_unavailable_and_not_changed() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("file");
-    fs::write(&file, "mine").unwrap();
-    fails_with(&file, Code::StoreUnavailable);
-    fails_with(&file.join("inner"), Code::StoreUnavailable);
-    assert_eq!(fs::read(&file).unwrap(), b"mine");
+    fs::write(&file, "content").unwrap();
+    expect_open_fails(&file, Code::StoreUnavailable);
+    expect_open_fails(&file.join("inner"), Code::StoreUnavailable);
+    assert_eq!(fs::read(&file).unwrap(), b"content");
 
     let dangling = tempfile::tempdir().unwrap();
     symlink("/no/such/volume/larder.db", db(dangling.path())).unwrap();
-    fails_with(dangling.path(), Code::StoreUnavailable);
+    expect_open_fails(dangling.path(), Code::StoreUnavailable);
 
     let circular = tempfile::tempdir().unwrap();
     symlink(db(circular.path()), db(circular.path())).unwrap();
-    fails_with(circular.path(), Code::StoreUnavailable);
+    expect_open_fails(circular.path(), Code::StoreUnavailable);
 
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(db(folder.path())).unwrap();
-    fails_with(folder.path(), Code::StoreUnavailable);
+    expect_open_fails(folder.path(), Code::StoreUnavailable);
     assert_eq!(names(folder.path()), ["larder.db", "larder.db.lock"]);
 }
 
 #[test]
-fn a_file_or_folder_without_permission_is_unavailable_and_nothing_is_touched() {
+fn a_file_or_folder_without_permission_is_unavailable_and_not_changed() {
     let dir = filled();
     let before = fs::read(db(dir.path())).unwrap();
     fs::set_permissions(dir.path().join("larder.db.lock"), PermissionsExt::from_mode(0o666)).unwrap();
     for (folder_mode, file_mode) in [(0o000, 0o600), (0o555, 0o444), (0o777, 0o000)] {
         fs::set_permissions(db(dir.path()), PermissionsExt::from_mode(file_mode)).unwrap();
         fs::set_permissions(dir.path(), PermissionsExt::from_mode(folder_mode)).unwrap();
-        let (_home, command) = as_somebody_else();
-        let code = Other::run(command, "open", dir.path(), "").hear();
+        let (_home, command) = as_ordinary_user();
+        let code = OtherProcess::run(command, "open", dir.path(), "").next_report();
         fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o700)).unwrap();
         assert_eq!(code.as_deref(), Some("STORE_UNAVAILABLE"), "{folder_mode:o} {file_mode:o}");
     }
@@ -164,8 +167,8 @@ fn a_file_or_folder_without_permission_is_unavailable_and_nothing_is_touched() {
     open(dir.path());
 }
 
-/// This test binary as a user that permissions hold for: root is asked by none.
-fn as_somebody_else() -> (tempfile::TempDir, Command) {
+/// Returns a command that runs this test binary as an ordinary user, because permissions do not hold for root.
+fn as_ordinary_user() -> (tempfile::TempDir, Command) {
     use std::os::unix::process::CommandExt as _;
     let home = tempfile::tempdir().unwrap();
     fs::set_permissions(home.path(), PermissionsExt::from_mode(0o755)).unwrap();
@@ -179,7 +182,7 @@ fn as_somebody_else() -> (tempfile::TempDir, Command) {
 }
 
 #[test]
-fn a_file_that_vanished_while_open_loses_nothing_silently() {
+fn a_write_fails_after_the_file_was_moved_away_or_replaced() {
     let dir = filled();
     let store = open(dir.path());
     let away = dir.path().join("away");
@@ -193,7 +196,7 @@ fn a_file_that_vanished_while_open_loses_nothing_silently() {
 }
 
 #[test]
-fn a_relative_folder_is_the_one_that_it_was_at_the_start() {
+fn a_store_can_be_opened_by_a_relative_path() {
     let dir = tempfile::tempdir_in(".").unwrap();
     let relative = Path::new(dir.path().file_name().unwrap());
     let store = open(relative);

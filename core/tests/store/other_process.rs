@@ -1,4 +1,4 @@
-//! The other process of a test: this test binary, started again with a role.
+//! The other process of a test: this test binary, started again in a role.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
@@ -13,22 +13,23 @@ const ROLE: &str = "LARDER_TEST_ROLE";
 const DIR: &str = "LARDER_TEST_DIR";
 const NAME: &str = "LARDER_TEST_NAME";
 
-/// A running process with a role. Killed when dropped.
-pub(crate) struct Other {
+/// A running process in a role. Dropping it kills the process.
+pub(crate) struct OtherProcess {
     child: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
 }
 
-impl Other {
-    /// Starts `role` on the store in `dir`; `name` tells its rows from others'.
+impl OtherProcess {
+    /// Starts `role` on the store in `dir`. `name` becomes a part of the ids that it writes.
     pub(crate) fn start(role: &str, dir: &Path, name: &str) -> Self {
         Self::run(Command::new(std::env::current_exe().unwrap()), role, dir, name)
     }
 
+    /// As [`start`](Self::start), by a given command.
     pub(crate) fn run(mut command: Command, role: &str, dir: &Path, name: &str) -> Self {
         let mut child = command
-            .args(["other_process::play", "--exact", "--ignored", "--nocapture", "--test-threads=1"])
+            .args(["other_process::run_role", "--exact", "--ignored", "--nocapture", "--test-threads=1"])
             .env(ROLE, role)
             .env(DIR, dir)
             .env(NAME, name)
@@ -40,64 +41,66 @@ impl Other {
         Self { child, input, output: BufReader::new(output) }
     }
 
-    /// The next thing it says; `None` once it has ended.
-    pub(crate) fn hear(&mut self) -> Option<String> {
+    /// Returns the next line that it reports, `None` after its end.
+    pub(crate) fn next_report(&mut self) -> Option<String> {
         loop {
             let mut line = String::new();
             if self.output.read_line(&mut line).unwrap() == 0 {
                 return None;
             }
-            // The test harness prints on the same line before the first word.
-            if let Some((_, said)) = line.trim_end().split_once("> ") {
-                return Some(said.to_owned());
+            // The test harness prints on the same line before the first report.
+            if let Some((_, report)) = line.trim_end().split_once("> ") {
+                return Some(report.to_owned());
             }
         }
     }
 
-    pub(crate) fn tell(&mut self) {
+    /// Lets a process go on that waits in [`wait_for_signal`].
+    pub(crate) fn signal(&mut self) {
         self.input.write_all(b"go on\n").unwrap();
     }
 
-    /// SIGKILL.
+    /// Kills it with SIGKILL.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    /// Waits for its good end.
-    pub(crate) fn end(mut self) {
-        while self.hear().is_some() {}
+    /// Waits for its end, and expects success.
+    pub(crate) fn join(mut self) {
+        while self.next_report().is_some() {}
         assert!(self.child.wait().unwrap().success());
     }
 }
 
-impl Drop for Other {
+impl Drop for OtherProcess {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-#[expect(clippy::print_stdout, reason = "how the other process talks")]
-fn say(what: impl std::fmt::Display) {
+#[expect(clippy::print_stdout, reason = "the other process reports on its standard output")]
+/// Prints a line for [`OtherProcess::next_report`].
+fn report(what: impl std::fmt::Display) {
     println!("> {what}");
     std::io::stdout().flush().unwrap();
 }
 
-fn wait_for_word() {
+fn wait_for_signal() {
     std::io::stdin().lock().read_line(&mut String::new()).unwrap();
 }
 
 #[test]
-#[ignore = "not a test: the other process of tests, started by them"]
-fn play() {
+#[ignore = "not a test: the other process, started by tests"]
+fn run_role() {
     let Ok(role) = std::env::var(ROLE) else { return };
     let dir = std::path::PathBuf::from(std::env::var_os(DIR).unwrap());
     let name = std::env::var(NAME).unwrap();
     match role.as_str() {
         "open" => match Store::open(&dir) {
-            Ok(_) => say("opened"),
-            Err(error) => say(error.code()),
+            Ok(_) => report("opened"),
+            Err(error) => report(error.code()),
         },
         "insert" => {
             let store = Store::open(&dir).unwrap().store;
@@ -105,8 +108,8 @@ fn play() {
                 store.write(|tx| tx.insert_asset(&clear_asset(&format!("{name}-{number}")))).unwrap();
             }
         }
-        // Each step an asset and its license, reported after it is done; until killed.
-        "step" => {
+        // Writes an asset and its license per transaction, and reports each after its commit, until it is killed.
+        "write" => {
             let store = Store::open(&dir).unwrap().store;
             let first: u64 = name.parse().unwrap();
             for number in first.. {
@@ -115,7 +118,7 @@ fn play() {
                     .write(|tx| {
                         tx.insert_asset(&clear_asset(&asset_id))?;
                         tx.insert_license(&intent(number, &asset_id))?;
-                        // Now and then much at once, so that the log is copied back in mid-flight.
+                        // A large row from time to time, so that the log is copied back between two transactions.
                         if number % 7 == 0 {
                             let mut large = clear_asset(&asset_id);
                             large.metadata = Some(vec![7; 300_000]);
@@ -124,7 +127,7 @@ fn play() {
                         Ok(())
                     })
                     .unwrap();
-                say(number);
+                report(number);
             }
         }
         "hold" => {
@@ -132,13 +135,13 @@ fn play() {
             store
                 .write(|tx| {
                     tx.insert_asset(&clear_asset(&name))?;
-                    say("holding");
-                    wait_for_word();
+                    report("holding");
+                    wait_for_signal();
                     Ok(())
                 })
                 .unwrap();
         }
-        "begin" => {
+        "register" => {
             let store = Store::open(&dir).unwrap().store;
             let mut asset = clear_asset(&name);
             asset.state = AssetState::Registering;
@@ -152,15 +155,15 @@ fn play() {
                 })
                 .unwrap();
             assert_eq!(store.read(|tx| tx.summaries(&Profile::default())).unwrap().len(), 1);
-            say("begun");
-            wait_for_word();
+            report("registering");
+            wait_for_signal();
         }
         "lock" => {
             let store = Store::open(&dir).unwrap().store;
             let _lock = store.try_lock_asset(&Profile::default(), &id(&name)).unwrap().unwrap();
-            say("locked");
-            wait_for_word();
+            report("locked");
+            wait_for_signal();
         }
-        other => panic!("no such role: {other}"),
+        other => panic!("unknown role: {other}"),
     }
 }

@@ -1,4 +1,4 @@
-//! A repair that was killed between two of its steps goes on at the next opening.
+//! Kills a repair between two of its steps. The next opening finishes it.
 
 use std::fs;
 use std::path::Path;
@@ -9,8 +9,8 @@ use larder_core::store::{Notice, Store};
 use crate::damage::{db, fill};
 use crate::samples::open;
 
-/// A damaged file with its log, and beside it what a repair has made of it.
-fn halfway() -> tempfile::TempDir {
+/// A damaged file with its log, and beside it the new file of an interrupted repair.
+fn interrupted_repair() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     fill(&open(dir.path()), 0..7);
     fs::rename(db(dir.path()), dir.path().join("larder.db.new")).unwrap();
@@ -19,7 +19,7 @@ fn halfway() -> tempfile::TempDir {
     dir
 }
 
-fn finishes(dir: &Path) {
+fn expect_finished(dir: &Path) {
     let opened = Store::open(dir).unwrap();
     let expected = Notice::SetAside { file_name: "larder.db.corrupt-1".to_owned(), assets_kept: 7, licenses_kept: 7 };
     assert_eq!(opened.notice, Some(expected));
@@ -32,31 +32,31 @@ fn finishes(dir: &Path) {
 }
 
 #[test]
-fn killed_before_anything_was_moved() {
-    let dir = halfway();
-    finishes(dir.path());
+fn repair_killed_before_the_first_rename_is_finished() {
+    let dir = interrupted_repair();
+    expect_finished(dir.path());
     assert_eq!(fs::read(dir.path().join("larder.db.corrupt-1-wal")).unwrap(), b"its log");
     assert!(fs::read(dir.path().join("larder.db.corrupt-1")).unwrap().starts_with(b"damaged"));
 }
 
 #[test]
-fn killed_after_the_log_was_moved() {
-    let dir = halfway();
+fn repair_killed_after_renaming_the_log_is_finished() {
+    let dir = interrupted_repair();
     fs::rename(dir.path().join("larder.db-wal"), dir.path().join("larder.db.corrupt-1-wal")).unwrap();
-    finishes(dir.path());
+    expect_finished(dir.path());
     assert_eq!(fs::read(dir.path().join("larder.db.corrupt-1-wal")).unwrap(), b"its log");
 }
 
 #[test]
-fn killed_after_the_file_was_moved() {
-    let dir = halfway();
+fn repair_killed_after_renaming_the_database_is_finished() {
+    let dir = interrupted_repair();
     fs::rename(dir.path().join("larder.db-wal"), dir.path().join("larder.db.corrupt-1-wal")).unwrap();
     fs::rename(db(dir.path()), dir.path().join("larder.db.corrupt-1")).unwrap();
-    finishes(dir.path());
+    expect_finished(dir.path());
 }
 
 #[test]
-fn killed_while_the_new_file_was_being_written() {
+fn repair_killed_while_writing_the_new_file_starts_again() {
     let dir = tempfile::tempdir().unwrap();
     fill(&open(dir.path()), 0..50);
     let damaged = fs::File::options().write(true).open(db(dir.path())).unwrap();

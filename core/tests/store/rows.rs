@@ -1,4 +1,4 @@
-//! What is put in comes out.
+//! Writes rows and reads them back.
 
 use larder_core::model::{DrmScheme, Expiry, KeyCoverage, LicenseState, MediaFormat, Profile};
 use larder_core::store::{AssetState, ClockMark, LicenseRow, LicenseSummary};
@@ -45,7 +45,7 @@ fn every_field_of_every_row_survives_a_restart() {
 }
 
 #[test]
-fn the_odd_values_survive_too() {
+fn extreme_values_survive() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     let mut never = intent(1, "..");
@@ -79,7 +79,7 @@ fn the_odd_values_survive_too() {
 }
 
 #[test]
-fn rows_are_replaced_moved_and_removed() {
+fn rows_are_updated_and_deleted_without_remains() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     let mut asset = full_asset("a");
@@ -118,7 +118,7 @@ fn rows_are_replaced_moved_and_removed() {
     };
     assert_eq!(remove().unwrap(), (true, true));
     assert_eq!(remove().unwrap(), (false, false));
-    // Nothing of it is left that would stand in the way of the next one.
+    // No remains conflict with the next rows of the same ids.
     store
         .write(|tx| {
             tx.insert_asset(&asset)?;
@@ -128,7 +128,7 @@ fn rows_are_replaced_moved_and_removed() {
 }
 
 #[test]
-fn an_asset_is_unique_within_its_profile_only() {
+fn an_asset_id_is_unique_within_its_profile() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     let mine = clear_asset("a");
@@ -144,13 +144,13 @@ fn an_asset_is_unique_within_its_profile_only() {
 }
 
 #[test]
-fn a_step_that_fails_or_panics_changes_nothing() {
+fn a_transaction_that_fails_or_panics_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     let error = store
         .write(|tx| {
             tx.insert_asset(&clear_asset("a"))?;
-            Err::<(), _>(Error::new(Code::Cancelled, "no"))
+            Err::<(), _>(Error::new(Code::Cancelled, "cancelled by the test"))
         })
         .unwrap_err();
     assert_eq!(error.code(), Code::Cancelled);
@@ -158,7 +158,7 @@ fn a_step_that_fails_or_panics_changes_nothing() {
         store.write(|tx| {
             tx.insert_asset(&clear_asset("a")).unwrap();
             if tx.asset(&Profile::default(), &id("a")).unwrap().is_some() {
-                panic!("a defect in a step");
+                panic!("a defect in a transaction");
             }
             Ok(())
         })
@@ -169,7 +169,7 @@ fn a_step_that_fails_or_panics_changes_nothing() {
 }
 
 #[test]
-fn summaries_say_what_a_status_needs() {
+fn summaries_have_all_that_a_status_needs() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
     let asset = full_asset("a");
@@ -226,10 +226,10 @@ fn summaries_say_what_a_status_needs() {
 }
 
 #[test]
-fn each_license_is_found_with_its_asset_in_whatever_order_they_were_written() {
+fn summaries_have_their_licenses_in_any_order_of_writing() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
-    let order = ["c", "nobody's", "a", "a", "d", "b", "nobody's", "d", "c"];
+    let order = ["c", "unregistered", "a", "a", "d", "b", "unregistered", "d", "c"];
     store
         .write(|tx| {
             ["a", "b", "c", "d", "without"].iter().try_for_each(|id| tx.insert_asset(&full_asset(id)))?;

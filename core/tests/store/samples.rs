@@ -1,4 +1,4 @@
-//! Rows to put into a store.
+//! Sample rows.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use larder_core::model::{
 };
 use larder_core::store::{AssetRow, AssetState, IntentKind, IntentOutcome, LicenseRow, Store, StoredPath};
 
-/// Opens a store that needs no notice.
+/// Opens a store, and expects no notice.
 pub(crate) fn open(dir: &Path) -> Store {
     let opened = Store::open(dir).unwrap();
     assert_eq!(opened.notice, None);
@@ -28,7 +28,7 @@ pub(crate) fn key(byte: u8) -> KeyId {
     KeyId([byte; 16])
 }
 
-/// The least an asset has.
+/// An asset with as few values as possible.
 pub(crate) fn clear_asset(asset_id: &str) -> AssetRow {
     AssetRow {
         profile: Profile::default(),
@@ -48,7 +48,7 @@ pub(crate) fn clear_asset(asset_id: &str) -> AssetRow {
     }
 }
 
-/// Every field another than its default.
+/// An asset of which no field has its default.
 pub(crate) fn full_asset(asset_id: &str) -> AssetRow {
     let track = |kind, name: &str| InitDataTrack { kind, name: name.to_owned() };
     AssetRow {
@@ -94,7 +94,7 @@ pub(crate) fn full_params() -> DrmParams {
     }
 }
 
-/// The least a license has: an intent.
+/// A license with as few values as possible: an intent.
 pub(crate) fn intent(number: u64, asset_id: &str) -> LicenseRow {
     let request = KeyRequest {
         scheme: DrmScheme::Widevine,
@@ -108,7 +108,7 @@ pub(crate) fn intent(number: u64, asset_id: &str) -> LicenseRow {
     LicenseRow::intended(license_id(number), Profile::default(), id(asset_id), request, params)
 }
 
-/// Every field another than its default.
+/// A license of which no field has its default.
 pub(crate) fn full_license(number: u64, asset_id: &str) -> LicenseRow {
     LicenseRow {
         license_id: license_id(number),
