@@ -109,9 +109,24 @@ pub(crate) enum Command {
     /// Print facts for support, without secrets
     #[command(after_help = "Example:\n  larder diagnostics > report.json")]
     Diagnostics,
+    /// Look into the database
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// An origin and license servers to try things on
     #[command(subcommand)]
     Testkit(Testkit),
+}
+
+/// Commands on the database itself.
+#[derive(Subcommand)]
+pub(crate) enum StoreCommand {
+    /// Print every row of the database as JSON, without secrets
+    #[command(
+        after_help = "Prints all profiles, one row per line. With --json: one list. Of a URL it prints the host, of \
+                            bytes the length. The fields may change with any version.\n\n\
+                            Example:\n  larder store dump | jq 'select(.table == \"licenses\")'"
+    )]
+    Dump,
 }
 
 #[derive(Args)]

@@ -24,6 +24,7 @@ use crate::storage::{FileStorage, make_private_folder};
 /// An open manager and what it lives on.
 pub(crate) struct Host {
     manager: Arc<LocalAssetsManager>,
+    data_dir: PathBuf,
     reconcile_timeout: Duration,
     clock: Arc<dyn Clock>,
     clear_key: Arc<ClearKeyEngine>,
@@ -70,7 +71,7 @@ impl Host {
         let roots =
             global.roots.iter().map(|(name, path)| Ok(StorageRoot { name: name.clone(), path: absolute(path)? }));
         let config = Config {
-            data_dir,
+            data_dir: data_dir.clone(),
             roots: roots.collect::<Result<_>>()?,
             profile: Profile::new(global.profile.as_str())?,
             timeouts: Timeouts { network: Duration::from_secs(global.timeout), ..Timeouts::default() },
@@ -83,7 +84,7 @@ impl Host {
         let reconcile_timeout = Duration::from_secs(global.reconcile_timeout);
         let interrupted = Cancellation::new();
         watch_interrupt(&runtime, interrupted.clone());
-        Ok(Self { manager, reconcile_timeout, clock, clear_key, interrupted, runtime: Some(runtime) })
+        Ok(Self { manager, data_dir, reconcile_timeout, clock, clear_key, interrupted, runtime: Some(runtime) })
     }
 
     /// Changes something, then sends what that (or an earlier run) left for a server.
@@ -117,6 +118,11 @@ impl Host {
     /// The open manager.
     pub(crate) fn manager(&self) -> &LocalAssetsManager {
         &self.manager
+    }
+
+    /// The absolute path of the store's folder.
+    pub(crate) fn data_dir(&self) -> &Path {
+        &self.data_dir
     }
 
     /// Raised by the first Ctrl-C: the call then ends at its next step, with nothing half done.

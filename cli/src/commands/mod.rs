@@ -8,6 +8,7 @@
 //! | [`unregister`] | `unregister`, `reconcile` |
 //! | [`media`] | `init-data` |
 //! | [`keys`] | `keys-check` |
+//! | [`store`] | `store dump` |
 //! | [`testkit`] | `testkit …` |
 
 mod keys;
@@ -15,6 +16,7 @@ mod media;
 mod refresh;
 mod register;
 mod status;
+mod store;
 mod testkit;
 mod unregister;
 
@@ -44,6 +46,7 @@ pub(crate) fn run(line: &CommandLine, output: &Output) -> Result<Answer> {
         Command::InitData(args) => media::init_data(args, output),
         Command::KeysCheck(args) => keys::keys_check(args, &to_ask()?, output),
         Command::Diagnostics => diagnostics(&to_ask()?, output),
+        Command::Store(command) => store::run(command, &to_ask()?, output),
         Command::Testkit(args) => testkit::run(args, &line.global, output),
     }
 }

@@ -121,6 +121,26 @@ fn the_url_is_the_local_one_when_that_is_wanted_and_else_the_current_one() {
 }
 
 #[test]
+fn the_database_is_dumped_row_by_row() {
+    let (home, kit) = (Home::new(), servers());
+    let source = home.clearkey_source(&kit.url("/clearkey/license"));
+    home.run(["register", &path("dash-cenc"), "--id", "film", "--source", source.to_str().unwrap()]).ends_with(0);
+    let clear = path("cmaf-clear/master.m3u8");
+    home.run(["--profile", "eve", "register", &clear, "--id", "clear"]).ends_with(0);
+    let rows = home.json(["store", "dump"]).1;
+    let of = |table: &str| -> Vec<Value> {
+        rows.as_array().unwrap().iter().filter(|row| row["table"] == table).cloned().collect()
+    };
+    let assets: Vec<_> = of("assets").iter().map(|row| (row["asset_id"].clone(), row["profile"].clone())).collect();
+    assert_eq!(assets, [(json!("film"), json!("")), (json!("clear"), json!("eve"))], "all profiles");
+    assert_eq!((&of("licenses")[0]["state"], of("licenses").len()), (&json!("active"), 1));
+    assert_eq!(of("clock_mark").len(), 1);
+    let lines = home.run(["store", "dump"]).ends_with(0).stdout;
+    assert_eq!(lines.lines().count(), rows.as_array().unwrap().len());
+    assert!(lines.lines().all(|line| serde_json::from_str::<Value>(line).unwrap().is_object()));
+}
+
+#[test]
 fn a_root_may_move_with_its_media() {
     let home = Home::new();
     let file = home.file("films/a/index.m3u8", std::fs::read(media("cmaf-clear/video-108.m3u8")).unwrap());

@@ -152,6 +152,7 @@ fn no_secret_is_in_anything_that_the_command_prints() {
             &["played", "film"],
             &["keys-check", "film"],
             &["diagnostics"],
+            &["store", "dump"],
         ] {
             assert_eq!(run(&[line, form].concat()), 0, "{line:?}");
             add_handles(&mut secrets, &home);

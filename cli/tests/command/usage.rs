@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use crate::larder::{Home, media};
 
-const COMMANDS: [&[&str]; 21] = [
+const COMMANDS: [&[&str]; 22] = [
     &["register"],
     &["status"],
     &["list"],
@@ -19,6 +19,7 @@ const COMMANDS: [&[&str]; 21] = [
     &["init-data"],
     &["keys-check"],
     &["diagnostics"],
+    &["store", "dump"],
     &["testkit", "serve"],
     &["testkit", "book"],
     &["testkit", "counts"],

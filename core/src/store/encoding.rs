@@ -120,6 +120,32 @@ pub(super) fn decode_required_keys(json: &str) -> Option<Vec<(InitDataTrack, Vec
         .collect()
 }
 
+/// The host of a URL. The rest may be signed.
+pub(super) fn dump_host(url: &str) -> Option<String> {
+    url::Url::parse(url).ok()?.host_str().map(str::to_owned)
+}
+
+/// DRM parameters without the URLs and the certificate.
+pub(super) fn dump_params(params: &DrmParams) -> serde_json::Value {
+    serde_json::json!({
+        "scheme": params.scheme.as_str(),
+        "license_host": dump_host(&params.license_url),
+        "wire": params.wire,
+        "renewal": params.renewal,
+        "l3": params.security_level == SecurityLevel::L3,
+    })
+}
+
+/// Key ids in hexadecimal.
+pub(super) fn dump_key_ids(ids: &[KeyId]) -> Vec<String> {
+    ids.iter().map(|id| id.to_hex()).collect()
+}
+
+/// The beginning of a digest in hexadecimal: enough to tell handles apart.
+pub(super) fn dump_digest(digest: HandleDigest) -> String {
+    digest.0.iter().take(4).map(|byte| format!("{byte:02x}")).chain(["…".to_owned()]).collect()
+}
+
 fn to_json(value: &impl Serialize) -> Result<String> {
     // The cause is dropped, because it may quote the value.
     serde_json::to_string(value).map_err(|_| Error::new(Code::Internal, "encoding a database value as JSON failed"))

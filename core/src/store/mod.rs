@@ -32,10 +32,10 @@
 //!
 //! # Where to add a table
 //!
-//! In a new file of `tables/`, and one line in `tables::ALL` (and one in the map of the folder). The file has `TABLE`
-//! with the `CREATE TABLE` of the new version, the row type, and `impl ReadTx` and `impl WriteTx` with the functions on
-//! it. Raise `schema::VERSION` and make the golden file, as for a column. A table with thousands of rows per asset
-//! keeps them in groups, many rows packed into one value (`packed.rs`), under a dense integer key.
+//! In a new file of `tables/`, and one line each in `tables::ALL` and `tables::DUMPS` (and in the map of the folder).
+//! The file has `TABLE` with the `CREATE TABLE` of the new version, the row type, and `impl ReadTx` and `impl WriteTx`
+//! with the functions on it. Raise `schema::VERSION` and make the golden file, as for a column. A table with thousands
+//! of rows per asset keeps them in groups, many rows packed into one value (`packed.rs`), under a dense integer key.
 
 mod abandoned;
 mod asset_lock;

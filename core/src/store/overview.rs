@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use serde_json::Value;
+
 use super::failure;
+use super::tables::DUMPS;
 use super::tables::assets::AssetSummary;
 use super::transaction::ReadTx;
 use crate::error::Result;
@@ -27,6 +30,16 @@ impl ReadTx<'_> {
     pub fn profiles(&self) -> Result<BTreeSet<Profile>> {
         let profiles = self.rows("profiles", SELECT_PROFILES, [], |columns| Profile::new(columns.text()?).ok());
         Ok(profiles.map_err(failure::sqlite("reading the profiles from the database"))?.into_iter().collect())
+    }
+
+    /// Returns every row of every table as JSON for people, each with the name of its table. The `summary` columns are
+    /// unpacked. Without secrets: of a URL the host, of a BLOB the length, of a digest the beginning.
+    pub fn dump(&self) -> Result<Vec<(&'static str, Value)>> {
+        let mut rows = Vec::new();
+        for (table, dump) in DUMPS {
+            rows.extend(dump(self)?.into_iter().map(|row| (table, row)));
+        }
+        Ok(rows)
     }
 }
 

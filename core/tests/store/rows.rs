@@ -247,3 +247,35 @@ fn summaries_have_their_licenses_in_any_order_of_writing() {
     }
     assert_eq!(summaries.len(), 5);
 }
+
+#[test]
+fn a_dump_has_every_row_and_no_secret() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let mark =
+        ClockMark { wall_ms: 5, since_boot_ms: Some(6), boot_id: Some("boot".to_owned()), rollback_suspected: true };
+    store
+        .write(|tx| {
+            tx.insert_asset(&full_asset("a"))?;
+            tx.insert_asset(&clear_asset("b"))?;
+            tx.insert_license(&full_license(1, "a"))?;
+            tx.insert_license(&intent(2, "unregistered"))?;
+            tx.set_clock_mark(&mark)
+        })
+        .unwrap();
+    let dump = store.read(|tx| tx.dump()).unwrap();
+    let tables: Vec<_> = dump.iter().map(|(table, _)| *table).collect();
+    assert_eq!(tables, ["assets", "assets", "licenses", "licenses", "clock_mark"]);
+    let [asset, _, license, intent, _] = dump.as_slice() else { panic!("{dump:?}") };
+    assert_eq!((&asset.1["asset_id"], &asset.1["source_host"]), (&"a".into(), &"cdn.example".into()));
+    assert_eq!(asset.1["path"], "films/ü 🍎", "the fields of the summary are there, too");
+    assert_eq!((&license.1["expires"]["at_ms"], &license.1["kind"]), (&1_800_000_000_000_i64.into(), &().into()));
+    assert_eq!((&intent.1["state"], &intent.1["kind"]), (&"intended".into(), &"new".into()));
+
+    let text = format!("{dump:?}");
+    let digest = full_license(1, "a").handle_digest.unwrap().0;
+    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    for secret in ["s3cret", "the app's own", "/master.m3u8?", &digest[..10]] {
+        assert!(!text.contains(secret), "{secret} in {text}");
+    }
+}

@@ -29,6 +29,7 @@
 use std::fmt;
 
 use rusqlite::{Connection, OptionalExtension as _, named_params, params};
+use serde_json::{Value, json};
 
 use super::super::columns::Columns;
 use super::super::encoding::{self, Coded, coded};
@@ -42,7 +43,7 @@ use super::licenses::LicenseSummary;
 use crate::error::{Code, Error, Result};
 use crate::model::{AssetId, InitDataTrack, KeyId, LicenseState, MediaFormat, MediaSource, Profile};
 
-pub(in super::super) const TABLE: Table = Table { versions: &[(1, VERSION_1)], salvage };
+pub(super) const TABLE: Table = Table { versions: &[(1, VERSION_1)], salvage };
 
 const VERSION_1: &str = "
 CREATE TABLE assets (
@@ -391,6 +392,41 @@ fn decode(columns: &mut Columns<'_, '_>) -> Option<AssetRow> {
         updated_at_ms: summary.updated_at_ms,
         playback_started_at_ms: summary.playback_started_at_ms,
     })
+}
+
+pub(super) fn dump(tx: &ReadTx<'_>) -> Result<Vec<Value>> {
+    let rows = tx.rows("assets", &format!("{SELECT} ORDER BY a.id"), [], decode);
+    let rows = rows.map_err(failure::sqlite("reading the assets from the database"))?;
+    let state = |state| match state {
+        AssetState::Registering => "registering",
+        AssetState::Registered => "registered",
+    };
+    let dump = |row: AssetRow| {
+        let required_keys = row.required_keys.iter().map(|(track, ids)| {
+            json!({ "kind": track.kind.as_str(), "name": track.name, "key_ids": encoding::dump_key_ids(ids) })
+        });
+        json!({
+            "profile": row.profile.as_str(),
+            "asset_id": row.asset_id.as_str(),
+            "entry_id": row.entry_id,
+            "state": state(row.state),
+            "root": row.path.root,
+            "path": row.path.path,
+            "manifest": row.path.manifest,
+            "format": row.format.as_str(),
+            "is_protected": row.is_protected,
+            "source_id": row.source.id,
+            "source_host": encoding::dump_host(&row.source.url),
+            "drm": row.source.drm.iter().map(encoding::dump_params).collect::<Vec<_>>(),
+            "metadata_bytes": row.metadata.map(|bytes| bytes.len()),
+            "required_keys": required_keys.collect::<Vec<_>>(),
+            "key_files_missing": row.key_files_missing,
+            "registered_at_ms": row.registered_at_ms,
+            "updated_at_ms": row.updated_at_ms,
+            "playback_started_at_ms": row.playback_started_at_ms,
+        })
+    };
+    Ok(rows.into_iter().map(dump).collect())
 }
 
 fn salvage(damaged: &Connection, _version: i32, to: &WriteTx<'_>) -> Result<()> {

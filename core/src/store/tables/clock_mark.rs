@@ -14,6 +14,7 @@
 //!   otherwise 0.
 
 use rusqlite::{Connection, params};
+use serde_json::{Value, json};
 
 use super::super::columns::Columns;
 use super::super::failure;
@@ -77,6 +78,18 @@ fn decode(columns: &mut Columns<'_, '_>) -> Option<ClockMark> {
         boot_id: columns.value()?,
         rollback_suspected: columns.value()?,
     })
+}
+
+pub(super) fn dump(tx: &ReadTx<'_>) -> Result<Vec<Value>> {
+    let dump = |mark: ClockMark| {
+        json!({
+            "wall_ms": mark.wall_ms,
+            "since_boot_ms": mark.since_boot_ms,
+            "boot_id": mark.boot_id,
+            "rollback_suspected": mark.rollback_suspected,
+        })
+    };
+    Ok(tx.clock_mark()?.map(dump).into_iter().collect())
 }
 
 fn salvage(damaged: &Connection, _version: i32, to: &WriteTx<'_>) -> Result<()> {

@@ -58,6 +58,7 @@
 use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension as _, named_params, params, params_from_iter};
+use serde_json::{Value, json};
 
 use super::super::columns::Columns;
 use super::super::encoding::{self, Coded, coded};
@@ -88,8 +89,7 @@ macro_rules! sub_states_before_3 {
     };
 }
 
-pub(in super::super) const TABLE: Table =
-    Table { versions: &[(1, VERSION_1), (2, VERSION_2), (3, VERSION_3)], salvage };
+pub(super) const TABLE: Table = Table { versions: &[(1, VERSION_1), (2, VERSION_2), (3, VERSION_3)], salvage };
 
 const VERSION_1: &str = "
 CREATE TABLE licenses (
@@ -595,6 +595,58 @@ fn decode(columns: &mut Columns<'_, '_>) -> Option<LicenseRow> {
         last_error: columns.value()?,
         acquired_level: columns.value()?,
     })
+}
+
+pub(super) fn dump(tx: &ReadTx<'_>) -> Result<Vec<Value>> {
+    let rows = tx.licenses("", &[] as &[u8])?;
+    let kind = |kind| match kind {
+        IntentKind::New => "new",
+        IntentKind::Continuation => "continuation",
+    };
+    let outcome = |outcome| match outcome {
+        IntentOutcome::InProgress => "in-progress",
+        IntentOutcome::Unknown => "unknown",
+    };
+    let coverage = |coverage| match coverage {
+        KeyCoverage::Unknown => "unknown",
+        KeyCoverage::Covered => "covered",
+        KeyCoverage::Missing => "missing",
+    };
+    let dump = |row: LicenseRow| {
+        let is_intended = row.state == LicenseState::Intended;
+        json!({
+            "license_id": row.license_id.as_str(),
+            "profile": row.profile.as_str(),
+            "asset_id": row.asset_id.as_str(),
+            "state": row.state.as_str(),
+            "kind": is_intended.then(|| kind(row.kind)),
+            "outcome": is_intended.then(|| outcome(row.outcome)),
+            "scheme": row.request.scheme.as_str(),
+            "requested_key_ids": encoding::dump_key_ids(&row.request.key_ids),
+            "init_data_bytes": row.request.init_data.len(),
+            "mime": row.request.mime,
+            "certificate_bytes": row.request.certificate.map(|bytes| bytes.len()),
+            "server": encoding::dump_params(&row.params),
+            "handle_digest": row.handle_digest.map(encoding::dump_digest),
+            "held_before": row.held_before.map(|digests| digests.len()),
+            "replaces": row.replaces.as_ref().map(LicenseId::as_str),
+            "granted_at_ms": row.granted_at_ms,
+            "expires": match row.expires {
+                Expiry::Never => json!("never"),
+                Expiry::Unknown => json!("unknown"),
+                Expiry::At(at_ms) => json!({ "at_ms": at_ms }),
+            },
+            "playback_window_seconds": row.playback_window_seconds,
+            "coverage": coverage(row.coverage),
+            "key_ids": row.key_ids.as_deref().map(encoding::dump_key_ids),
+            "acquired_level": row.acquired_level,
+            "lease_until_ms": row.lease_until_ms,
+            "release_attempts": row.release_attempts,
+            "next_attempt_at_ms": row.next_attempt_at_ms,
+            "last_error": row.last_error,
+        })
+    };
+    Ok(rows.into_iter().map(dump).collect())
 }
 
 fn salvage(damaged: &Connection, version: i32, to: &WriteTx<'_>) -> Result<()> {

@@ -16,8 +16,9 @@
 //! BLOB per column.
 
 use rusqlite::Connection;
+use serde_json::Value;
 
-use super::transaction::WriteTx;
+use super::transaction::{ReadTx, WriteTx};
 use crate::error::Result;
 
 pub(super) mod assets;
@@ -35,6 +36,14 @@ pub(super) struct Table {
 
 /// Every table, in the order in which they are created and salvaged.
 pub(super) const ALL: &[Table] = &[assets::TABLE, licenses::TABLE, clock_mark::TABLE];
+
+/// Returns every row of a table as JSON for people, without secrets: of a URL the host, of a BLOB the length, of a
+/// digest the beginning.
+pub(super) type Dump = fn(&ReadTx<'_>) -> Result<Vec<Value>>;
+
+/// The dump of every table. Not a part of [`Table`], so that a library that never dumps is linked without it.
+pub(super) const DUMPS: [(&str, Dump); ALL.len()] =
+    [("assets", assets::dump), ("licenses", licenses::dump), ("clock_mark", clock_mark::dump)];
 
 #[cfg(test)]
 mod tests {
