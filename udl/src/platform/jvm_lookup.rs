@@ -1,8 +1,8 @@
 //! `source_url` for Kotlin, by JNI: a player asks it at the start of every playback, on its main thread, and a call
 //! through JNA costs thirty times as much.
 //!
-//! The counterpart is `dev.larder.NativeLookup`. What fails here throws nothing that an app sees: the counterpart then
-//! asks again through UniFFI, which has the typed error.
+//! The counterpart is `dev.larder.internal.ffi.NativeLookup`. A failure here throws nothing that an app sees: the
+//! counterpart then asks again through UniFFI, which has the typed error.
 
 use std::ptr;
 
@@ -13,12 +13,12 @@ use crate::lookup;
 /// Longer than any entry id or URL that is worth a copy on the stack.
 const ON_THE_STACK: usize = 512;
 
-/// `dev.larder.NativeLookup.sourceUrl(long, String, String): String`
+/// `dev.larder.internal.ffi.NativeLookup.sourceUrl(long, String, String): String`
 ///
 /// # Safety
 /// Only a JVM calls this, with its own environment and live references.
 #[unsafe(no_mangle)]
-pub(super) unsafe extern "system" fn Java_dev_larder_NativeLookup_sourceUrl(
+pub(super) unsafe extern "system" fn Java_dev_larder_internal_ffi_NativeLookup_sourceUrl(
     env: *mut JNIEnv,
     _class: jclass,
     lookup_id: jlong,

@@ -5,8 +5,8 @@ import dev.larder.LarderConfig
 import dev.larder.LarderSetup
 import dev.larder.LocalAssetsManager
 import dev.larder.LocalMediaSource
-import dev.larder.MemoryDrmStorage
 import dev.larder.StorageRoot
+import dev.larder.storage.MemoryDrmStorage
 import dev.larder.support.Media
 import dev.larder.support.TestServers
 import kotlinx.coroutines.CoroutineScope

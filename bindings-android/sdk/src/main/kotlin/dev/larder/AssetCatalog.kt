@@ -1,34 +1,22 @@
 package dev.larder
 
 /**
- * What is registered. Every function answers from memory and may be called on the main thread once
- * [LocalAssetsManager.open] has returned; before that it waits for the store. All throw [LarderException].
+ * The registered assets. Every function answers from memory and may be called on the main thread once
+ * [LocalAssetsManager.open] has returned; an earlier call waits for the store. Every function throws [LarderException].
  */
 public interface AssetCatalog {
-    /** Every registered asset, sorted by id. */
+    /** Returns every registered asset, sorted by id. */
     public fun assets(): List<AssetInfo>
 
-    /** One asset, `null` if it is not registered. */
+    /** Returns one asset, `null` if it is not registered. */
     public fun asset(assetId: String): AssetInfo?
 
-    /** The asset at a path, `null` if there is none. */
+    /** Returns the asset at an absolute path, `null` if no asset is registered there. */
     public fun assetAt(path: String): AssetInfo?
 
-    /** The assets of a backend's entry. */
+    /** Returns the assets of an entry of the app's backend. */
     public fun assetsOfEntry(entryId: String): List<AssetInfo>
 
-    /** What the app stored with an asset, `null` if nothing. */
+    /** Returns the metadata that the app stored with an asset, `null` if it stored none. */
     public fun metadata(assetId: String): ByteArray?
-}
-
-internal class CoreCatalog(private val core: Core) : AssetCatalog {
-    override fun assets(): List<AssetInfo> = core.call { it.assets() }
-
-    override fun asset(assetId: String): AssetInfo? = core.call { it.asset(assetId) }
-
-    override fun assetAt(path: String): AssetInfo? = core.call { it.assetAt(path) }
-
-    override fun assetsOfEntry(entryId: String): List<AssetInfo> = core.call { it.assetsOfEntry(entryId) }
-
-    override fun metadata(assetId: String): ByteArray? = core.call { it.metadata(assetId) }
 }

@@ -1,61 +1,74 @@
 package dev.larder
 
+import dev.larder.internal.Callbacks
+import dev.larder.internal.ffi.LogSinkAdapter
+import dev.larder.internal.ffi.NativeLibrary
+import dev.larder.internal.ffi.libraryVersion
+import dev.larder.internal.ffi.translating
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.withContext
 import java.util.concurrent.Executor
+import dev.larder.internal.ffi.findInitData as findInitDataNatively
+import dev.larder.internal.ffi.playKitStatus as playKitStatusNatively
+import dev.larder.internal.ffi.setLogSink as setLogSinkNatively
 
-/** What needs no manager. */
+/** The functions of the library that need no manager: version, log, init data. */
 public object Larder {
     private val callbacks = Callbacks(null)
 
     /**
-     * Loads the native library in the background and gives its version. A manager does that by itself; an app that calls
-     * this when it starts has it done when the first manager is made. Everything else of this object loads the library
-     * on the caller's thread if it must, which takes a tenth of a second or more.
+     * Loads the native library in the background and returns its version.
      *
-     * @throws LarderException `INTERNAL` if the app's package has no library for this device.
+     * A manager loads the library by itself. An app that calls this function at its start does not wait for the library
+     * when it makes its first manager. Every other function of this object loads the library on the caller's thread if it
+     * is not loaded yet, which takes a tenth of a second or more.
+     *
+     * @throws LarderException `INTERNAL` if the app's package has no native library for this device: report it.
      */
     @JvmSynthetic
     public suspend fun open(): String = withContext(Dispatchers.IO) { version() }
 
-    /** [open] for Java. */
+    /** [open] for Java. The listener is called on [executor]. */
     @JvmStatic
     public fun open(listener: ResultListener<String>, executor: Executor): Cancellable =
-        callbacks.start(executor, listener, { open() }) { told, outcome ->
-            outcome.fold(onSuccess = told::onSuccess, onFailure = { told.onFailed(it as LarderException) })
+        callbacks.start(executor, listener, { open() }) { target, outcome ->
+            outcome.fold(onSuccess = target::onSuccess, onFailure = { target.onFailed(it as LarderException) })
         }
 
-    /** The version of the native library. */
+    /** Returns the version of the native library. */
     @JvmStatic
     public fun version(): String = calling { libraryVersion() }
 
     /**
-     * Sends Larder's own log to a sink, from this level on; `null` takes the sink away. The platform's log gets it in any
-     * case. There is one sink in a process.
+     * Sends Larder's log lines of [level] and above to [sink]. `null` removes the sink. A process has one sink.
      *
-     * No line holds a key, a handle, a challenge, a token or a query.
+     * The platform's own log gets every line as well. No line contains a key, a handle, a challenge, a token or a query.
      */
     @JvmStatic
     @JvmOverloads
     public fun setLogSink(sink: LogSink?, level: LogLevel = LogLevel.INFO): Unit = calling {
-        setLogSink(sink?.let(::LogSinkAdapter), level)
+        setLogSinkNatively(sink?.let(::LogSinkAdapter), level)
     }
 
     /**
-     * Which key systems the media at a path asks for, and with what: all systems, all tracks, all keys. Nothing is
-     * fetched. Reads files: call it off the main thread.
+     * Finds the init data of every key system, track and key in the media at [path]. Fetches nothing.
      *
-     * @param path absolute: a manifest, a media file, or a folder that holds one manifest.
+     * Reads files, so call it off the main thread.
+     *
+     * @param path the absolute path of a manifest, of a media file, or of a folder that contains one manifest.
+     * @throws LarderException `MEDIA_NOT_FOUND`, `MEDIA_UNREADABLE`, `MANIFEST_INVALID`, `MANIFEST_TOO_LARGE` or
+     *   `FORMAT_UNSUPPORTED` for media that cannot be read; `INIT_DATA_MISSING` or `SESSION_KEY_MISSING` for protected media
+     *   without init data.
      */
     @JvmStatic
-    public fun findInitData(path: String): List<InitData> = calling { dev.larder.findInitData(path) }
+    public fun findInitData(path: String): List<InitData> = calling { findInitDataNatively(path) }
 
     /**
-     * What PlayKit's `checkAssetStatus` reported for such an asset: seconds and a flag, sentinels and all. For apps that
-     * move from PlayKit; new code reads the status itself.
+     * Converts a status to the values that PlayKit's `checkAssetStatus` reported: two times in seconds, with PlayKit's
+     * sentinels, and a flag. For apps that migrate from PlayKit; new code reads the status itself.
      */
     @JvmStatic
-    public fun playKitStatus(status: AssetStatus): PlayKitStatus = calling { dev.larder.playKitStatus(status) }
+    public fun playKitStatus(status: AssetStatus): PlayKitStatus = calling { playKitStatusNatively(status) }
 
     private inline fun <T> calling(call: () -> T): T = translating {
         NativeLibrary.load()

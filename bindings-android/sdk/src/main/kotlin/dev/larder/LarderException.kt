@@ -1,5 +1,8 @@
 package dev.larder
 
+import dev.larder.drm.DrmEngine
+import dev.larder.storage.LocalDrmStorage
+
 /**
  * Why a call failed: the one error type of this SDK, beside `CancellationException` for a cancelled coroutine.
  *

@@ -1,13 +1,27 @@
 package dev.larder
 
 import android.content.Context
+import dev.larder.drm.DrmEngine
+import dev.larder.internal.Platform
+import dev.larder.internal.android.AndroidPlatform
+import dev.larder.internal.ffi.DrmEngineAdapter
+import dev.larder.internal.ffi.DrmStorageAdapter
+import dev.larder.internal.ffi.FfiDelegates
+import dev.larder.internal.ffi.RequestAdapterAdapter
+import dev.larder.internal.ffi.SourceUrlProviderAdapter
+import dev.larder.internal.ffi.TokenProviderAdapter
+import dev.larder.storage.FileDrmStorage
+import dev.larder.storage.LocalDrmStorage
+import dev.larder.storage.SealedDrmStorage
+import dev.larder.storage.SharedPreferencesDrmStorage
+import dev.larder.storage.StorageFolders
 import java.util.concurrent.Executor
 
 /**
- * What a [LocalAssetsManager] works with: its folders, whom it works for, and what of the app's it asks. Everything that
- * differs between apps and systems, in one place.
+ * The configuration of a [LocalAssetsManager] and the parts of the app that it calls: folders, profile, secret storage, DRM
+ * engines, delegates.
  *
- * On Android, where everything that is not said has a default of the platform's:
+ * On Android, where every setting has a default of the platform:
  * ```
  * val setup = LarderSetup.Builder(context).profile("ann").tokenProvider(tokens).build()
  * ```
@@ -17,12 +31,11 @@ import java.util.concurrent.Executor
  * ```
  *
  * @property storage the secret storage.
- * @property engines the app's own, one per scheme; the first of a scheme counts, and the platform's come after them.
- * @property requestAdapter the app's hand on requests to license servers.
- * @property tokenProvider the app's tokens for them.
- * @property sourceURLProvider the app's own choice of what is played.
- * @property callbackExecutor where listeners are called if the call does not say otherwise; `null` for a thread of the
- *   manager's own.
+ * @property engines the app's DRM engines. The first engine of a scheme is used; the platform's engines come after the app's.
+ * @property requestAdapter changes requests to license servers.
+ * @property tokenProvider provides the tokens for license servers.
+ * @property sourceURLProvider chooses the URL that a player plays.
+ * @property callbackExecutor runs listeners unless a call names another executor; `null` for a thread of the manager.
  */
 public class LarderSetup internal constructor(
     private val configure: () -> LarderConfig,
@@ -34,7 +47,7 @@ public class LarderSetup internal constructor(
     public val callbackExecutor: Executor?,
     internal val platform: Platform,
 ) {
-    /** Everything said; nothing is asked of the platform. */
+    /** A complete setup, which takes no default from the platform. */
     public constructor(
         config: LarderConfig,
         storage: LocalDrmStorage,
@@ -54,10 +67,10 @@ public class LarderSetup internal constructor(
         Platform.Desktop(config.dataDir),
     )
 
-    /** Folders, profile, timeouts. On Android, asking for it may touch the disk: do so off the main thread. */
+    /** Folders, profile and timeouts. On Android the first access may read the disk, so access it off the main thread. */
     public val config: LarderConfig by lazy(configure)
 
-    /** The roots that are there now, the app's own among them. Touches the disk. */
+    /** Returns the roots that are mounted now, including the app's own. Reads the disk. */
     internal fun rootsNow(): List<StorageRoot> = configure().roots
 
     internal fun delegates() = FfiDelegates(
@@ -69,23 +82,23 @@ public class LarderSetup internal constructor(
         serverTrust = platform.serverTrust(),
     )
 
-    /** A setup, piece by piece. */
+    /** Builds a setup step by step. */
     public class Builder private constructor(private val platform: Platform) {
         /**
-         * With Android's defaults: the database below `noBackupFilesDir`, roots for the app's internal, external and
-         * removable storage ([StorageFolders]), handles in a
-         * [SharedPreferencesDrmStorage], the device's CDM, listeners on the main looper, and what the
-         * network and the device are like observed for the manager. Nothing is touched before the manager opens.
+         * Starts with Android's defaults: the database below `noBackupFilesDir`, roots for the app's internal, external and
+         * removable storage ([StorageFolders]), handles in a [SharedPreferencesDrmStorage], the device's CDM, listeners on
+         * the main looper. The manager observes the network and the state of the device by itself.
          *
-         * @param context any of the app's; its application context is kept.
+         * Reads nothing from the disk before the manager opens.
+         *
+         * @param context any context of the app. Only its application context is kept.
          */
         public constructor(context: Context) : this(AndroidPlatform(context))
 
         /**
-         * With a desktop's: what is not said keeps the default of [LarderConfig], and the storage is a [FileDrmStorage]
-         * beside the database.
+         * Starts with a desktop's defaults: those of [LarderConfig], and a [FileDrmStorage] beside the database.
          *
-         * @param dataDir absolute path of the folder for Larder's database, made when missing.
+         * @param dataDir the absolute path of the folder for Larder's database. Created if it is missing.
          */
         public constructor(dataDir: String) : this(Platform.Desktop(dataDir))
 
@@ -97,15 +110,15 @@ public class LarderSetup internal constructor(
         private var sourceURLProvider: SourceURLProvider? = null
         private var callbackExecutor: Executor? = null
 
-        /** A folder below which media lies, under a short stable name. In place of one of the platform's of that name. */
+        /** Adds a folder that contains media, under a short stable name. Replaces a root of the platform with that name. */
         public fun root(name: String, path: String): Builder = changed {
             changes += { it.copy(roots = it.roots.filter { root -> root.name != name } + StorageRoot(name, path)) }
         }
 
-        /** A namespace for one of the app's users. */
+        /** Sets the namespace of one of the app's users. */
         public fun profile(profile: String): Builder = changed { changes += { it.copy(profile = profile) } }
 
-        /** How long one request to a server, one call of an engine, and one call of other code of the app may take. */
+        /** Sets the timeouts of one request to a server, of one call of an engine, and of one call of another delegate. */
         public fun timeouts(networkSeconds: Int, engineSeconds: Int, delegateSeconds: Int): Builder = changed {
             changes +=
                 {
@@ -117,39 +130,40 @@ public class LarderSetup internal constructor(
                 }
         }
 
-        /** Sent to servers as `User-Agent`, in front of Larder's own. */
+        /** Sets the text that servers get as `User-Agent`, in front of Larder's own. */
         public fun userAgent(userAgent: String): Builder = changed { changes += { it.copy(userAgent = userAgent) } }
 
         /**
-         * Registers the software ClearKey engine, which decrypts in the app's own process: for tests and desktops. Its
-         * handles are keys: on Android use it with a [SealedDrmStorage].
+         * Adds the software ClearKey engine, which decrypts in the app's process: for tests and desktops.
+         *
+         * Its handles are the keys themselves, so on Android combine it with a [SealedDrmStorage].
          */
         public fun softwareClearKey(): Builder = changed { changes += { it.copy(softwareClearKey = true) } }
 
-        /** A further certificate authority to trust, in DER: for tests and private deployments. */
+        /** Trusts another certificate authority, in DER: for tests and private deployments. */
         public fun extraRootCertificate(certificate: ByteArray): Builder = changed {
             changes += { it.copy(extraRootCertificates = it.extraRootCertificates + certificate) }
         }
 
-        /** The secret storage. */
+        /** Sets the secret storage. */
         public fun storage(storage: LocalDrmStorage): Builder = changed { this.storage = storage }
 
-        /** One more engine. */
+        /** Adds a DRM engine. The first engine of a scheme is used. */
         public fun engine(engine: DrmEngine): Builder = changed { engines += engine }
 
-        /** The app's hand on requests to license servers. */
+        /** Sets the adapter of requests to license servers. */
         public fun requestAdapter(adapter: RequestAdapter): Builder = changed { requestAdapter = adapter }
 
-        /** The app's tokens for license servers. */
+        /** Sets the provider of tokens for license servers. */
         public fun tokenProvider(provider: TokenProvider): Builder = changed { tokenProvider = provider }
 
-        /** The app's own choice of what is played. */
+        /** Sets the provider that chooses the URL that a player plays. */
         public fun sourceURLProvider(provider: SourceURLProvider): Builder = changed { sourceURLProvider = provider }
 
-        /** Where listeners are called if the call does not say otherwise. */
+        /** Sets the executor of listeners, unless a call names another one. */
         public fun callbackExecutor(executor: Executor): Builder = changed { callbackExecutor = executor }
 
-        /** The setup. Whether the configuration makes sense is checked when the manager opens. */
+        /** Returns the setup. The manager checks the configuration when it opens. */
         public fun build(): LarderSetup {
             val (platform, changes) = platform to changes.toList()
             return LarderSetup(

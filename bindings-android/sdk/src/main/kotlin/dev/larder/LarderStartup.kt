@@ -10,18 +10,18 @@ import kotlinx.coroutines.SupervisorJob
 import kotlinx.coroutines.launch
 
 /**
- * Begins to load the native library when the app's process starts, in the background. Larder declares no component by
- * itself; an app that wants this declares it:
+ * Loads the native library in the background when the app's process starts. Larder's manifest declares no component; an app
+ * that wants an early start declares this one:
  * ```
  * <provider android:name="dev.larder.LarderStartup"
  *     android:authorities="${applicationId}.larder-startup" android:exported="false" />
  * ```
- * It provides no content.
+ * The provider has no content.
  */
 public class LarderStartup : ContentProvider() {
     override fun onCreate(): Boolean {
         CoroutineScope(SupervisorJob() + Dispatchers.IO).launch {
-            // What is wrong with the library is told by the first call that needs it.
+            // A failure is reported again by the first call that needs the library.
             runCatching { Larder.open() }
         }
         return true

@@ -1,6 +1,12 @@
 package dev.larder
 
 import android.content.Context
+import dev.larder.internal.Callbacks
+import dev.larder.internal.Core
+import dev.larder.internal.CoreCatalog
+import dev.larder.internal.CorePlayback
+import dev.larder.internal.ffi.playKitStatus
+import dev.larder.storage.LocalDrmStorage
 import java.util.concurrent.Executor
 import kotlin.time.Duration
 

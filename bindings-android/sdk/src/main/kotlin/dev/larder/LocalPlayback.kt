@@ -1,80 +1,50 @@
 package dev.larder
 
 /**
- * What a player needs. Every function answers from memory (handles come from the secret storage) and may be called on the
- * main thread once [LocalAssetsManager.open] has returned; before that it waits for the store. All throw
- * [LarderException].
+ * The functions that a player needs. Every function answers from memory (handles come from the secret storage) and may be
+ * called on the main thread once [LocalAssetsManager.open] has returned; an earlier call waits for the store. Every function
+ * throws [LarderException].
  */
 public interface LocalPlayback {
     /**
-     * The source to play for an asset: its URL is a `file:` URL, and [MediaSource.isLocal] is true. It goes into a
-     * [MediaEntry] that the player prepares. Which licenses it needs is told by [localMediaSource].
+     * Returns the source to play for an asset. Its URL is a `file:` URL, and [MediaSource.isLocal] is true. It goes into a
+     * [MediaEntry] that the player prepares. [localMediaSource] returns the licenses as well.
      *
-     * An expired asset still has a source; its status says why it will not play.
+     * An expired asset still has a source; its status says why it does not play.
      *
-     * @param localAssetPath must be the registered one.
+     * @param localAssetPath the registered path.
      * @throws LarderException `ASSET_NOT_FOUND` for an asset that is unknown, unfinished or at another path.
      */
     public fun getLocalMediaSource(assetId: String, localAssetPath: String): MediaSource
 
-    /** The same with the licenses that a player needs. [localAssetPath] must be the registered one, if given. */
+    /** Returns the source to play with its licenses. [localAssetPath] must be the registered path, if it is given. */
     public fun localMediaSource(assetId: String, localAssetPath: String? = null): LocalMediaSource
 
     /**
-     * The CDM's handle of a license, for the player. Keep it no longer than the playback.
+     * Returns the CDM's handle of a license, for the player. Keep it no longer than the playback.
      *
      * @throws LarderException `LICENSE_MISSING` or `LICENSE_UNREADABLE`.
      */
     public fun licenseHandle(licenseId: String): ByteArray
 
     /**
-     * Stores a handle that the CDM changed by itself; durable when it returns. The license goes on under the id that is
-     * returned.
+     * Stores a handle that the CDM changed by itself, and returns the id that the license has from then on. The handle is
+     * durable when this returns.
      */
     public fun licenseHandleChanged(licenseId: String, handle: ByteArray, times: LicenseTimes): String
 
-    /** Notes that a playback of this asset has started; the first one starts the playback window. */
+    /** Records that a playback of this asset has started. The first playback starts the playback window. */
     public fun playbackStarted(assetId: String, atMs: Long = System.currentTimeMillis())
 
     /**
-     * The URL to play for an entry: the registry and the app's own provider, in the set order. `null` keeps the current
-     * one. Ask at the start of every playback; never cache the answer.
+     * Returns the URL to play for an entry: the registry's or that of the app's provider, in the set order. `null` keeps
+     * [currentUrl]. Call it at the start of every playback and do not cache the result.
      */
     public fun sourceUrl(entryId: String, currentUrl: String? = null): String?
 
-    /** When the registry answers [sourceUrl], and who is asked first. Takes effect at the next question. */
+    /** Sets when the registry answers [sourceUrl], and whether the app or the registry comes first. Applies to the next call. */
     public fun setSourceUrlMode(mode: SourceUrlMode, order: SourceUrlOrder = SourceUrlOrder.APP_FIRST)
 
-    /** [sourceUrl] as a provider, for a player that takes one. */
+    /** [sourceUrl] as a provider, for a player that takes a provider. */
     public val sourceURLProvider: SourceURLProvider
-}
-
-internal class CorePlayback(private val core: Core) : LocalPlayback {
-    private val lookup = NativeLookup(core)
-
-    override fun getLocalMediaSource(assetId: String, localAssetPath: String): MediaSource {
-        val source = localMediaSource(assetId, localAssetPath)
-        return MediaSource(id = source.assetId, url = source.url, format = source.format, isLocal = true)
-    }
-
-    override fun localMediaSource(assetId: String, localAssetPath: String?): LocalMediaSource =
-        core.call { it.localMediaSource(assetId, localAssetPath) }
-
-    override fun licenseHandle(licenseId: String): ByteArray = core.call { it.licenseHandle(licenseId) }
-
-    override fun licenseHandleChanged(licenseId: String, handle: ByteArray, times: LicenseTimes): String =
-        core.call { it.licenseHandleChanged(licenseId, handle, times) }
-
-    override fun playbackStarted(assetId: String, atMs: Long): Unit = core.call { it.playbackStarted(assetId, atMs) }
-
-    override fun sourceUrl(entryId: String, currentUrl: String?): String? = lookup.sourceUrl(entryId, currentUrl)
-
-    override fun setSourceUrlMode(mode: SourceUrlMode, order: SourceUrlOrder): Unit =
-        core.call { it.setSourceUrlMode(mode, order) }
-
-    override val sourceURLProvider: SourceURLProvider = object : SourceURLProvider {
-        override fun getURL(entryId: String): String? = sourceUrl(entryId, null)
-
-        override fun getURL(entryId: String, currentURL: String?): String? = sourceUrl(entryId, currentURL)
-    }
 }

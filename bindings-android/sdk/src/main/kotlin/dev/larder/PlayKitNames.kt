@@ -1,9 +1,9 @@
 package dev.larder
 
-// PlayKit's names, for Kotlin code that moves from it. New code uses the plain ones.
+// PlayKit's type names, for Kotlin code that migrates from PlayKit. New code uses Larder's names.
 
-/** PlayKit's name of [MediaEntry]. */
+/** PlayKit's name for [MediaEntry]. */
 public typealias PKMediaEntry = MediaEntry
 
-/** PlayKit's name of [MediaSource]. */
+/** PlayKit's name for [MediaSource]. */
 public typealias PKMediaSource = MediaSource

@@ -3,6 +3,8 @@ package dev.larder
 import android.content.Context
 import android.content.SharedPreferences
 import android.util.Base64
+import dev.larder.internal.ffi.findInitData
+import dev.larder.storage.LocalDrmStorage
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.withContext
 import org.json.JSONException

@@ -2,10 +2,10 @@
 
 package dev.larder
 
-// For Java, which has no default arguments: the records that an app makes, with what is usually said. Kotlin uses the
-// records' own constructors.
+// Java has no default arguments: these functions make the records that an app needs, with defaults. Kotlin uses the
+// constructors of the records.
 
-/** A remote source. [drm] is empty for clear media; a format of `null` is found in the media. */
+/** Makes a remote source. [drm] is empty for clear media; Larder detects a [format] of `null` from the media. */
 @JvmOverloads
 public fun mediaSource(
     id: String,
@@ -14,7 +14,7 @@ public fun mediaSource(
     format: MediaFormat? = null,
 ): MediaSource = MediaSource(id, url, format, drm)
 
-/** How to get licenses of one key system. */
+/** Makes the parameters for licenses of one key system. */
 @JvmOverloads
 public fun drmParams(
     scheme: DrmScheme,
@@ -23,7 +23,7 @@ public fun drmParams(
     wire: LicenseWire = LicenseWire.STANDARD,
 ): DrmParams = DrmParams(scheme, licenseUrl, wire = wire, renewal = renewal)
 
-/** What an app registers. See [LocalAssetsManager.registerAsset]. */
+/** Makes a registration for [LocalAssetsManager.registerAsset]. */
 @JvmOverloads
 public fun registration(
     assetId: String,

@@ -1,26 +1,16 @@
 package dev.larder
 
 /**
- * The app's hand on every request to its license servers, for offline registrations too: URL, headers, body, and the
- * answer.
+ * Changes every request to a license server and unpacks its response: URL, headers, body. Used for offline registrations, too.
  *
- * Called on background threads, never under a lock of Larder's, and bounded by `LarderConfig.delegateTimeoutSeconds`. What it
- * throws stops the request: a [LarderException] as it is, anything else as [LarderException.Code.DELEGATE_FAILED].
+ * Called on background threads, never under a lock of Larder, for at most `LarderConfig.delegateTimeoutSeconds`. An exception
+ * stops the request: a [LarderException] reaches the caller unchanged, anything else becomes
+ * [LarderException.Code.DELEGATE_FAILED].
  */
 public fun interface RequestAdapter {
-    /** Changes a request before it is sent. What it is about and for which asset cannot be changed. */
+    /** Returns the request to send. Changes of its kind or its asset id are ignored. */
     public fun adapt(request: LicenseRequest): LicenseRequest
 
-    /** Unpacks an answer that is not in the usual wire format; `null`, the default, leaves that to Larder. */
+    /** Unpacks a response in a wire format of the app's backend. `null`, the default, leaves the response to Larder. */
     public fun parse(response: LicenseResponse): ExchangeAnswer? = null
-}
-
-/** The app's adapter as the core sees it. */
-internal class RequestAdapterAdapter(private val adapter: RequestAdapter) : FfiRequestAdapter {
-    override fun adapt(request: LicenseRequest): LicenseRequest = guarded { adapter.adapt(request) }
-
-    override fun parse(response: LicenseResponse): ExchangeAnswer? = guarded { adapter.parse(response) }
-
-    private inline fun <T> guarded(call: () -> T): T =
-        guarding("the request adapter", LarderException.Code.DELEGATE_FAILED, call)
 }

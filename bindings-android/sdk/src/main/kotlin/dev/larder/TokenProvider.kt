@@ -1,24 +1,18 @@
 package dev.larder
 
 /**
- * Gives the token for requests to license servers, at the time of use. Tokens are never stored.
+ * Provides the token for a request to a license server, at the time of use. Larder never stores tokens.
  *
- * Called on background threads, never under a lock of Larder's, and bounded by `LarderConfig.delegateTimeoutSeconds`. What it
- * throws stops the request: a [LarderException] as it is, anything else as [LarderException.Code.DELEGATE_FAILED].
+ * Called on background threads, never under a lock of Larder, for at most `LarderConfig.delegateTimeoutSeconds`. An exception
+ * stops the request: a [LarderException] reaches the caller unchanged, anything else becomes
+ * [LarderException.Code.DELEGATE_FAILED].
  */
 public fun interface TokenProvider {
     /**
-     * The value of the `Authorization` header, `null` for none.
+     * Returns the value of the `Authorization` header, `null` for no header.
      *
-     * @param rejected true when the server has just refused the token given before: get a fresh one. Asked so once.
+     * @param rejected true if the server has just refused the previous token: return a fresh one. Passed as true once per
+     *   request.
      */
     public fun authorization(assetId: String, rejected: Boolean): String?
-}
-
-/** The app's tokens as the core sees them. */
-internal class TokenProviderAdapter(private val provider: TokenProvider) : FfiTokenProvider {
-    override fun authorization(assetId: String, rejected: Boolean): String? =
-        guarding("the token provider", LarderException.Code.DELEGATE_FAILED) {
-            provider.authorization(assetId, rejected)
-        }
 }

@@ -5,6 +5,9 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.larder.drm.DrmEngine;
+import dev.larder.drm.LicenseExchange;
+import dev.larder.storage.MemoryDrmStorage;
 import dev.larder.support.Device;
 import dev.larder.support.TestServers;
 import java.lang.reflect.Method;

@@ -2,6 +2,7 @@ package dev.larder
 
 import com.sun.jna.Library
 import com.sun.jna.Native
+import dev.larder.storage.MemoryDrmStorage
 import dev.larder.support.CLEAR_TITLE
 import dev.larder.support.Device
 import dev.larder.support.clearSource

@@ -1,5 +1,7 @@
 package dev.larder
 
+import dev.larder.storage.LocalDrmStorage
+import dev.larder.storage.MemoryDrmStorage
 import dev.larder.support.CLEAR_TITLE
 import dev.larder.support.Device
 import dev.larder.support.KotlinClearKeyEngine

@@ -1,5 +1,6 @@
 package dev.larder
 
+import dev.larder.storage.SharedPreferencesDrmStorage
 import dev.larder.support.Device
 import dev.larder.support.PROTECTED_TITLE
 import dev.larder.support.TestServers

@@ -21,6 +21,7 @@ import dev.larder.LicenseImport
 import dev.larder.MediaFormat
 import dev.larder.MediaSource
 import dev.larder.Remedy
+import dev.larder.internal.media3.CachedMediaExport
 import java.io.File
 import java.io.IOException
 

@@ -9,6 +9,7 @@ import androidx.media3.exoplayer.drm.DrmSessionManagerProvider
 import androidx.media3.exoplayer.drm.ExoMediaDrm
 import androidx.media3.exoplayer.drm.FrameworkMediaDrm
 import dev.larder.LocalPlayback
+import dev.larder.internal.media3.OfflineDrmSessionManager
 
 /**
  * Gives registered assets the licenses that Larder keeps for them, and never asks a network for one.

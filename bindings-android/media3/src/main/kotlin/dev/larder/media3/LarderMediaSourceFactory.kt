@@ -13,6 +13,9 @@ import dev.larder.AssetCatalog
 import dev.larder.LocalAssetsManager
 import dev.larder.LocalPlayback
 import dev.larder.SourceURLProvider
+import dev.larder.internal.media3.ChosenMediaSource
+import dev.larder.internal.media3.SourceQuestions
+import dev.larder.internal.media3.setLocalSource
 import java.util.concurrent.Executor
 
 /**

@@ -9,6 +9,7 @@ import dev.larder.Expiry
 import dev.larder.LarderException.Code
 import dev.larder.Remedy
 import dev.larder.SecurityLevel
+import dev.larder.internal.media3.L3
 import dev.larder.media3.support.Cdm
 import dev.larder.media3.support.SAMPLES
 import dev.larder.media3.support.ShadowCdm

@@ -1,6 +1,5 @@
 package dev.larder.app
 
-import dev.larder.DrmEngine
 import dev.larder.DrmParams
 import dev.larder.DrmScheme
 import dev.larder.ExchangeKind
@@ -10,11 +9,9 @@ import dev.larder.Larder
 import dev.larder.LarderConfig
 import dev.larder.LarderException
 import dev.larder.LarderSetup
-import dev.larder.LicenseExchange
 import dev.larder.LicenseGrant
 import dev.larder.LicenseTimes
 import dev.larder.LocalAssetsManager
-import dev.larder.LocalDrmStorage
 import dev.larder.LogLevel
 import dev.larder.MediaSource
 import dev.larder.PlayabilityReason
@@ -23,6 +20,9 @@ import dev.larder.ResultListener
 import dev.larder.SourceUrlMode
 import dev.larder.StoredLicense
 import dev.larder.UnregisterResult
+import dev.larder.drm.DrmEngine
+import dev.larder.drm.LicenseExchange
+import dev.larder.storage.LocalDrmStorage
 import kotlinx.coroutines.runBlocking
 import java.io.FileNotFoundException
 import java.nio.file.Files

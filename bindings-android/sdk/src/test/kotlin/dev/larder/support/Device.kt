@@ -1,13 +1,13 @@
 package dev.larder.support
 
-import dev.larder.DrmEngine
 import dev.larder.DrmParams
 import dev.larder.DrmScheme
 import dev.larder.LarderConfig
 import dev.larder.LarderSetup
-import dev.larder.LocalDrmStorage
 import dev.larder.MediaSource
-import dev.larder.MemoryDrmStorage
+import dev.larder.drm.DrmEngine
+import dev.larder.storage.LocalDrmStorage
+import dev.larder.storage.MemoryDrmStorage
 import java.io.File
 import java.nio.file.Files
 

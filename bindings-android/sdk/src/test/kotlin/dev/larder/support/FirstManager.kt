@@ -3,7 +3,7 @@ package dev.larder.support
 import dev.larder.LarderConfig
 import dev.larder.LarderSetup
 import dev.larder.LocalAssetsManager
-import dev.larder.MemoryDrmStorage
+import dev.larder.storage.MemoryDrmStorage
 import java.io.FileDescriptor
 import java.net.InetAddress
 import java.security.Permission

@@ -1,17 +1,17 @@
 package dev.larder.support
 
-import dev.larder.DrmEngine
 import dev.larder.DrmScheme
 import dev.larder.ExchangeKind
 import dev.larder.ExchangeMessage
 import dev.larder.GrantedHandle
 import dev.larder.KeyRequest
 import dev.larder.LicenseDuration
-import dev.larder.LicenseExchange
 import dev.larder.LicenseGrant
 import dev.larder.LicenseTimes
 import dev.larder.ReleaseOutcome
 import dev.larder.StoredLicense
+import dev.larder.drm.DrmEngine
+import dev.larder.drm.LicenseExchange
 import java.util.concurrent.Callable
 import java.util.concurrent.ExecutionException
 import java.util.concurrent.Executors

@@ -4,7 +4,7 @@ import dev.larder.ExchangeAnswer
 import dev.larder.ExchangeKind
 import dev.larder.ExchangeMessage
 import dev.larder.LarderException
-import dev.larder.LicenseExchange
+import dev.larder.drm.LicenseExchange
 import java.io.IOException
 import java.net.HttpURLConnection
 import java.net.URI

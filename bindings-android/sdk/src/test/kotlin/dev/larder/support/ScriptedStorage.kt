@@ -1,6 +1,6 @@
 package dev.larder.support
 
-import dev.larder.LocalDrmStorage
+import dev.larder.storage.LocalDrmStorage
 import java.io.FileNotFoundException
 import java.util.concurrent.ConcurrentHashMap
 

@@ -1,0 +1,11 @@
+package dev.larder.internal.ffi
+
+import dev.larder.LarderException
+import dev.larder.LogLevel
+import dev.larder.LogSink
+
+/** The app's sink as the core sees it. */
+internal class LogSinkAdapter(private val sink: LogSink) : FfiLogSink {
+    override fun log(level: LogLevel, target: String, message: String) =
+        guarding("the log sink", LarderException.Code.DELEGATE_FAILED) { sink.log(level, target, message) }
+}

@@ -1,0 +1,12 @@
+package dev.larder.internal.ffi
+
+import dev.larder.LarderException
+import dev.larder.SourceURLProvider
+
+/** The app's provider as the core sees it. */
+internal class SourceUrlProviderAdapter(private val provider: SourceURLProvider) : FfiSourceUrlProvider {
+    override fun url(entryId: String, currentUrl: String?): String? =
+        guarding("the source URL provider", LarderException.Code.DELEGATE_FAILED) {
+            provider.getURL(entryId, currentUrl)
+        }
+}

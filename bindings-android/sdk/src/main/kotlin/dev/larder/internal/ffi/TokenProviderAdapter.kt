@@ -1,0 +1,12 @@
+package dev.larder.internal.ffi
+
+import dev.larder.LarderException
+import dev.larder.TokenProvider
+
+/** The app's tokens as the core sees them. */
+internal class TokenProviderAdapter(private val provider: TokenProvider) : FfiTokenProvider {
+    override fun authorization(assetId: String, rejected: Boolean): String? =
+        guarding("the token provider", LarderException.Code.DELEGATE_FAILED) {
+            provider.authorization(assetId, rejected)
+        }
+}

@@ -1,0 +1,46 @@
+package dev.larder.internal.ffi
+
+import dev.larder.LarderException
+import dev.larder.LocalAssetsManager
+import dev.larder.SourceUrlMode
+import dev.larder.support.CLEAR_TITLE
+import dev.larder.support.Device
+import dev.larder.support.clearSource
+import kotlinx.coroutines.runBlocking
+import org.junit.jupiter.api.Assertions.assertEquals
+import org.junit.jupiter.api.Assertions.assertNull
+import org.junit.jupiter.api.Assertions.assertThrows
+import org.junit.jupiter.api.Assertions.assertTrue
+import org.junit.jupiter.api.Test
+
+class NativeLookupTest {
+    @Test
+    fun `it is linked where one class loader has the library, and answers as the contract does`(): Unit = runBlocking {
+        Device().use { device ->
+            LocalAssetsManager(device.context()).use { manager ->
+                val film = device.download(CLEAR_TITLE)
+                for (id in listOf("film", "Фильм \uD83C\uDFAC", "a".repeat(1000))) {
+                    manager.registerAsset(clearSource, film, id)
+                    assertNull(manager.sourceURLProvider.getURL(id), "nothing before it is switched on")
+                    manager.setSourceUrlMode(SourceUrlMode.LOCAL_ALWAYS)
+                    assertTrue(NativeLibrary.isLinked)
+                    val url = checkNotNull(manager.sourceURLProvider.getURL(id, "https://origin.example/x"))
+                    assertTrue(url.startsWith("file:///"), url)
+                    manager.setSourceUrlMode(SourceUrlMode.OFF)
+                }
+                manager.setSourceUrlMode(SourceUrlMode.LOCAL_ALWAYS)
+                assertNull(manager.sourceURLProvider.getURL("nobody"))
+            }
+        }
+    }
+
+    @Test
+    fun `a closed manager says so with the typed error`() {
+        Device().use { device ->
+            val manager = LocalAssetsManager(device.context())
+            manager.use { assertNull(it.sourceUrl("film")) }
+            val error = assertThrows(LarderException::class.java) { manager.sourceUrl("film") }
+            assertEquals(LarderException.Code.CLOSED, error.code)
+        }
+    }
+}

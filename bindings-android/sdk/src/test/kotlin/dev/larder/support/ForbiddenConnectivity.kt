@@ -1,0 +1,32 @@
+package dev.larder.support
+
+import android.net.ConnectivityManager
+import android.net.Network
+import org.robolectric.annotation.Implementation
+import org.robolectric.annotation.Implements
+import org.robolectric.shadows.ShadowConnectivityManager
+
+/** Robolectric's, which asks for no permission, and on demand as an app without ACCESS_NETWORK_STATE finds it. */
+@Implements(ConnectivityManager::class)
+class ForbiddenConnectivity : ShadowConnectivityManager() {
+    @Implementation
+    override fun getActiveNetwork(): Network? {
+        ask()
+        return super.getActiveNetwork()
+    }
+
+    @Implementation
+    override fun registerDefaultNetworkCallback(networkCallback: ConnectivityManager.NetworkCallback) {
+        ask()
+        super.registerDefaultNetworkCallback(networkCallback)
+    }
+
+    private fun ask() {
+        if (isForbidden) throw SecurityException("ConnectivityService: Neither user 10000 has ACCESS_NETWORK_STATE")
+    }
+
+    companion object {
+        @Volatile
+        var isForbidden = false
+    }
+}
