@@ -4,10 +4,10 @@ import dev.larder.drm.DrmEngine
 import dev.larder.storage.LocalDrmStorage
 
 /**
- * Why a call failed: the one error type of this SDK, beside `CancellationException` for a cancelled coroutine.
+ * The error of every failed call. A cancelled coroutine throws `CancellationException` instead.
  *
- * Decide by [code] where a case matters to you, and by [remedy] everywhere else: new codes may come, and each brings a
- * remedy that exists already.
+ * Decide by [code] where a case matters to the app, and by [remedy] everywhere else. Later versions may add codes; a new code
+ * has one of the existing remedies.
  *
  * ```
  * try {
@@ -17,16 +17,17 @@ import dev.larder.storage.LocalDrmStorage
  * }
  * ```
  *
- * Neither the message nor any other property holds a key, a handle, a token or a query string.
+ * No property contains a key, a handle, a token or a query string.
  *
- * Your own [LocalDrmStorage], [DrmEngine] or other delegate may throw one, too: code, message and HTTP status reach
- * whoever made the call. The message is logged, so it must hold nothing secret. For its own codes Larder keeps its own
- * remedy.
+ * An app's own [LocalDrmStorage], [DrmEngine] or other delegate may throw it, too. Code, message and HTTP status reach the
+ * caller. Larder logs the message, so it must not contain secrets. For the codes in [Code] the remedy is always the one of the
+ * code.
  *
- * @property code what went wrong, as a stable constant: see [Code].
- * @property message the same for a developer. Safe to log.
- * @property remedy what the caller can do about it; the one of [code] unless given.
- * @property isRetryable true if the same call may succeed later without any change by the caller.
+ * @property code the stable name of the error: see [Code].
+ * @property message the reason, for a developer. Safe to log.
+ * @property remedy the action that can help the caller; that of [code] unless another one is given.
+ * @property isRetryable true if the same call may succeed later without any change by the caller; as [code] says unless another
+ *   value is given.
  * @property httpStatus the HTTP status behind this error, if a server answered with one.
  */
 public class LarderException @JvmOverloads constructor(
@@ -37,10 +38,10 @@ public class LarderException @JvmOverloads constructor(
     public val httpStatus: Int? = null,
 ) : RuntimeException(message) {
 
-    /** Code and message. */
+    /** Returns code and message. */
     override fun toString(): String = "LarderException($code: $message)"
 
-    /** Every code that this version knows. */
+    /** The codes that this version knows. */
     public object Code {
         // Generated from core/src/error.rs (UPDATE_DOCS=1 cargo test -p larder-cli --test docs).
 

@@ -11,7 +11,7 @@ import java.util.concurrent.Executor
 import kotlin.time.Duration
 
 /**
- * The registry of what lies on this device: register downloaded media while online, play it later without a network, DRM
+ * The registry of the media on this device. Register downloaded media while online, then play it without a network, DRM
  * included.
  *
  * ```
@@ -21,19 +21,20 @@ import kotlin.time.Duration
  * val local = manager.getLocalMediaSource("film-1", path)
  * ```
  *
- * **Threads.** Everything may be called from any thread, several calls at once. Managers over one `dataDir` share one
- * store. What does not suspend answers from memory; only the first such call waits until the store is open, so call
- * [open] once where that must not happen on the main thread.
+ * **Threads.** Every function may be called from any thread, and several calls may run at once. Managers over one `dataDir`
+ * share one store. Functions that do not suspend answer from memory. The first such call waits until the store is open, so
+ * call [open] once where the main thread must not wait.
  *
- * **Errors.** Everything throws [LarderException] and nothing else. Calls with a listener throw nothing: a bad argument,
- * too, comes to the listener, where PlayKit threw `IllegalArgumentException`. Only a `null` of Java's where there must be a
- * value is a `NullPointerException` at once.
+ * **Errors.** Every function throws [LarderException] and nothing else. Calls with a listener throw nothing: a bad argument
+ * reaches the listener as well, where PlayKit threw `IllegalArgumentException`. The one exception is a `null` from Java for a
+ * value that must not be null, which throws `NullPointerException` at once.
  *
  * **Cancellation.** A cancelled coroutine, or [Cancellable.cancel], stops a registration, a refresh or a renewal between
- * two of its steps. What it began is undone: a license that was granted already is given back, or its release is queued.
+ * two of its steps. The call rolls back its changes: a license that the server has granted already is released, or its
+ * release is queued.
  *
- * **Listeners** are for Java. They are called exactly once, on [LarderSetup.callbackExecutor] or on the executor that
- * the call is given, unless [removeListener] takes them away before.
+ * **Listeners** are for Java. A listener is called exactly once, on [LarderSetup.callbackExecutor] or on the executor that
+ * the call names, unless [removeListener] removes it before.
  */
 public class LocalAssetsManager private constructor(private val core: Core, private val callbacks: Callbacks) :
     AssetCatalog by CoreCatalog(core),
@@ -41,51 +42,57 @@ public class LocalAssetsManager private constructor(private val core: Core, priv
     AutoCloseable {
 
     /**
-     * A manager with everything that Android gives: see [LarderSetup.Builder]. It keeps the application context of
-     * whatever it is given, starts to open in the background and returns at once.
+     * Makes a manager with Android's defaults: see [LarderSetup.Builder]. Keeps only the application context of [context],
+     * starts to open in the background and returns at once.
      */
     public constructor(context: Context) : this(LarderSetup.Builder(context).build())
 
-    /** The same with a secret storage of the app's own. */
+    /** Makes a manager with Android's defaults and the app's own secret storage. */
     public constructor(context: Context, storage: LocalDrmStorage) :
         this(LarderSetup.Builder(context).storage(storage).build())
 
     /**
-     * A manager with this setup. It starts to open in the background and returns at once; a configuration that makes no
-     * sense is told by the first call, with `INVALID_ARGUMENT` or `RELATIVE_PATH`.
+     * Makes a manager with this setup. Starts to open in the background and returns at once. The first call reports an
+     * invalid configuration with `INVALID_ARGUMENT` or `RELATIVE_PATH`.
      */
     public constructor(setup: LarderSetup) : this(Core(setup), Callbacks(setup.callbackExecutor))
 
-    /** What [registerAsset] and [refreshAsset] tell a Java app. */
+    /** The listener of [registerAsset] and [refreshAsset] for Java. */
     public interface AssetRegistrationListener {
-        /** The asset is registered, and durable. */
+        /** The asset is registered, and the registration is durable. */
         public fun onRegistered(assetPath: String)
 
-        /** It is not, and nothing is left behind. [error] is a [LarderException]. */
+        /** The asset is not registered, and the call has rolled back its changes. [error] is a [LarderException]. */
         public fun onFailed(assetPath: String, error: Exception)
     }
 
-    /** What [unregisterAsset] tells a Java app. */
+    /** The listener of [unregisterAsset] for Java. */
     public fun interface AssetRemovalListener {
-        /** The asset is not registered any more. */
+        /** The asset is no longer registered. */
         public fun onRemoved(assetPath: String)
 
-        /** The registry could not be changed: a full disk, a locked device. [error] is a [LarderException]. */
+        /** The registry cannot be written now: a full disk, a locked device. [error] is a [LarderException]. */
         public fun onFailed(assetPath: String, error: Exception) {}
     }
 
     /**
-     * What [checkAssetStatus] tells a Java app, in PlayKit's terms. Implement the form that you need: the longer one is
-     * called, and calls the shorter one unless it is overridden.
+     * The listener of [checkAssetStatus] for Java, with PlayKit's values. Implement one of the two forms: Larder calls the
+     * longer one, whose default calls the shorter one.
      */
     public interface AssetStatusListener {
         /**
-         * @param expiryTimeSeconds seconds left to start a playback; `Long.MAX_VALUE` for no limit, 0 if it is over.
-         * @param availableTimeSeconds seconds left of the playback itself; the same.
+         * The status, for a registered or unknown asset.
+         *
+         * @param expiryTimeSeconds the seconds left to start a playback; `Long.MAX_VALUE` for no limit, 0 after the end.
+         * @param availableTimeSeconds the seconds left of the playback itself, with the same limits.
          */
         public fun onStatus(localAssetPath: String, expiryTimeSeconds: Long, availableTimeSeconds: Long) {}
 
-        /** @param isRegistered false for an asset that is unknown. */
+        /**
+         * The status, with a flag that tells an unknown asset from an expired one.
+         *
+         * @param isRegistered false for an unknown asset.
+         */
         public fun onStatus(
             localAssetPath: String,
             expiryTimeSeconds: Long,
@@ -95,7 +102,7 @@ public class LocalAssetsManager private constructor(private val core: Core, priv
             onStatus(localAssetPath, expiryTimeSeconds, availableTimeSeconds)
         }
 
-        /** The status cannot be told. By default this is PlayKit's "no information": -1, -1, not registered. */
+        /** The status is not available. The default reports PlayKit's "no information": -1, -1, not registered. */
         public fun onFailed(localAssetPath: String, error: Exception) {
             onStatus(localAssetPath, -1, -1, false)
         }
@@ -106,7 +113,7 @@ public class LocalAssetsManager private constructor(private val core: Core, priv
     /**
      * Waits until the store is open.
      *
-     * @throws LarderException `STORE_UNAVAILABLE` or `DISK_FULL`; the next call of anything tries again.
+     * @throws LarderException `STORE_UNAVAILABLE` or `DISK_FULL`. The next call of any function tries again.
      */
     @JvmSynthetic
     public suspend fun open(): OpenReport = core.await { it.open() }
@@ -119,16 +126,17 @@ public class LocalAssetsManager private constructor(private val core: Core, priv
     // Registration
 
     /**
-     * Registers media that lies on this device, with its licenses if it is protected.
+     * Registers media on this device, and acquires its licenses if it is protected.
      *
-     * Clear media needs no network. The same id and path again bring the registration up to date and keep licenses that
-     * are good; other media under the same id is `ASSET_EXISTS`. On failure nothing is left behind.
+     * Clear media needs no network. A registration with the same id and path updates the existing one and keeps valid
+     * licenses. Other media under the same id is refused with `ASSET_EXISTS`: unregister it first. A failed call rolls back
+     * its changes.
      *
      * @param mediaSource the remote source that the media was downloaded from, with its DRM parameters.
-     * @param localAssetPath absolute: a manifest, a media file, or a folder that holds one manifest.
-     * @param assetId the app's id of it: any string of 1 to 1024 bytes without NUL.
-     * @param entryId the backend's id, by which [sourceUrl] is asked; the asset id if `null`.
-     * @param metadata whatever the app wants to keep with it, at most 1 MiB; `null` keeps what is stored.
+     * @param localAssetPath the absolute path of a manifest, of a media file, or of a folder that contains one manifest.
+     * @param assetId the app's id for the asset: any string of 1 to 1024 bytes without NUL.
+     * @param entryId the backend's id for the title, which [sourceUrl] takes; the asset id if `null`.
+     * @param metadata data of the app's choice, at most 1 MiB; `null` keeps the stored metadata.
      */
     @JvmSynthetic
     public suspend fun registerAsset(
@@ -139,12 +147,12 @@ public class LocalAssetsManager private constructor(private val core: Core, priv
         metadata: ByteArray? = null,
     ): AssetStatus = registerAsset(AssetRegistration(assetId, localAssetPath, mediaSource, entryId, metadata))
 
-    /** The same from one value. */
+    /** Registers media on this device from one value. See the other overload. */
     @JvmSynthetic
     public suspend fun registerAsset(registration: AssetRegistration): AssetStatus =
         core.awaitCancellable { manager, cancellation -> manager.registerAsset(registration, cancellation) }
 
-    /** [registerAsset] for Java, as in the guides. */
+    /** [registerAsset] for Java, as PlayKit's guide shows it. */
     @JvmOverloads
     public fun registerAsset(
         mediaSource: MediaSource,
@@ -154,7 +162,7 @@ public class LocalAssetsManager private constructor(private val core: Core, priv
         executor: Executor? = null,
     ): Cancellable = start(localAssetPath, listener, executor) { registerAsset(mediaSource, localAssetPath, assetId) }
 
-    /** [registerAsset] for Java, with everything that can be said and told. */
+    /** [registerAsset] for Java, with every parameter and the status as its result. */
     @JvmOverloads
     public fun registerAsset(
         registration: AssetRegistration,
@@ -163,11 +171,11 @@ public class LocalAssetsManager private constructor(private val core: Core, priv
     ): Cancellable = start(listener, executor) { registerAsset(registration) }
 
     /**
-     * Gets new licenses for a registered asset by its source's [RenewalPolicy], and stores new metadata. If it fails, the
-     * old licenses still work (but see [RenewalPolicy.RELEASE_THEN_ACQUIRE]).
+     * Acquires new licenses for a registered asset by the [RenewalPolicy] of its source, and stores new metadata. After a
+     * failure the old licenses still work, except with [RenewalPolicy.RELEASE_THEN_ACQUIRE].
      *
-     * @param mediaSource replaces the stored source if given.
-     * @throws LarderException `ASSET_NOT_FOUND` for an unknown id, else as [registerAsset].
+     * @param mediaSource replaces the stored source, if it is given.
+     * @throws LarderException `ASSET_NOT_FOUND` for an unknown id; otherwise the codes of [registerAsset].
      */
     @JvmSynthetic
     public suspend fun refreshAsset(
@@ -178,7 +186,7 @@ public class LocalAssetsManager private constructor(private val core: Core, priv
         manager.refreshAsset(assetId, mediaSource, metadata, cancellation)
     }
 
-    /** [refreshAsset] for Java, as in the guides. The path only names the asset for the listener. */
+    /** [refreshAsset] for Java, as PlayKit's guide shows it. [localAssetPath] is only passed to the listener. */
     @JvmOverloads
     public fun refreshAsset(
         mediaSource: MediaSource,
@@ -188,7 +196,7 @@ public class LocalAssetsManager private constructor(private val core: Core, priv
         executor: Executor? = null,
     ): Cancellable = start(localAssetPath, listener, executor) { refreshAsset(assetId, mediaSource) }
 
-    /** [refreshAsset] for Java, from what is stored. */
+    /** [refreshAsset] for Java, with the stored source. */
     @JvmOverloads
     public fun refreshAsset(
         assetId: String,
@@ -197,27 +205,27 @@ public class LocalAssetsManager private constructor(private val core: Core, priv
     ): Cancellable = start(listener, executor) { refreshAsset(assetId) }
 
     /**
-     * Removes a registration. Never needs the media or a network: releases that cannot be sent now are queued. The media
-     * itself is the app's to delete.
+     * Removes a registration and releases its licenses. Needs neither the media nor a network: a release that cannot be sent
+     * now is queued. Deletes no media; that is the app's part.
      */
     @JvmSynthetic
     public suspend fun unregisterAsset(assetId: String): UnregisterResult = core.await { it.unregisterAsset(assetId) }
 
-    /** [unregisterAsset] for Java, as in the guides. The path only names the asset for the listener. */
+    /** [unregisterAsset] for Java, as PlayKit's guide shows it. [localAssetPath] is only passed to the listener. */
     @JvmOverloads
     public fun unregisterAsset(
         localAssetPath: String,
         assetId: String,
         listener: AssetRemovalListener?,
         executor: Executor? = null,
-    ): Cancellable = callbacks.start(executor, listener, { unregisterAsset(assetId) }) { told, outcome ->
+    ): Cancellable = callbacks.start(executor, listener, { unregisterAsset(assetId) }) { target, outcome ->
         outcome.fold(
-            onSuccess = { told.onRemoved(localAssetPath) },
-            onFailure = { told.onFailed(localAssetPath, it as LarderException) },
+            onSuccess = { target.onRemoved(localAssetPath) },
+            onFailure = { target.onFailed(localAssetPath, it as LarderException) },
         )
     }
 
-    /** Removes every registration of this profile, in the same way. Returns how many. */
+    /** Removes every registration of this profile as [unregisterAsset] does. Returns the number of removed registrations. */
     @JvmSynthetic
     public suspend fun removeAll(): Int = core.await { it.removeAll() }.toInt()
 
@@ -229,11 +237,12 @@ public class LocalAssetsManager private constructor(private val core: Core, priv
     // Import
 
     /**
-     * Takes over titles whose licenses another library of the app has stored (PlayKit, Media3), one after the other; a
-     * failure does not stop the rest, and there is one answer per title, in order. No network is used, nothing is
-     * released, and what the other library has stays as it is. Importing twice is importing once.
+     * Imports titles whose licenses another library of the app has stored (PlayKit, Media3), one after the other. A failure
+     * does not stop the rest; there is one result per title, in order. Uses no network, releases nothing, and leaves the
+     * records of the other library unchanged. Idempotent.
      *
-     * Protected media without a license is `LICENSE_MISSING`, a license that the CDM does not know `LICENSE_VANISHED`.
+     * Protected media without a license has the code `LICENSE_MISSING`, a license that the CDM does not know
+     * `LICENSE_VANISHED`.
      */
     @JvmSynthetic
     public suspend fun importAssets(assets: List<AssetImport>): List<ImportResult> =
@@ -249,7 +258,7 @@ public class LocalAssetsManager private constructor(private val core: Core, priv
 
     // Status
 
-    /** The status from the ledger: no CDM session, no network. An unknown id has a status, too (`NOT_REGISTERED`). */
+    /** Returns the status without a CDM session and without a network. An unknown id has the status `NOT_REGISTERED`. */
     @JvmSynthetic
     public suspend fun status(assetId: String): AssetStatus = core.await { it.assetStatus(assetId) }
 
@@ -258,7 +267,7 @@ public class LocalAssetsManager private constructor(private val core: Core, priv
     public fun status(assetId: String, listener: ResultListener<AssetStatus>, executor: Executor? = null): Cancellable =
         start(listener, executor) { status(assetId) }
 
-    /** The status of every registered asset, in one call. */
+    /** Returns the status of every registered asset, in one call. */
     @JvmSynthetic
     public suspend fun allStatuses(): List<AssetStatus> = core.await { it.allStatuses() }
 
@@ -267,7 +276,7 @@ public class LocalAssetsManager private constructor(private val core: Core, priv
     public fun allStatuses(listener: ResultListener<List<AssetStatus>>, executor: Executor? = null): Cancellable =
         start(listener, executor) { allStatuses() }
 
-    /** The status after asking the disk ([checkMedia]) and the CDM ([checkLicenses]). Slower. */
+    /** Checks the disk ([checkMedia]) and the CDM ([checkLicenses]), and returns the status. Slower than [status]. */
     @JvmSynthetic
     public suspend fun verifyAsset(
         assetId: String,
@@ -285,32 +294,32 @@ public class LocalAssetsManager private constructor(private val core: Core, priv
         executor: Executor? = null,
     ): Cancellable = start(listener, executor) { verifyAsset(assetId, checkMedia, checkLicenses) }
 
-    /** What PlayKit reported: seconds and a flag. For apps that move from it; new code asks for the [status]. */
+    /** Reports the status with PlayKit's values: two times in seconds and a flag. For migration; new code uses [status]. */
     @JvmOverloads
     public fun checkAssetStatus(
         localAssetPath: String,
         assetId: String,
         listener: AssetStatusListener?,
         executor: Executor? = null,
-    ): Cancellable = callbacks.start(executor, listener, { Larder.playKitStatus(status(assetId)) }) { told, outcome ->
+    ): Cancellable = callbacks.start(executor, listener, { Larder.playKitStatus(status(assetId)) }) { target, outcome ->
         outcome.fold(
             onSuccess = {
-                told.onStatus(localAssetPath, it.expiryTimeSeconds, it.availableTimeSeconds, it.isRegistered)
+                target.onStatus(localAssetPath, it.expiryTimeSeconds, it.availableTimeSeconds, it.isRegistered)
             },
-            onFailure = { told.onFailed(localAssetPath, it as LarderException) },
+            onFailure = { target.onFailed(localAssetPath, it as LarderException) },
         )
     }
 
     // Upkeep
 
     /**
-     * Renews the licenses that end within this time, one asset after the other; a failure does not stop the rest and is
-     * told in its [RenewalResult].
+     * Renews the licenses that expire within this time, one asset after the other. A failure does not stop the rest; its
+     * [RenewalResult] has the code.
      */
     @JvmSynthetic
     public suspend fun renewAll(expiringWithin: Duration): List<RenewalResult> = renewAll(expiringWithin.inWholeSeconds)
 
-    /** [renewAll] for Java, in seconds. */
+    /** [renewAll] for Java, with the time in seconds. */
     @JvmOverloads
     public fun renewAll(
         expiringWithinSeconds: Long,
@@ -322,8 +331,7 @@ public class LocalAssetsManager private constructor(private val core: Core, priv
         if (expiringWithinSeconds < 0) {
             throw LarderException(
                 LarderException.Code.INVALID_ARGUMENT,
-                "the time within which to renew is negative",
-                Remedy.FIX_INPUT,
+                "expiringWithinSeconds is negative: pass 0 or more",
             )
         }
         return core.awaitCancellable { manager, cancellation ->
@@ -332,8 +340,8 @@ public class LocalAssetsManager private constructor(private val core: Core, priv
     }
 
     /**
-     * Sends queued releases and reconciles the registry with the CDM. Also runs by itself, after opening and whenever the
-     * app reports a network.
+     * Sends queued releases and reconciles the registry with the CDM. Larder also does this by itself after opening and
+     * whenever a network appears.
      */
     @JvmSynthetic
     public suspend fun reconcile(): ReconcileReport = core.await { it.reconcile() }
@@ -344,29 +352,29 @@ public class LocalAssetsManager private constructor(private val core: Core, priv
         start(listener, executor) { reconcile() }
 
     /**
-     * What the app knows of the network. `OFFLINE` means no network call at all; `ONLINE` sends what was queued.
+     * Sets the state of the network. `OFFLINE` forbids every network call; `ONLINE` sends queued releases.
      *
-     * On Android the network is observed, and needs no word of the app's. What is said here counts instead until
-     * `UNKNOWN` is said: a switch "no network, please" is `OFFLINE` and `UNKNOWN`.
+     * On Android Larder observes the network by itself, and the app need not call this function. A state that the app sets
+     * takes precedence until the app sets `UNKNOWN`: a switch for an offline mode sets `OFFLINE` and, later, `UNKNOWN`.
      */
     public fun setNetworkState(state: NetworkState): Unit = core.setNetworkState(state)
 
-    /** Facts for support, as JSON: versions, counts, states, codes. No key, handle, token or URL. */
+    /** Returns facts for support as JSON: versions, counts, states, codes. Contains no key, handle, token or URL. */
     public fun diagnostics(): String = core.call { it.diagnostics() }
 
     /**
-     * Takes a listener away from every call that it still waits for, for a screen that goes: the calls go on, but it is
-     * neither called nor held any more. Called on the thread on which the listener would be (the main one, mostly), it is
-     * certain that it is not called afterwards.
+     * Removes a listener from every running call, for a screen that ends. The calls continue without the listener, and Larder
+     * no longer refers to it. After a call of this function on the listener's own thread (mostly the main thread), the listener
+     * is not called any more.
      */
     public fun removeListener(listener: Any): Unit = callbacks.forget(listener)
 
-    /** Ends this manager: later calls fail with `CLOSED`, running ones end as they would. */
+    /** Closes this manager. Later calls fail with `CLOSED`; running calls complete. Idempotent. */
     override fun close(): Unit = core.close()
 
     internal fun <T> start(listener: ResultListener<T>, executor: Executor?, work: suspend () -> T): Cancellable =
-        callbacks.start(executor, listener, work) { told, outcome ->
-            outcome.fold(onSuccess = told::onSuccess, onFailure = { told.onFailed(it as LarderException) })
+        callbacks.start(executor, listener, work) { target, outcome ->
+            outcome.fold(onSuccess = target::onSuccess, onFailure = { target.onFailed(it as LarderException) })
         }
 
     private fun start(
@@ -374,10 +382,10 @@ public class LocalAssetsManager private constructor(private val core: Core, priv
         listener: AssetRegistrationListener,
         executor: Executor?,
         work: suspend () -> AssetStatus,
-    ): Cancellable = callbacks.start(executor, listener, work) { told, outcome ->
+    ): Cancellable = callbacks.start(executor, listener, work) { target, outcome ->
         outcome.fold(
-            onSuccess = { told.onRegistered(path) },
-            onFailure = { told.onFailed(path, it as LarderException) },
+            onSuccess = { target.onRegistered(path) },
+            onFailure = { target.onFailed(path, it as LarderException) },
         )
     }
 }

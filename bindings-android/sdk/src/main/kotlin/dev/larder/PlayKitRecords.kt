@@ -13,24 +13,25 @@ import java.io.FileNotFoundException
 import java.util.concurrent.Executor
 
 /**
- * What the app has registered with PlayKit, or with the older native SDK, for [LocalAssetsManager.importAssets]:
+ * Reads the assets and licenses that the app has registered with PlayKit or with the older native SDK, for
+ * [LocalAssetsManager.importAssets]:
  * ```
  * val records = PlayKitRecords(context)
  * val outcome = manager.importAssets(records.read(titles))
  * // later, when everything plays
  * records.removeVerified(manager, titles.map { it.assetId })
  * ```
- * PlayKit stored a license under the PSSH box it was asked for with, and nothing of the media's path or license server.
- * So the app says which titles there are, as it would to register them; the rest is found in their media. Nothing here uses
- * the network, and nothing is changed before [removeVerified] or [forget].
+ * PlayKit stored each license under the PSSH box of its request, and stored neither the path of the media nor the license
+ * server. So the app names its titles as it would to register them, and this class finds the licenses by the PSSH boxes of their
+ * media. It uses no network, and changes nothing before [removeVerified] or [forget].
  *
  * It reads the preferences `PlayKitLocalStorage` (assets and licenses), `OfflineDrmStore` (licenses of the older SDK) and
  * `KalturaOfflineManager` (sources of the offline manager).
  *
- * Everything that does not suspend touches the disk: call it off the main thread.
+ * Every function that does not suspend reads the disk: call it off the main thread.
  *
- * @param own the storage that the app gave to PlayKit's `LocalAssetsManager`, if it gave one. It cannot list what it has:
- *   [assetIds] then has the offline manager's alone.
+ * @param own the storage that the app passed to PlayKit's `LocalAssetsManager`, if any. It cannot list its keys, so [assetIds]
+ *   then returns the ids of the offline manager alone.
  */
 public class PlayKitRecords @JvmOverloads constructor(context: Context, private val own: LocalDrmStorage? = null) {
     private val context: Context = context.applicationContext ?: context
@@ -39,7 +40,7 @@ public class PlayKitRecords @JvmOverloads constructor(context: Context, private 
     private val older: SharedPreferences by lazy { preferences(OLDER_SDK) }
     private val offline: SharedPreferences by lazy { preferences(OFFLINE_MANAGER) }
 
-    /** The ids of the assets that PlayKit has records of. The older SDK kept none. */
+    /** Returns the ids of the assets in PlayKit's records. The older SDK stored no ids. */
     public fun assetIds(): Set<String> = buildSet {
         if (own == null) addAll(playKit.suffixes(ASSET_ID))
         addAll(offline.suffixes(SOURCE_ID))
@@ -47,22 +48,22 @@ public class PlayKitRecords @JvmOverloads constructor(context: Context, private 
     }
 
     /**
-     * The titles with the licenses that PlayKit has stored for them, to be imported. Reads their manifests and init
-     * segments; a title whose media cannot be read comes back without licenses, and the import says what is wrong with it.
+     * Returns the titles with the licenses that PlayKit has stored for them, ready to import. Reads their manifests and init
+     * segments. A title whose media cannot be read is returned without licenses, and its import reports the reason.
      *
-     * @param titles as they would be registered. A source without an id or DRM parameters gets what the offline manager
-     *   kept of them.
+     * @param titles the titles as the app would register them. A source without an id or DRM parameters gets those of the
+     *   offline manager's records.
      */
     public fun read(titles: List<AssetRegistration>): List<AssetImport> =
         titles.map { title -> AssetImport(completed(title), licenses(title.path)) }
 
     /**
-     * Removes PlayKit's records, all of them, once every title is Larder's: it is registered, and its media and licenses
-     * answer when they are looked at ([LocalAssetsManager.verifyAsset]); one that has expired counts as well. Otherwise
-     * nothing is removed, because titles share licenses there, and nobody knows which.
+     * Removes all of PlayKit's records if every title is verified ([LocalAssetsManager.verifyAsset]): it is registered, its
+     * media is present and the CDM knows its licenses, expired or not. Otherwise removes nothing, because PlayKit's titles
+     * share licenses and its records do not say which.
      *
-     * @param assetIds every title that the app has from PlayKit. Those of [assetIds] are looked at in any case.
-     * @return the ids that stand in the way; empty if the records are gone.
+     * @param assetIds every title that the app has from PlayKit. The ids of [assetIds] are verified in any case.
+     * @return the ids that are not verified; empty if the records are removed.
      */
     @JvmSynthetic
     public suspend fun removeVerified(manager: LocalAssetsManager, assetIds: Collection<String>): List<String> =
@@ -83,8 +84,8 @@ public class PlayKitRecords @JvmOverloads constructor(context: Context, private 
     ): Cancellable = manager.start(listener, executor) { removeVerified(manager, assetIds) }
 
     /**
-     * Removes what PlayKit noted about one asset, for a title that is no longer wanted: its license stays where it is,
-     * another title may use it.
+     * Removes PlayKit's records of one asset, for a title that the app does not import. Keeps its license, which another title
+     * may use.
      */
     public fun forget(assetId: String) {
         if (own == null) playKit.remove(listOf(ASSET_ID + assetId)) else own.remove(ASSET_ID + assetId)
@@ -98,7 +99,7 @@ public class PlayKitRecords @JvmOverloads constructor(context: Context, private 
         return title.copy(source = source.copy(id = id, drm = drm))
     }
 
-    /** The offline manager's, until the asset was registered: `{"licenseUri": …, "scheme": "WidevineCENC"}`. */
+    /** Reads the offline manager's record, which exists until the registration: `{"licenseUri": …, "scheme": "WidevineCENC"}`. */
     private fun drmParams(assetId: String): DrmParams? {
         val text = offline.getString(DRM_PARAMS + assetId, null) ?: return null
         return try {
@@ -109,7 +110,7 @@ public class PlayKitRecords @JvmOverloads constructor(context: Context, private 
         }
     }
 
-    /** PlayKit asked with one PSSH box of the media, whichever it found; each that the media has is looked up. */
+    /** PlayKit requested a license with any one PSSH box of the media, so this looks up every box that the media has. */
     private fun licenses(path: String): List<LicenseImport> {
         val boxes = try {
             Larder.findInitData(path).filter { it.scheme == DrmScheme.WIDEVINE }.mapNotNull { it.pssh }
@@ -157,9 +158,7 @@ public class PlayKitRecords @JvmOverloads constructor(context: Context, private 
         if (keys.isEmpty() || edit().apply { keys.forEach(::remove) }.commit()) return
         throw LarderException(
             LarderException.Code.STORAGE_FAILED,
-            "PlayKit's preferences cannot be written",
-            Remedy.RETRY,
-            isRetryable = true,
+            "PlayKit's preferences cannot be written: free space and try again",
         )
     }
 
@@ -172,10 +171,10 @@ public class PlayKitRecords @JvmOverloads constructor(context: Context, private 
         const val DRM_PARAMS = "pkDrmParams:"
         const val WIDEVINE = "WidevineCENC"
 
-        /** A `pssh` box of version 0: size, type, version and flags, system id, then the payload with its length. */
+        /** The offset of the payload in a `pssh` box of version 0: size, type, version and flags, system id, length. */
         const val PAYLOAD_OFFSET = 32
 
-        /** What answered: its end is no reason to keep another library's record of it. */
+        /** The results that verify a license: an expired one needs no record of another library, either. */
         val VERIFIED =
             setOf(PlayabilityReason.PLAYABLE, PlayabilityReason.LICENSE_EXPIRED, PlayabilityReason.PLAYBACK_WINDOW_OVER)
 
@@ -187,7 +186,7 @@ public class PlayKitRecords @JvmOverloads constructor(context: Context, private 
             null
         }
 
-        /** What was asked with before Android 5, and stayed stored under that through updates. */
+        /** Returns the payload of a box: the key of licenses from before Android 5, which updates of the app kept. */
         fun payload(pssh: ByteArray): ByteArray =
             if (pssh.size > PAYLOAD_OFFSET && pssh[8].toInt() == 0) pssh.copyOfRange(PAYLOAD_OFFSET, pssh.size) else pssh
 

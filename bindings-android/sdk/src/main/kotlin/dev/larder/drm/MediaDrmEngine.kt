@@ -91,7 +91,12 @@ public class MediaDrmEngine internal constructor(
                 session.listening {
                     cdm.restore(session, held)
                     val status = session.keyStatus()
-                    if (status.isRenewalForbidden) throw cdmError(LarderException.Code.RENEWAL_NOT_PERMITTED, "the license does not permit renewal")
+                    if (status.isRenewalForbidden) {
+                        throw cdmError(
+                            LarderException.Code.RENEWAL_NOT_PERMITTED,
+                            "the license does not permit renewal",
+                        )
+                    }
                     if (isOver(session, status)) throw expired()
                     val challenge = session.challenge(request, parameters)
                     val id = session.take(exchange.ask(ExchangeKind.RENEWAL, challenge))
@@ -166,6 +171,7 @@ public class MediaDrmEngine internal constructor(
 
         private val unknownTimes = LicenseTimes(LicenseDuration.Unknown, LicenseDuration.Unknown)
 
-        private fun expired() = cdmError(LarderException.Code.LICENSE_EXPIRED, "the CDM reports that the license has expired")
+        private fun expired() =
+            cdmError(LarderException.Code.LICENSE_EXPIRED, "the CDM reports that the license has expired")
     }
 }
