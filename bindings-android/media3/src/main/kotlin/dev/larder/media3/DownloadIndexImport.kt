@@ -20,30 +20,29 @@ import dev.larder.LarderException
 import dev.larder.LicenseImport
 import dev.larder.MediaFormat
 import dev.larder.MediaSource
-import dev.larder.Remedy
 import dev.larder.internal.media3.CachedMediaExport
 import java.io.File
 import java.io.IOException
 
 /**
- * Reads what an app has downloaded with Media3 by itself, to register it with the licenses that it has. No network is used
- * and nothing of Media3's is changed: the segments stay in its cache and its index stays as it is.
+ * Reads the downloads that an app has made with Media3, to register them with their licenses. Uses no network, and changes
+ * neither Media3's cache nor its index.
  *
  * ```
  * val downloads = DownloadIndexImport(downloadManager.downloadIndex, cache, File(filesDir, "imported")).read()
  * val outcome = manager.importAssets(downloads.mapNotNull { it.asset })
  * downloads.forEach { download -> download.error?.let { log(download.assetId, it.code, it.remedy) } }
  * ```
- * Doing it again changes nothing. Afterwards each asset has a status, can be renewed if [describe] gave its DRM parameters,
- * and plays through [cachedMedia].
+ * Idempotent. After the import each asset has a status and plays through [cachedMedia]. Larder can renew it if [describe]
+ * returned its DRM parameters.
  *
- * @param index the app's, for example `DownloadManager.getDownloadIndex()`.
- * @param cache where the downloads lie.
- * @param folder absolute, below one of the manager's roots; made when missing. It gets the manifest of each download, with
- *   the URLs of its segments made absolute, which is how they are found in the cache; of a progressive download it gets the
- *   media itself, which may then be removed from Media3.
- * @param scheme what the downloads' key set ids are for.
- * @param describe what each download is a copy of: its remote URL, and the DRM parameters for a later renewal.
+ * @param index the app's download index, for example `DownloadManager.getDownloadIndex()`.
+ * @param cache the cache with the downloads.
+ * @param folder the absolute path of a folder below one of the manager's roots. Created if it is missing. For each download it
+ *   gets the manifest with absolute segment URLs, which are the keys of the segments in the cache. For a progressive download it
+ *   gets the media itself, which the app may then remove from Media3.
+ * @param scheme the DRM scheme of the downloads' key set ids.
+ * @param describe returns the remote source of each download, with DRM parameters for a later renewal.
  */
 @OptIn(UnstableApi::class)
 public class DownloadIndexImport @JvmOverloads constructor(
@@ -54,11 +53,11 @@ public class DownloadIndexImport @JvmOverloads constructor(
     private val describe: DownloadDescription = DownloadDescription { MediaSource(it.id, it.uri.toString()) },
 ) {
     /**
-     * One answer per download that Media3 calls complete, in the index's order: a failure does not stop the rest. What could
-     * be read is ready for `LocalAssetsManager.importAssets`: the download's id is the asset's, and what the app stored with
-     * it is the asset's metadata.
+     * Reads every completed download, in the order of the index. A failure does not stop the rest: there is one result per
+     * download. A readable download is ready for `LocalAssetsManager.importAssets`: its id is the asset id, and the data that
+     * the app stored with it is the asset's metadata.
      *
-     * @throws LarderException `STORE_UNAVAILABLE` if the index cannot be read; then nothing was.
+     * @throws LarderException `STORE_UNAVAILABLE` if the index cannot be read: try again later.
      */
     @WorkerThread
     public fun read(): List<DownloadImport> = try {
@@ -70,9 +69,7 @@ public class DownloadIndexImport @JvmOverloads constructor(
     } catch (e: IOException) {
         throw LarderException(
             LarderException.Code.STORE_UNAVAILABLE,
-            "Media3's download index cannot be read",
-            Remedy.RETRY,
-            isRetryable = true,
+            "Media3's download index cannot be read: try again later",
         ).apply { initCause(e) }
     }
 
@@ -89,12 +86,12 @@ public class DownloadIndexImport @JvmOverloads constructor(
         val metadata = request.data.takeIf { it.isNotEmpty() }
         return AssetImport(
             AssetRegistration(request.id, path, source, metadata = metadata),
-            // Media3 does not keep what the license was asked for with; the media says it.
+            // Media3 does not store the init data of a license. Larder finds it in the media.
             listOfNotNull(request.keySetId).map { LicenseImport(scheme, it, initData = null, expires = Expiry.Unknown) },
         )
     }
 
-    // The app's own code, which may throw anything; its message may hold a URL.
+    // The app's code may throw any exception, whose message may contain a URL.
     private fun described(request: DownloadRequest): MediaSource = try {
         describe.describe(request)
     } catch (e: LarderException) {
@@ -103,12 +100,11 @@ public class DownloadIndexImport @JvmOverloads constructor(
         throw LarderException(
             LarderException.Code.DELEGATE_FAILED,
             "the description of a download threw ${e.javaClass.name}",
-            Remedy.FIX_INPUT,
         )
     }
 
     public companion object {
-        /** Reads imported manifests from their files, and their segments from Media3's cache; never the network. */
+        /** Returns a data source that reads imported manifests from their files and segments from Media3's cache, without network. */
         @JvmStatic
         public fun cachedMedia(cache: Cache): DataSource.Factory = CacheDataSource.Factory()
             .setCache(cache)
@@ -118,13 +114,13 @@ public class DownloadIndexImport @JvmOverloads constructor(
 }
 
 /**
- * What reading one download came to: an [asset] or an [error].
+ * The result of reading one download: an [asset] or an [error].
  *
- * @property assetId the download's id.
- * @property asset what can be imported; `null` if it could not be read.
- * @property error why not, `null` if it could. `MEDIA_NOT_FOUND`: the cache does not hold all of it, so download it again.
- *   `MANIFEST_INVALID`, `FORMAT_UNSUPPORTED`: it is no DASH, HLS or MP4. `DISK_FULL`, `MEDIA_UNREADABLE`: the folder for
- *   what is imported cannot be written. `DELEGATE_FAILED`: its [DownloadDescription] failed.
+ * @property assetId the id of the download.
+ * @property asset the asset to import; `null` if the download could not be read.
+ * @property error the reason of a failure; `null` if the download was read. `MEDIA_NOT_FOUND`: the cache does not contain the
+ *   whole download, so download it again. `MANIFEST_INVALID`, `FORMAT_UNSUPPORTED`: it is not DASH, HLS or MP4. `DISK_FULL`,
+ *   `MEDIA_UNREADABLE`: the folder for the import cannot be written. `DELEGATE_FAILED`: the [DownloadDescription] failed.
  */
 public class DownloadImport internal constructor(
     public val assetId: String,
@@ -132,10 +128,10 @@ public class DownloadImport internal constructor(
     public val error: LarderException?,
 )
 
-/** Says what a download is a copy of. */
+/** Describes the remote source of a download. */
 @OptIn(UnstableApi::class)
 public fun interface DownloadDescription {
-    /** Its remote source, with DRM parameters if it is to be renewed. */
+    /** Returns the remote source of a download, with DRM parameters if Larder shall renew its licenses. */
     public fun describe(request: DownloadRequest): MediaSource
 }
 
@@ -150,7 +146,6 @@ private val DownloadRequest.format: MediaFormat
 
         else -> throw LarderException(
             LarderException.Code.FORMAT_UNSUPPORTED,
-            "a download that is neither DASH nor HLS nor one file",
-            Remedy.FIX_INPUT,
+            "the download is neither DASH nor HLS nor a single file",
         )
     }

@@ -12,20 +12,20 @@ import dev.larder.LocalPlayback
 import dev.larder.internal.media3.OfflineDrmSessionManager
 
 /**
- * Gives registered assets the licenses that Larder keeps for them, and never asks a network for one.
+ * Provides the stored licenses of registered assets to a player, without a network.
  *
- * Each format gets the license that fits its own init data, so audio and video may have different ones. A license plays as
- * long as the CDM lets it: Media3 by itself asks the server for a new one when less than a minute is left, and fails
- * without a network. What stands in the way comes out of [toLarderException] with Larder's own codes.
+ * Each format gets the license for its own init data, so audio and video may have different licenses. A license plays as long as
+ * the CDM permits it; Media3 alone would request a new one when less than a minute is left, and would fail without a network.
+ * [toLarderException] returns Larder's code for a failed playback.
  *
- * [LarderMediaSourceFactory] brings one along. To use it with a factory of your own:
+ * [LarderMediaSourceFactory] contains one. To use it with a factory of your own:
  * ```
  * DefaultMediaSourceFactory(context).setDrmSessionManagerProvider(LarderDrmSessionManagerProvider(manager))
  * ```
  *
- * @param playback the manager. Asked on the player's playback thread, when the player meets protected media.
- * @param online gets the items that are none of Larder's.
- * @param mediaDrm makes the CDMs of registered assets.
+ * @param playback the manager. Called on the player's playback thread for protected media.
+ * @param online provides the session managers of all other items.
+ * @param mediaDrm creates the CDMs for registered assets.
  */
 @OptIn(UnstableApi::class)
 public class LarderDrmSessionManagerProvider @JvmOverloads constructor(

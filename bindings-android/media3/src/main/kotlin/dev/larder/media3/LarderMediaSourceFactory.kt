@@ -14,13 +14,13 @@ import dev.larder.LocalAssetsManager
 import dev.larder.LocalPlayback
 import dev.larder.SourceURLProvider
 import dev.larder.internal.media3.ChosenMediaSource
-import dev.larder.internal.media3.SourceQuestions
+import dev.larder.internal.media3.SourceUrlExecutor
 import dev.larder.internal.media3.setLocalSource
 import java.util.concurrent.Executor
 
 /**
- * Makes a player play what is registered. A [SourceURLProvider] chooses for each item; it is asked at every preparation,
- * replays after a stop too, on a background thread, and its answer is never kept.
+ * Makes a player play registered assets. A [SourceURLProvider] chooses the URL of each item. It is called on a background
+ * thread at every preparation, also for a replay after a stop, and its result is never cached.
  *
  * ```
  * val player = ExoPlayer.Builder(context)
@@ -28,14 +28,13 @@ import java.util.concurrent.Executor
  *     .build()
  * player.setMediaItem(MediaItem.Builder().setMediaId(entryId).setUri(remoteUrl).build())
  * ```
- * The provider is asked with the media id. A registered asset is played with its own licenses and without a network
- * ([LarderDrmSessionManagerProvider]); an item made by [toMediaItem] is played as it is; for another URL the item keeps its
- * own DRM configuration. When the provider fails, the playback fails with its [dev.larder.LarderException] (see
- * [toLarderException]).
+ * The provider gets the media id. A registered asset plays with its stored licenses and without a network
+ * ([LarderDrmSessionManagerProvider]). An item of [toMediaItem] plays unchanged. For any other URL the item keeps its own DRM
+ * configuration. If the provider fails, the playback fails with its [dev.larder.LarderException] (see [toLarderException]).
  *
- * @param delegate makes the media sources. Its DRM session manager provider is replaced.
- * @param drm gets registered assets their licenses.
- * @param provider chooses the URL; the manager's own by default, which the app may switch.
+ * @param delegate creates the media sources. Its DRM session manager provider is replaced.
+ * @param drm provides the licenses of registered assets.
+ * @param provider chooses the URL. The default is the manager's provider, whose mode the app can set.
  */
 @OptIn(UnstableApi::class)
 public class LarderMediaSourceFactory internal constructor(
@@ -57,9 +56,9 @@ public class LarderMediaSourceFactory internal constructor(
         manager: LocalAssetsManager,
         drm: LarderDrmSessionManagerProvider = LarderDrmSessionManagerProvider(manager),
         provider: SourceURLProvider = manager.sourceURLProvider,
-    ) : this(delegate, manager, manager, drm, provider, SourceQuestions)
+    ) : this(delegate, manager, manager, drm, provider, SourceUrlExecutor)
 
-    /** With Media3's own sources, for whatever of DASH, HLS and the rest the app has on its class path. */
+    /** Uses Media3's own sources, for the formats whose modules the app has on its class path. */
     public constructor(context: Context, manager: LocalAssetsManager) : this(DefaultMediaSourceFactory(context), manager)
 
     override fun createMediaSource(mediaItem: MediaItem): MediaSource = if (mediaItem.larderAssetId != null) {
@@ -82,7 +81,7 @@ public class LarderMediaSourceFactory internal constructor(
 
     override fun getSupportedTypes(): IntArray = delegate.supportedTypes
 
-    /** Gets the items that are none of Larder's; registered assets keep Larder's. */
+    /** Sets the provider for all other items. Registered assets keep Larder's provider. */
     override fun setDrmSessionManagerProvider(drmSessionManagerProvider: DrmSessionManagerProvider): MediaSource.Factory {
         delegate.setDrmSessionManagerProvider(drm.withOnline(drmSessionManagerProvider))
         return this

@@ -16,8 +16,9 @@ import dev.larder.internal.media3.setLocalSource
 import java.util.UUID
 
 /**
- * What a Media3 player plays: the local URL, its MIME type, and the asset's id, by which [LarderDrmSessionManagerProvider]
- * finds the licenses when the player starts. No license's handle is in it: a media item may travel to other processes.
+ * Returns the media item that plays this source: the local URL, its MIME type and the asset id, by which
+ * [LarderDrmSessionManagerProvider] finds the licenses when the player starts. Contains no license handle, because a media item
+ * may be sent to other processes.
  *
  * ```
  * val source = manager.localMediaSource("film-1")
@@ -26,6 +27,6 @@ import java.util.UUID
  */
 public fun LocalMediaSource.toMediaItem(): MediaItem = MediaItem.Builder().setMediaId(entryId).setLocalSource(this).build()
 
-/** The id of the registered asset that this item plays, `null` for an item that is none of Larder's. */
+/** The id of the registered asset that this item plays; `null` for every other item. */
 public val MediaItem.larderAssetId: String?
     get() = requestMetadata.extras?.getString(ASSET_ID)

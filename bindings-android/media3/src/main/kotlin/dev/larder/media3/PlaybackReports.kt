@@ -9,48 +9,48 @@ import dev.larder.LocalPlayback
 import java.util.concurrent.Executor
 
 /**
- * Tells the manager when this player starts to play a registered asset: the first time starts the playback window of its
- * licenses. Call it on the player's thread, once per player; closing the result ends it.
+ * Reports to the manager when this player starts to play a registered asset. The first report starts the playback window of the
+ * asset's licenses. Call it on the player's thread, once per player. Close the result to stop the reports.
  *
- * A playback counts once, however often it is paused; it counts again after the film has ended, the player was stopped, or
- * it went on to another item. What cannot be noted now (a full disk) is tried again when playing goes on.
+ * A playback counts once, however often the user pauses it. It counts again after the end of the media, a stop of the player, or a
+ * transition to another item. A report that fails (a full disk) is repeated when the playback continues.
  *
- * @param executor where the note is written: it goes to the disk, so not on the main thread. `null`: a thread of its own.
+ * @param executor runs the report, which writes to the disk and must not run on the main thread. `null` for a new thread.
  */
 @JvmOverloads
 public fun Player.reportPlaybackTo(playback: LocalPlayback, executor: Executor? = null): AutoCloseable {
     val reporter = PlaybackReporter(playback, executor ?: Executor { Thread(it, "larder-playback").start() })
     addListener(reporter)
-    reporter.look(this)
+    reporter.reportIfPlaying(this)
     return AutoCloseable { removeListener(reporter) }
 }
 
 private class PlaybackReporter(private val playback: LocalPlayback, private val executor: Executor) : Player.Listener {
-    // The asset whose running playback is noted. Written by the executor, too: null again if noting has failed.
+    // The asset whose current playback is reported. The executor resets it after a failed report.
     @Volatile
-    private var noted: String? = null
+    private var reported: String? = null
 
     override fun onPlaybackStateChanged(playbackState: Int) {
-        if (playbackState == Player.STATE_IDLE || playbackState == Player.STATE_ENDED) noted = null
+        if (playbackState == Player.STATE_IDLE || playbackState == Player.STATE_ENDED) reported = null
     }
 
     override fun onMediaItemTransition(mediaItem: MediaItem?, reason: Int) {
-        noted = null
+        reported = null
     }
 
-    override fun onEvents(player: Player, events: Player.Events): Unit = look(player)
+    override fun onEvents(player: Player, events: Player.Events): Unit = reportIfPlaying(player)
 
-    fun look(player: Player) {
+    fun reportIfPlaying(player: Player) {
         if (!player.isPlaying) return
         val assetId = player.currentMediaItem?.larderAssetId ?: return
-        if (noted == assetId) return
-        noted = assetId
+        if (reported == assetId) return
+        reported = assetId
         val atMs = System.currentTimeMillis()
         executor.execute {
             try {
                 playback.playbackStarted(assetId, atMs)
             } catch (_: LarderException) {
-                noted = null
+                reported = null
             }
         }
     }

@@ -7,7 +7,7 @@ import dev.larder.LarderException
 import dev.larder.LarderException.Code
 import dev.larder.Remedy
 import dev.larder.SourceURLProvider
-import dev.larder.internal.media3.SourceQuestions
+import dev.larder.internal.media3.SourceUrlExecutor
 import dev.larder.media3.support.Cdm
 import dev.larder.media3.support.SAMPLES
 import dev.larder.media3.support.ShadowCdm
@@ -138,7 +138,7 @@ class ChoosingTheSourceTest {
             shelf,
             LarderDrmSessionManagerProvider(shelf),
             provider,
-            SourceQuestions,
+            SourceUrlExecutor,
         )
         return Theatre(factory).also { theatre = it }
     }

@@ -107,7 +107,9 @@ class PlayingOfflineTest {
     fun `a CDM that lost its provisioning is not provisioned again by a playback`() {
         Cdm.held["key set 1"] = lasting(seconds = 3600)
         Cdm.isProvisioned = false
-        assertEquals(Code.PROVISIONING_FAILED, theatre.failure(register("key set 1")).code)
+        val reason = theatre.failure(register("key set 1"))
+        assertEquals(Code.LICENSE_VANISHED, reason.code)
+        assertEquals(Remedy.REREGISTER, reason.remedy)
     }
 
     @Test

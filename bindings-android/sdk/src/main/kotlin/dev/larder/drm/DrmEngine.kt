@@ -9,45 +9,45 @@ import dev.larder.ReleaseOutcome
 import dev.larder.StoredLicense
 
 /**
- * A CDM: it gets, renews and gives back licenses that may be stored. One per scheme.
+ * A CDM: acquires, renews and releases licenses that may be stored. One engine serves one scheme.
  *
- * An engine borrows the network for one exchange: it opens its session, makes a challenge, calls [LicenseExchange.send],
- * gives the answer to the CDM and closes the session, all within one call. No session stays open between calls.
+ * An engine uses the network through one exchange per call: it opens its session, makes a challenge, calls
+ * [LicenseExchange.send], passes the response to the CDM and closes the session. No session stays open between calls.
  *
- * Called on background threads, several at once, never under a lock of Larder's. It may block; after
- * `LarderConfig.engineTimeoutSeconds` the call's outcome counts as unknown, its exchange is refused, and a license that it
- * brings later is given back. Throw what `send` threw as it is, and a [LarderException] with a code of your own choice
- * (`CDM_…`, `LICENSE_…`, `PROVISIONING_FAILED`) for the rest; anything else, `Error` included, becomes
+ * Called on background threads, several calls at once, never under a lock of Larder. It may block. After
+ * `LarderConfig.engineTimeoutSeconds` the outcome of the call counts as unknown, Larder refuses its exchange, and releases a
+ * license that it returns later. Rethrow an exception of `send` unchanged. For other failures throw a [LarderException] with a
+ * fitting code (`CDM_…`, `LICENSE_…`, `PROVISIONING_FAILED`). Everything else, `Error` included, becomes
  * [LarderException.Code.CDM_FAILED].
  */
 public interface DrmEngine {
-    /** The scheme it serves. Asked once. */
+    /** The scheme that the engine serves. Read once. */
     public val scheme: DrmScheme
 
-    /** Gets a license that may be stored. On failure it has stored nothing. */
+    /** Acquires a license that may be stored. A call that fails must store nothing. */
     public fun acquire(request: KeyRequest, exchange: LicenseExchange): LicenseGrant
 
     /**
-     * Renews a license. An engine that cannot renew in place gets a new one, which is what happens if this is not
-     * overridden.
+     * Renews a license. An engine that cannot renew in place acquires a new license, as the default does.
      */
     public fun renew(held: StoredLicense, request: KeyRequest, exchange: LicenseExchange): LicenseGrant =
         acquire(request, exchange)
 
-    /** Asks the CDM what is left of a license. `LICENSE_VANISHED` if it does not know it. */
+    /** Returns the remaining times of a license. Throws `LICENSE_VANISHED` if the CDM does not know the license. */
     public fun inspect(held: StoredLicense): LicenseTimes
 
-    /** Gives a license back to the server and removes it from the device. */
+    /** Releases a license at its server and removes it from the device. */
     public fun release(held: StoredLicense, exchange: LicenseExchange): ReleaseOutcome
 
     /**
-     * Removes a license from the device without its server, which has refused its release five times for good. Success if
-     * the CDM does not have it. After a failure the license stays known and is tried again later.
+     * Removes a license from the device without its server, after the server has refused its release five times with a permanent
+     * error. Succeeds if the CDM does not have the license. After a failure Larder keeps the license and tries again later.
      *
-     * Does nothing if it is not overridden: right where a license is its handle and nothing else, wrong for a CDM that stores.
+     * The default does nothing. Override it for a CDM that stores licenses; the default is right for an engine whose handle is
+     * the whole license.
      */
     public fun remove(held: StoredLicense): Unit = Unit
 
-    /** Every license that the CDM holds for this app; `null`, the default, if it cannot list them. */
+    /** Returns the handle of every license that the CDM holds for this app; `null`, the default, if it cannot list them. */
     public fun held(): List<ByteArray>? = null
 }

@@ -3,13 +3,13 @@ package dev.larder.drm
 import dev.larder.ExchangeAnswer
 import dev.larder.ExchangeMessage
 
-/** Larder's side of one conversation between a CDM and its servers, lent to an engine for one call. */
+/** Sends the messages of a CDM to its servers. An engine gets one for one call. */
 public fun interface LicenseExchange {
     /**
-     * Sends the CDM's message and returns the server's answer, unpacked. Blocks; call it from any thread.
+     * Sends a message of the CDM and returns the unpacked response of the server. Blocks. May be called from any thread.
      *
-     * @throws LarderException a network or server code, which the engine passes on; `CANCELLED` once the call it was lent
-     *   to has ended.
+     * @throws LarderException a network or server code, which the engine rethrows; `CANCELLED` after the end of the engine's
+     *   call.
      */
     public fun send(message: ExchangeMessage): ExchangeAnswer
 }

@@ -18,14 +18,14 @@ import java.util.concurrent.ThreadPoolExecutor
 import java.util.concurrent.TimeUnit
 import java.util.concurrent.atomic.AtomicReference
 
-/** Starts operations for listeners and delivers each outcome exactly once, in order, on the executor of choice. */
+/** Starts calls for listeners, and delivers each result exactly once, in order, on the executor of the call. */
 internal class Callbacks(executor: Executor?) {
     private val executor = executor ?: ownThread()
     private val scope = CoroutineScope(SupervisorJob() + Dispatchers.Default)
-    private val waiting: MutableSet<Waiting<*>> = ConcurrentHashMap.newKeySet()
+    private val pending: MutableSet<PendingListener<*>> = ConcurrentHashMap.newKeySet()
 
-    /** A listener until it is told or taken away, whichever is first. */
-    private class Waiting<L : Any>(listener: L?) {
+    /** Holds a listener until its result is delivered or the listener is removed, whichever is first. */
+    private class PendingListener<L : Any>(listener: L?) {
         private val listener = AtomicReference(listener)
 
         fun isFor(other: Any): Boolean = listener.get() === other
@@ -34,37 +34,37 @@ internal class Callbacks(executor: Executor?) {
     }
 
     fun <L : Any, T> start(
-        on: Executor?,
+        callExecutor: Executor?,
         listener: L?,
         work: suspend () -> T,
         deliver: (L, Result<T>) -> Unit,
     ): Cancellable {
-        val told = Waiting(listener)
-        waiting += told
+        val target = PendingListener(listener)
+        pending += target
         val call = scope.async { work() }
-        // Also called for one that is cancelled before it begins.
+        // Runs for a call that is cancelled before it starts, too.
         call.invokeOnCompletion { cause ->
             val outcome = if (cause == null) Result.success(completed(call)) else Result.failure(asError(cause))
             val delivery = Runnable {
-                waiting -= told
-                told.take()?.let { deliver(it, outcome) }
+                pending -= target
+                target.take()?.let { deliver(it, outcome) }
             }
             try {
-                (on ?: executor).execute(delivery)
+                (callExecutor ?: executor).execute(delivery)
             } catch (_: RejectedExecutionException) {
-                // The app's executor is shut down; a call still completes.
+                // The app has shut its executor down. The call completes all the same.
                 Dispatchers.Default.dispatch(scope.coroutineContext, delivery)
             }
         }
         return Cancellable { call.cancel() }
     }
 
-    /** Forgets a listener: no call that it waits for will reach it, unless one just does on another thread. */
+    /** Removes a listener from its pending calls. A delivery that runs on another thread at this moment still reaches it. */
     fun forget(listener: Any) {
-        for (told in waiting) {
-            if (told.isFor(listener)) {
-                told.take()
-                waiting -= told
+        for (target in pending) {
+            if (target.isFor(listener)) {
+                target.take()
+                pending -= target
             }
         }
     }
@@ -74,19 +74,12 @@ internal class Callbacks(executor: Executor?) {
 
     private fun asError(cause: Throwable): LarderException = when (cause) {
         is LarderException -> cause
-
-        is CancellationException ->
-            LarderException(LarderException.Code.CANCELLED, "the call was cancelled", isRetryable = true)
-
-        else -> LarderException(
-            LarderException.Code.INTERNAL,
-            "the call failed unexpectedly",
-            Remedy.CONTACT_SUPPORT,
-        )
+        is CancellationException -> LarderException(LarderException.Code.CANCELLED, "the call was cancelled")
+        else -> LarderException(LarderException.Code.INTERNAL, "the call failed unexpectedly (${cause.javaClass.name})")
     }
 
     private companion object {
-        /** One thread, so that callbacks come in order; it goes when there is nothing to do. */
+        /** One thread, so that results arrive in order. The thread ends when it is idle. */
         fun ownThread(): Executor = ThreadPoolExecutor(1, 1, 10, TimeUnit.SECONDS, LinkedBlockingQueue()) { work ->
             Thread(work, "larder-callbacks").apply { isDaemon = true }
         }.apply { allowCoreThreadTimeOut(true) }

@@ -5,33 +5,34 @@ import dev.larder.NetworkState
 import dev.larder.internal.ffi.FfiManager
 
 /**
- * What the core is told of the device: what its platform observes, with the app's own word on the network before it.
+ * Reports the state of the device to the core: the state that the platform observes, with the app's own network state in place
+ * of the observed one.
  *
- * @param manager is told under a lock of this object's own, so that the last word is the last one told. It calls nothing
- *   of the app's meanwhile.
+ * @param manager called under a lock of this object, so that the last state is the last one reported. The manager calls no code
+ *   of the app meanwhile.
  */
 internal class Conditions(private val manager: FfiManager) {
     private var observed: DeviceConditions? = null
-    private var said = NetworkState.UNKNOWN
+    private var appNetwork = NetworkState.UNKNOWN
 
-    /** The platform has seen something new. */
+    /** Reports a state that the platform has observed. */
     @Synchronized
     fun observed(conditions: DeviceConditions) {
         observed = conditions
-        tell()
+        report()
     }
 
-    /** The app says what the network is, or with `UNKNOWN` that the platform may. */
+    /** Sets the app's own network state, which takes precedence. `UNKNOWN` returns to the observed state. */
     @Synchronized
-    fun said(state: NetworkState) {
-        said = state
-        tell()
+    fun overrideNetwork(state: NetworkState) {
+        appNetwork = state
+        report()
     }
 
-    private fun tell() {
+    private fun report() {
         when (val seen = observed) {
-            null -> manager.setNetworkState(said)
-            else -> manager.setConditions(if (said == NetworkState.UNKNOWN) seen else seen.copy(network = said))
+            null -> manager.setNetworkState(appNetwork)
+            else -> manager.setConditions(if (appNetwork == NetworkState.UNKNOWN) seen else seen.copy(network = appNetwork))
         }
     }
 }

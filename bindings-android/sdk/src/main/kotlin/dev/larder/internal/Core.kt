@@ -16,34 +16,33 @@ import kotlinx.coroutines.runBlocking
 import java.util.concurrent.atomic.AtomicBoolean
 
 /**
- * The generated manager behind the hand-written API: one place where it is made, where its calls are made and where its
- * errors are translated.
+ * Creates the generated manager behind the hand-written API, makes its calls and translates its errors.
  *
- * It is made in the background, because that loads the native library and asks the platform for folders, and whoever
- * constructs a manager may be on the main thread.
+ * Creates it in the background: that loads the native library and reads the platform's folders, and an app may construct
+ * [dev.larder.LocalAssetsManager] on the main thread.
  */
 internal class Core(setup: LarderSetup) {
     private val isClosed = AtomicBoolean()
     private val isEnded = AtomicBoolean()
 
-    /** Set once it is there: what every call but the first few looks at. */
+    /** Set when the manager exists. All calls but the first few read only this. */
     @Volatile
-    private var made: FfiManager? = null
+    private var created: FfiManager? = null
 
-    /** Both set before [made]. */
+    /** Both set before [created]. */
     private lateinit var conditions: Conditions
     private lateinit var watch: AutoCloseable
 
-    /** Last, for it begins at once and sets what is above. */
-    private val making: Deferred<Result<FfiManager>> = scope.async { runCatching { translating { make(setup) } } }
+    /** The last property: it starts at once and sets the properties above. */
+    private val creating: Deferred<Result<FfiManager>> = scope.async { runCatching { translating { create(setup) } } }
 
-    /** A call that answers from memory, on the caller's thread. Only while the manager is being made does it wait. */
+    /** Runs a call that answers from memory, on the caller's thread. Waits only while the manager is being created. */
     inline fun <T> call(call: (FfiManager) -> T): T = translating { call(manager()) }
 
-    /** An operation. Cancelling the coroutine stops it between two steps; it undoes what it began. */
+    /** Runs an operation. A cancelled coroutine stops it between two of its steps, and it rolls back its changes. */
     suspend inline fun <T> await(crossinline call: suspend (FfiManager) -> T): T = translating { call(awaitManager()) }
 
-    /** An operation that the contract gives a cancellation of its own: dropping its future raises that, too. */
+    /** Runs an operation that takes a cancellation object. A cancelled coroutine raises that cancellation, too. */
     suspend inline fun <T> awaitCancellable(crossinline call: suspend (FfiManager, FfiCancellation) -> T): T = translating {
         val manager = awaitManager()
         FfiCancellation().use { call(manager, it) }
@@ -51,56 +50,56 @@ internal class Core(setup: LarderSetup) {
 
     fun setNetworkState(state: NetworkState): Unit = translating {
         manager()
-        conditions.said(state)
+        conditions.overrideNetwork(state)
     }
 
-    /** Closing twice is closing once. */
+    /** Idempotent. */
     fun close() {
         if (isClosed.getAndSet(true)) return
-        made?.let(::end)
+        created?.let(::end)
     }
 
-    fun manager(): FfiManager = made ?: blocking { making.await() }.unwrap()
+    fun manager(): FfiManager = created ?: blocking { creating.await() }.unwrap()
 
-    suspend fun awaitManager(): FfiManager = made ?: making.await().unwrap()
+    suspend fun awaitManager(): FfiManager = created ?: creating.await().unwrap()
 
-    private fun make(setup: LarderSetup): FfiManager {
+    private fun create(setup: LarderSetup): FfiManager {
         NativeLibrary.load()
         val manager = FfiManager(setup.config, setup.delegates())
         conditions = Conditions(manager)
         watch = setup.platform.watch(
-            report = { telling { conditions.observed(it) } },
-            volumesChanged = { telling { manager.setRoots(setup.rootsNow()) } },
+            report = { ignoringErrors { conditions.observed(it) } },
+            volumesChanged = { ignoringErrors { manager.setRoots(setup.rootsNow()) } },
         )
-        made = manager
-        // Whoever closes either sees it here, or is seen here.
+        created = manager
+        // A concurrent close() either finds the manager, or has set the flag that is checked here.
         if (isClosed.get()) end(manager)
         return manager
     }
 
-    /** What the platform has seen while the store cannot be opened, or after the end, is told to nobody. */
-    private inline fun telling(tell: () -> Unit) {
+    /** Drops a report of the platform while the store cannot be opened, or after the end. */
+    private inline fun ignoringErrors(report: () -> Unit) {
         try {
-            translating(tell)
+            translating(report)
         } catch (_: LarderException) {
-            // The next call of the app's meets the same and is told.
+            // The app's next call fails for the same reason and reports it.
         }
     }
 
     private fun end(manager: FfiManager) {
         if (isEnded.getAndSet(true)) return
         watch.close()
-        // First the end, which the manager's other holders see, then the handle, for calls under way until they return.
+        // First shut down, which every holder of the manager sees, then free the handle, which running calls still use.
         translating { manager.shutDown() }
         manager.close()
     }
 
     private fun Result<FfiManager>.unwrap(): FfiManager = getOrElse { failure ->
-        // One of its own for each caller: an exception is no value to share between threads.
-        throw if (failure is LarderException) failure.again() else failure
+        // Each caller gets an exception of its own: threads must not share one.
+        throw if (failure is LarderException) failure.copy() else failure
     }
 
-    private fun LarderException.again() =
+    private fun LarderException.copy() =
         LarderException(code, message, remedy, isRetryable, httpStatus).also { it.initCause(this) }
 
     private fun <T> blocking(wait: suspend () -> T): T = try {
@@ -109,8 +108,7 @@ internal class Core(setup: LarderSetup) {
         Thread.currentThread().interrupt()
         throw LarderException(
             LarderException.Code.CANCELLED,
-            "the thread was interrupted while the manager was being made",
-            isRetryable = true,
+            "the thread was interrupted while the manager was opening",
         )
     }
 

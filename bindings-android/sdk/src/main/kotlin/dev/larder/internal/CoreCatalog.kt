@@ -3,6 +3,7 @@ package dev.larder.internal
 import dev.larder.AssetCatalog
 import dev.larder.AssetInfo
 
+/** Answers from the core's snapshot. */
 internal class CoreCatalog(private val core: Core) : AssetCatalog {
     override fun assets(): List<AssetInfo> = core.call { it.assets() }
 

@@ -9,6 +9,7 @@ import dev.larder.SourceUrlMode
 import dev.larder.SourceUrlOrder
 import dev.larder.internal.ffi.NativeLookup
 
+/** Answers from the core's snapshot, and from the secret storage for handles. */
 internal class CorePlayback(private val core: Core) : LocalPlayback {
     private val lookup = NativeLookup(core)
 

@@ -10,33 +10,33 @@ import dev.larder.storage.LocalDrmStorage
 import java.io.File
 import java.util.concurrent.Executor
 
-/** What an operating system gives to a manager beyond what the app says. */
+/** The parts of a manager's setup that the operating system provides. */
 internal interface Platform {
-    /** Where listeners are called unless the app says otherwise; `null` for a thread of the manager's own. */
+    /** Runs listeners unless the app names another executor; `null` for a thread of the manager. */
     val callbackExecutor: Executor?
 
-    /** Where Larder's database lies. Touches the disk: off the main thread. */
+    /** Returns the folder of Larder's database. Reads the disk: call it off the main thread. */
     fun dataDir(): String
 
-    /** The folders below which media may lie at the moment. Touches the disk: off the main thread. */
+    /** Returns the folders that can contain media now. Reads the disk: call it off the main thread. */
     fun roots(): List<StorageRoot>
 
-    /** What it says of the network at the moment. */
+    /** Returns the current state of the network. */
     fun network(): NetworkState
 
-    /** The secret storage for an app that brings none. Touches nothing yet. */
+    /** Returns the default secret storage. Reads nothing yet. */
     fun storage(): LocalDrmStorage
 
-    /** Its engines. An app's own for the same scheme comes first. */
+    /** Returns the platform's engines. An engine of the app for the same scheme takes precedence. */
     fun engines(): List<DrmEngine>
 
-    /** Its judgement of servers; `null` where the core asks the platform itself. */
+    /** Returns the platform's check of server certificates; `null` where the core calls the platform directly. */
     fun serverTrust(): FfiServerTrust?
 
-    /** Tells what the device is like from now on, and when [roots] has changed, until the result is closed. */
+    /** Reports the state of the device, and changes of [roots], until the result is closed. */
     fun watch(report: (DeviceConditions) -> Unit, volumesChanged: () -> Unit): AutoCloseable
 
-    /** A desktop: whatever there is, the app says. */
+    /** A desktop, which provides nothing: the app configures everything. */
     class Desktop(private val dataDir: String) : Platform {
         override val callbackExecutor: Executor? get() = null
 

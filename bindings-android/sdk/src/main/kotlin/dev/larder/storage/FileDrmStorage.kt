@@ -9,31 +9,35 @@ import java.nio.file.StandardOpenOption
 import java.util.concurrent.atomic.AtomicLong
 
 /**
- * A secret storage of one file a value, readable by whoever may read the app's files: for desktops and tests. On Android
- * use [SharedPreferencesDrmStorage] or [SealedDrmStorage].
+ * A secret storage with one plain file per value: for desktops and tests. On Android use [SharedPreferencesDrmStorage] or
+ * [SealedDrmStorage].
  *
- * A value is written to a file of its own, forced to the disk and then renamed, so that a crash leaves the old value or
- * the new one. Made for one process at a time on a folder.
+ * Writes a value to a temporary file, syncs it and renames it, so that a crash leaves the old or the new value. Only one process
+ * at a time may use a folder.
  */
-public class FileDrmStorage internal constructor(private val folder: () -> File, private val makeDurable: (File) -> Unit) :
+public class FileDrmStorage internal constructor(private val folder: () -> File, private val syncFolder: (File) -> Unit) :
     LocalDrmStorage {
-    /** @param folder made when missing. */
+    /** @param folder the folder for the files. Created if it is missing. */
     public constructor(folder: File) : this({ folder }, ::syncWithNio)
 
     private val written = AtomicLong()
 
     override fun save(key: String, value: ByteArray) {
         val folder = folder()
-        if (!folder.isDirectory && !folder.mkdirs() && !folder.isDirectory) throw IOException("the folder cannot be made")
+        if (!folder.isDirectory && !folder.mkdirs() &&
+            !folder.isDirectory
+        ) {
+            throw IOException("the folder of the values cannot be created")
+        }
         val unfinished = File(folder, "${fileName(key)}.${written.incrementAndGet()}.new")
         try {
             FileOutputStream(unfinished).use {
                 it.write(value)
                 it.fd.sync()
             }
-            if (!unfinished.renameTo(file(key))) throw IOException("the value cannot be put in place")
-            // The new name is durable only when the folder is.
-            makeDurable(folder)
+            if (!unfinished.renameTo(file(key))) throw IOException("the file of the value cannot be renamed")
+            // The rename is durable after a sync of the folder.
+            syncFolder(folder)
         } finally {
             unfinished.delete()
         }
@@ -51,7 +55,7 @@ public class FileDrmStorage internal constructor(private val folder: () -> File,
         if (!file.delete() && file.exists()) throw IOException("the value cannot be removed")
     }
 
-    /** How many values there are. */
+    /** Returns the number of values. */
     internal fun count(): Int = folder().list().orEmpty().count { it.endsWith(SUFFIX) }
 
     /** Removes every value. */
@@ -64,7 +68,7 @@ public class FileDrmStorage internal constructor(private val folder: () -> File,
 
     private fun file(key: String) = File(folder(), fileName(key))
 
-    /** A key is data and may be anything: what a file name should not have is written as `%` and its value. */
+    /** Escapes every byte that is unsafe in a file name as `%` and its hexadecimal value: a key may contain anything. */
     private fun fileName(key: String): String = buildString {
         for (byte in key.encodeToByteArray()) {
             val char = (byte.toInt() and 0xff).toChar()

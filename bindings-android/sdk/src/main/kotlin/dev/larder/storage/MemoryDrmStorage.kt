@@ -3,11 +3,11 @@ package dev.larder.storage
 import java.io.FileNotFoundException
 import java.util.concurrent.ConcurrentHashMap
 
-/** A secret storage that forgets everything with the process: for tests. */
+/** A secret storage in the memory of the process: for tests. */
 public class MemoryDrmStorage : LocalDrmStorage {
     private val values = ConcurrentHashMap<String, ByteArray>()
 
-    /** The keys that have a value. */
+    /** The keys with a value. */
     public val keys: Set<String>
         get() = values.keys.toSet()
 

@@ -10,18 +10,18 @@ import java.io.File
 import java.io.FileNotFoundException
 
 /**
- * A secret storage whose values are sealed with a key that never leaves the Android Keystore: AES-GCM, with the value's
- * own name as associated data, so that one value cannot be put in another's place. For handles that are keys themselves,
- * such as ClearKey's.
+ * A secret storage that encrypts its values with a key of the Android Keystore, which never leaves the Keystore. Uses AES-GCM
+ * with the key of the value as associated data, so that one value cannot replace another. For handles that are content keys, such
+ * as those of ClearKey.
  *
- * The values are files below `noBackupFilesDir`: on another device, without the Keystore's key, they would be worth
- * nothing. A Keystore can lose a key. Then [load] fails with `LICENSE_UNREADABLE`, the asset's status says
- * [PlayabilityReason.LICENSE_UNREADABLE] with the remedy to register again, and new values are sealed with a new key. A
- * Keystore that only fails to answer is `STORAGE_FAILED`, which a later call may get over. [state] tells which it is.
+ * The values are files below `noBackupFilesDir`: no other device can decrypt them. A Keystore can lose a key. Then [load] fails
+ * with `LICENSE_UNREADABLE`, the asset's status is [PlayabilityReason.LICENSE_UNREADABLE] with the remedy to register again, and
+ * new values get a new key. If a Keystore only fails to answer, the code is `STORAGE_FAILED`, and a later call may succeed.
+ * [state] returns the state of the key.
  *
- * One process at a time.
+ * Only one process at a time may use a storage.
  *
- * @param name of the key and the folder; one of the app's own for each storage.
+ * @param name the name of the key and of the folder, one for each storage of the app.
  */
 public class SealedDrmStorage @JvmOverloads constructor(context: Context, private val name: String = "licenses") :
     LocalDrmStorage {
@@ -29,43 +29,51 @@ public class SealedDrmStorage @JvmOverloads constructor(context: Context, privat
     private val key = KeystoreKey("dev.larder.sealed.$name")
     private val files = FileDrmStorage({ File(StorageFolders(this.context).data(), "sealed-$name") }, ::sync)
 
-    /** How the key is. */
+    /** The state of the key. */
     public enum class State(
-        /** What the app can do about it. */
+        /** The action that can help. */
         public val remedy: Remedy,
     ) {
-        /** It is there, or the first value will make it. */
+        /** The key works, or the first value will generate it. */
         READY(Remedy.NOTHING),
 
         /**
-         * It is gone or void for ever, and there are values that it has sealed: after a restore, a reset of the
-         * Keystore, or a change of the lock screen on some devices. Register the assets again while online, which seals
-         * with a new key; [SealedDrmStorage.reset] forgets the old values.
+         * The key is lost for good, and there are values that it has encrypted: after a restore, a reset of the Keystore, or
+         * a change of the lock screen on some devices. Register the assets again while online, which encrypts with a new key.
+         * [SealedDrmStorage.reset] deletes the old values.
          */
         KEY_LOST(Remedy.REREGISTER),
 
         /**
-         * The Keystore does not answer: the device has not been unlocked since it started, or the Keystore is broken for
-         * the moment. Nothing is lost; ask again later. If it stays so after a restart of the device,
-         * [SealedDrmStorage.reset] makes the storage usable again.
+         * The Keystore does not answer: the device has not been unlocked since its start, or the Keystore fails temporarily.
+         * Nothing is lost; try again later. If the state persists after a restart of the device, [SealedDrmStorage.reset]
+         * makes the storage usable again.
          */
         UNAVAILABLE(Remedy.RETRY),
     }
 
-    /** How the key is now. Asks the Keystore and the disk: off the main thread. */
+    /** Returns the state of the key. Reads the Keystore and the disk: call it off the main thread. */
     public fun state(): State = when (key.check()) {
         is KeystoreKey.Found.Usable -> State.READY
-        is KeystoreKey.Found.None, is KeystoreKey.Found.Void -> if (files.count() == 0) State.READY else State.KEY_LOST
+
+        is KeystoreKey.Found.None, is KeystoreKey.Found.Invalidated -> if (files.count() ==
+            0
+        ) {
+            State.READY
+        } else {
+            State.KEY_LOST
+        }
+
         is KeystoreKey.Found.Unavailable -> State.UNAVAILABLE
     }
 
     /**
-     * Forgets the key and every value, for good: their assets' status is then [PlayabilityReason.LICENSE_UNREADABLE] until
-     * they are registered again.
+     * Deletes the key and every value, for good. The status of their assets is [PlayabilityReason.LICENSE_UNREADABLE] until the
+     * app registers them again.
      */
     public fun reset() {
         files.clear()
-        key.forget()
+        key.delete()
     }
 
     override fun save(key: String, value: ByteArray): Unit = files.save(key, this.key.seal(value, associated(key)))
@@ -75,8 +83,7 @@ public class SealedDrmStorage @JvmOverloads constructor(context: Context, privat
         val sealed = files.load(key)
         return this.key.open(sealed, associated(key)) ?: throw LarderException(
             LarderException.Code.LICENSE_UNREADABLE,
-            "the Android Keystore no longer has the key that this value was sealed with, or the value is damaged",
-            Remedy.REREGISTER,
+            "the Android Keystore no longer has the key of this value, or the value is damaged: register again",
         )
     }
 
@@ -85,12 +92,12 @@ public class SealedDrmStorage @JvmOverloads constructor(context: Context, privat
     private fun associated(key: String): ByteArray = "$name/$key".encodeToByteArray()
 
     private companion object {
-        /** A folder as a file descriptor: what Android has for it from the beginning. */
+        /** Syncs a folder through a file descriptor, which every version of Android can open. */
         fun sync(folder: File) {
             try {
                 ParcelFileDescriptor.open(folder, ParcelFileDescriptor.MODE_READ_ONLY).use { it.fileDescriptor.sync() }
             } catch (_: FileNotFoundException) {
-                // It is there, but this file system does not let folders be opened.
+                // The folder exists, but its file system does not permit to open folders.
             }
         }
     }

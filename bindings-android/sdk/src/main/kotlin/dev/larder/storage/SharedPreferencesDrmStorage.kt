@@ -11,14 +11,13 @@ import java.io.IOException
 /**
  * The default secret storage on Android: the app's private preferences.
  *
- * For handles that are worth nothing off the device, which key set ids of Widevine and PlayReady are. They are stored as
- * they are, without a key of the Android Keystore: one that is lost (it happens after updates, restores and changes of the
- * lock screen) would cost the user his titles on a plane. Handles that *are* keys, ClearKey's, belong in a
- * [SealedDrmStorage].
+ * For handles that are useless on another device, such as key set ids of Widevine and PlayReady. Stores them without encryption
+ * by the Android Keystore: a lost key (after an update, a restore or a change of the lock screen) would make the user's titles
+ * unplayable while offline. Handles that are content keys, such as those of ClearKey, belong in a [SealedDrmStorage].
  *
- * Keep the file out of backups; the integration guide has the rules for the manifest. One process at a time.
+ * Exclude the file from backups; the integration guide has the rules for the manifest. Only one process at a time may use it.
  *
- * @param name the preferences file, of Larder's alone.
+ * @param name the name of the preferences file, which only Larder uses.
  */
 public class SharedPreferencesDrmStorage @JvmOverloads constructor(
     context: Context,
@@ -26,7 +25,7 @@ public class SharedPreferencesDrmStorage @JvmOverloads constructor(
 ) : LocalDrmStorage {
     private val context: Context = context.applicationContext ?: context
 
-    /** Opened on first use, which is on a background thread: opening reads the disk. */
+    /** Opened at the first use, which is on a background thread: opening reads the disk. */
     private val preferences: SharedPreferences by lazy { this.context.getSharedPreferences(name, Context.MODE_PRIVATE) }
 
     override fun save(key: String, value: ByteArray): Unit =
@@ -50,17 +49,16 @@ public class SharedPreferencesDrmStorage @JvmOverloads constructor(
 
     private fun unreadable() = LarderException(
         LarderException.Code.LICENSE_UNREADABLE,
-        "something else has written to the preferences",
-        Remedy.REREGISTER,
+        "the value in the preferences is not one of Larder: register again",
     )
 
-    /** `commit`, not `apply`: what is not on the disk when this returns is not saved. */
+    /** Writes with `commit`, not `apply`: a value is saved only when it is on the disk. */
     private fun written(change: SharedPreferences.Editor.() -> Unit) {
         if (!preferences.edit().apply(change).commit()) throw IOException("the preferences cannot be written")
     }
 
     public companion object {
-        /** The preferences file, for the backup rules. */
+        /** The name of the preferences file, for the backup rules. */
         public const val DEFAULT_NAME: String = "dev.larder.licenses"
     }
 }

@@ -217,7 +217,7 @@ class MediaDrmStoryTest {
                 assertEquals(listOf(140, 149, false), manager.reconcile().let { listOf(it.foreign, it.held, it.isCrowded) })
                 register(10..11)
                 assertEquals(listOf(140, 151, true), manager.reconcile().let { listOf(it.foreign, it.held, it.isCrowded) })
-                eventually("the log warns") { lines.any { "many licenses" in it } }
+                eventually("the log warns") { lines.any { "CDM close to its license limit" in it } }
             } finally {
                 Larder.setLogSink(null, LogLevel.WARN)
             }

@@ -12,7 +12,6 @@ import androidx.media3.exoplayer.offline.DownloadRequest
 import dev.larder.LarderException
 import dev.larder.MediaFormat
 import dev.larder.Remedy
-import dev.larder.media3.format
 import java.io.File
 import java.io.FilterInputStream
 import java.io.IOException

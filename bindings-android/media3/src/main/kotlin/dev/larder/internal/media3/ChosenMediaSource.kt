@@ -12,7 +12,6 @@ import androidx.media3.exoplayer.source.MediaPeriod
 import androidx.media3.exoplayer.source.MediaSource
 import androidx.media3.exoplayer.upstream.Allocator
 import dev.larder.LarderException
-import dev.larder.Remedy
 import java.io.IOException
 import java.util.concurrent.Executor
 import java.util.concurrent.LinkedBlockingQueue
@@ -20,50 +19,49 @@ import java.util.concurrent.ThreadPoolExecutor
 import java.util.concurrent.TimeUnit
 
 /**
- * A source that is chosen anew each time it is prepared. The question may take as long as the app's provider does, so it is
- * asked on [executor]; everything else happens on the playback thread.
+ * A source that is chosen again at each preparation. [choose] calls the app's provider, which may take long, so it runs on
+ * [executor]. Everything else runs on the playback thread.
  */
 @OptIn(UnstableApi::class)
 internal class ChosenMediaSource(
-    private val asked: MediaItem,
+    private val original: MediaItem,
     private val factory: MediaSource.Factory,
     private val executor: Executor,
     private val choose: () -> MediaItem,
 ) : CompositeMediaSource<Int>() {
-    // Counts preparations: the answer to a question of an earlier one is not taken.
-    private var round = 0
+    // Counts preparations: the result of an earlier preparation is dropped.
+    private var preparation = 0
 
     @Volatile
     private var chosen: MediaSource? = null
     private var failure: IOException? = null
 
-    override fun getMediaItem(): MediaItem = chosen?.mediaItem ?: asked
+    override fun getMediaItem(): MediaItem = chosen?.mediaItem ?: original
 
     override fun prepareSourceInternal(mediaTransferListener: TransferListener?) {
         super.prepareSourceInternal(mediaTransferListener)
-        val thisRound = ++round
+        val current = ++preparation
         val playbackThread: Handler = Util.createHandlerForCurrentLooper()
         executor.execute {
-            val answer = runCatching(choose)
-            playbackThread.post { if (thisRound == round) prepareWith(answer) }
+            val result = runCatching(choose)
+            playbackThread.post { if (current == preparation) prepareWith(result) }
         }
     }
 
-    private fun prepareWith(answer: Result<MediaItem>) {
+    private fun prepareWith(result: Result<MediaItem>) {
         try {
-            val source = factory.createMediaSource(answer.getOrThrow())
+            val source = factory.createMediaSource(result.getOrThrow())
             chosen = source
-            prepareChildSource(round, source)
+            prepareChildSource(preparation, source)
         } catch (e: Exception) {
-            failure = IOException("the source URL was not chosen", asLarderException(e))
+            failure = IOException("the source URL provider failed", asLarderException(e))
         }
     }
 
-    // The app's own provider, asked directly, may throw anything; its message may hold a URL.
+    // The app's provider may throw any exception, whose message may contain a URL.
     private fun asLarderException(cause: Exception): LarderException = cause as? LarderException ?: LarderException(
         LarderException.Code.DELEGATE_FAILED,
         "the source URL provider threw ${cause.javaClass.name}",
-        Remedy.FIX_INPUT,
     )
 
     override fun maybeThrowSourceInfoRefreshError() {
@@ -76,7 +74,7 @@ internal class ChosenMediaSource(
     }
 
     override fun createPeriod(id: MediaSource.MediaPeriodId, allocator: Allocator, startPositionUs: Long): MediaPeriod =
-        checkNotNull(chosen) { "a period before the timeline" }.createPeriod(id, allocator, startPositionUs)
+        checkNotNull(chosen) { "createPeriod before the timeline" }.createPeriod(id, allocator, startPositionUs)
 
     override fun releasePeriod(mediaPeriod: MediaPeriod) {
         checkNotNull(chosen).releasePeriod(mediaPeriod)
@@ -84,14 +82,14 @@ internal class ChosenMediaSource(
 
     override fun releaseSourceInternal() {
         super.releaseSourceInternal()
-        round++
+        preparation++
         chosen = null
         failure = null
     }
 }
 
-/** One thread for questions to providers, gone when there are none. */
-internal object SourceQuestions : Executor {
+/** Runs the calls of source URL providers on two threads, which end when they are idle. */
+internal object SourceUrlExecutor : Executor {
     private val threads = ThreadPoolExecutor(2, 2, 10, TimeUnit.SECONDS, LinkedBlockingQueue()) { work ->
         Thread(work, "larder-source-url").apply { isDaemon = true }
     }.apply { allowCoreThreadTimeOut(true) }

@@ -9,10 +9,9 @@ import androidx.media3.common.util.UnstableApi
 import dev.larder.DrmScheme
 import dev.larder.LocalMediaSource
 import dev.larder.MediaFormat
-import dev.larder.media3.format
 import java.util.UUID
 
-/** Makes an item play a local source, and leaves what the app has put into it: id, tag, title, clipping. */
+/** Makes an item play a local source. Keeps the app's own values: id, tag, title, clipping. */
 @OptIn(UnstableApi::class)
 internal fun MediaItem.Builder.setLocalSource(
     source: LocalMediaSource,
@@ -23,12 +22,12 @@ internal fun MediaItem.Builder.setLocalSource(
         .setMimeType(source.format.mimeType)
         .setDrmConfiguration(source.drmConfiguration())
         .setRequestMetadata(previous.buildUpon().setExtras(extras).build())
-        // These belong to the remote source.
+        // They belong to the remote source.
         .setCustomCacheKey(null)
         .setStreamKeys(emptyList())
 }
 
-// Tells a player, and a controller of it, that the item is protected. It names no server: there is none to ask.
+// Marks the item as protected for a player and its controllers. Has no license URL: no server is asked.
 private fun LocalMediaSource.drmConfiguration(): MediaItem.DrmConfiguration? =
     licenses.firstOrNull()?.let { MediaItem.DrmConfiguration.Builder(it.scheme.uuid).setMultiSession(true).build() }
 
@@ -47,7 +46,7 @@ private val MediaFormat.mimeType: String
         MediaFormat.MP4 -> MimeTypes.APPLICATION_MP4
     }
 
-// No Android device has it; an asset that came with such a license fails with DRM_UNSUPPORTED.
+// No Android device has FairPlay. An asset with such a license fails with DRM_UNSUPPORTED.
 private val FAIRPLAY_UUID = UUID.fromString("94ce86fb-07ff-4f43-adb8-93d2fa968ca2")
 
 internal const val ASSET_ID = "dev.larder.assetId"

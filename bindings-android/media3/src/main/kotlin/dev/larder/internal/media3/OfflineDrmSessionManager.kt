@@ -19,12 +19,11 @@ import dev.larder.LarderException
 import dev.larder.LocalLicense
 import dev.larder.LocalPlayback
 import dev.larder.SecurityLevel
-import dev.larder.media3.format
 import java.util.UUID
 
 /**
- * The sessions of one registered asset: one of Media3's own managers for each of its licenses, made when a format first
- * needs it. Everything but the constructor is called on the playback thread.
+ * Manages the DRM sessions of one registered asset, with one session manager of Media3 per license, created when a format first
+ * needs it. Every function is called on the playback thread; the constructor may be called on any thread.
  */
 @OptIn(UnstableApi::class)
 internal class OfflineDrmSessionManager(
@@ -35,7 +34,7 @@ internal class OfflineDrmSessionManager(
     private var prepared = 0
     private var player: Pair<Looper, PlayerId>? = null
 
-    // Asked anew at each preparation: a renewal may have brought other licenses meanwhile.
+    // Read again at each preparation: a renewal may have replaced the licenses.
     private var licenses: List<LocalLicense>? = null
     private val managers = HashMap<String, DrmSessionManager>()
 
@@ -76,10 +75,10 @@ internal class OfflineDrmSessionManager(
             .setMultiSession(false)
             .setUuidAndExoMediaDrmProvider(license.scheme.uuid) { OfflineMediaDrm(cdm(it, license), license) }
         val manager = if (isKeySet(handle)) {
-            // Larder's own ClearKey engine keeps the keys themselves, which a CDM takes as the answer to a request.
+            // The handle of Larder's ClearKey engine is a JWK set, which a CDM accepts as the response to a key request.
             builder.build(LocalMediaDrmCallback(handle))
         } else {
-            // Query mode restores the license and never makes a request; playback mode would for the last minute.
+            // Query mode restores the license without a request. Playback mode makes one in the last minute of a license.
             builder.build(NoNetwork).apply { setMode(DefaultDrmSessionManager.MODE_QUERY, handle) }
         }
         manager.setPlayer(looper, playerId)
@@ -87,13 +86,13 @@ internal class OfflineDrmSessionManager(
         return manager
     }
 
-    // A license comes back only at the level that it was acquired at, also if that is not what the device gives unasked.
+    // A license can only be restored at the level of its acquisition, which may differ from the device's default level.
     private fun cdm(scheme: UUID, license: LocalLicense): ExoMediaDrm = mediaDrm.acquireExoMediaDrm(scheme).apply {
         val isOfL3 = license.securityLevel == SecurityLevel.L3 || license.acquiredLevel == L3
         if (isOfL3 && license.scheme == DrmScheme.WIDEVINE) setPropertyString(SECURITY_LEVEL, L3)
     }
 
-    // A key set id of a CDM is short and no JSON.
+    // A key set id of a CDM is short and is not JSON.
     private fun isKeySet(handle: ByteArray): Boolean =
         handle.decodeToString().let { it.trimStart().startsWith("{") && it.contains("\"keys\"") }
 }

@@ -9,12 +9,11 @@ import androidx.media3.exoplayer.drm.ExoMediaDrm
 import androidx.media3.exoplayer.drm.MediaDrmCallback
 import dev.larder.LarderException
 import dev.larder.LocalLicense
-import dev.larder.Remedy
 import java.util.UUID
 
 /**
- * A CDM that plays what it holds: it reports remaining times in the one form that Media3 understands, and says in Larder's
- * codes why a license does not come back.
+ * A CDM for stored licenses. Reports remaining times in the form that Media3 understands, and throws Larder's codes if a license
+ * cannot be restored.
  */
 @OptIn(UnstableApi::class)
 internal class OfflineMediaDrm(private val cdm: ExoMediaDrm, private val license: LocalLicense) : ExoMediaDrm by cdm {
@@ -34,7 +33,7 @@ internal class OfflineMediaDrm(private val cdm: ExoMediaDrm, private val license
         } catch (e: IllegalArgumentException) {
             throw vanished(e)
         } catch (e: IllegalStateException) {
-            // MediaDrmStateException is one.
+            // MediaDrmStateException is a subclass.
             throw vanished(e)
         }
     }
@@ -42,7 +41,7 @@ internal class OfflineMediaDrm(private val cdm: ExoMediaDrm, private val license
     override fun queryKeyStatus(sessionId: ByteArray): Map<String, String> =
         normalizedKeyStatus(cdm.queryKeyStatus(sessionId), license)
 
-    // Kotlin's `by` leaves the default methods of a Java interface out.
+    // Kotlin's `by` does not delegate the default methods of a Java interface.
 
     override fun setPlayerIdForSession(sessionId: ByteArray, playerId: PlayerId): Unit =
         cdm.setPlayerIdForSession(sessionId, playerId)
@@ -57,20 +56,18 @@ internal class OfflineMediaDrm(private val cdm: ExoMediaDrm, private val license
         val error = if (acquired != null && now != null && acquired != now) {
             LarderException(
                 LarderException.Code.CDM_LEVEL_CHANGED,
-                "the license was acquired at $acquired; the device gives $now now",
-                Remedy.REREGISTER,
+                "the license was acquired at level $acquired, and the device is at $now now: register again",
             )
         } else {
             LarderException(
                 LarderException.Code.LICENSE_VANISHED,
-                "the CDM does not restore the license (${cause.javaClass.simpleName})",
-                Remedy.REREGISTER,
+                "the CDM cannot restore the license (${cause.javaClass.simpleName}): register again",
             )
         }
         return error.apply { initCause(cause) }
     }
 
-    /** Of this object's sessions, as Widevine names it; `null` for a CDM without levels. */
+    /** The security level of this object's sessions, as Widevine names it; `null` for a CDM without levels. */
     private val level: String?
         get() = try {
             cdm.getPropertyString(SECURITY_LEVEL).takeIf(String::isNotEmpty)
@@ -78,19 +75,19 @@ internal class OfflineMediaDrm(private val cdm: ExoMediaDrm, private val license
             null
         }
 
-    // To provision needs a network, and takes every stored license away: whoever registers again does it.
+    // Provisioning needs a network, which a playback must not use, and the licenses are lost with the old provisioning:
+    // a registration provisions the device and acquires new ones.
     private fun notProvisioned() = LarderException(
-        LarderException.Code.PROVISIONING_FAILED,
-        "the CDM has lost its provisioning, and its licenses with it",
-        Remedy.REREGISTER,
+        LarderException.Code.LICENSE_VANISHED,
+        "the CDM has lost its provisioning, and its licenses with it: register again",
     )
 }
 
-/** Widevine's property for the level of its sessions, and its level in software. */
+/** Widevine's property for the level of its sessions, and the name of its software level. */
 internal const val SECURITY_LEVEL = "securityLevel"
 internal const val L3 = "L3"
 
-/** What the player's sessions may ask of a network: nothing. */
+/** Refuses every request: the playback of a registered asset uses no network. */
 @OptIn(UnstableApi::class)
 internal object NoNetwork : MediaDrmCallback {
     override fun executeProvisionRequest(uuid: UUID, request: ExoMediaDrm.ProvisionRequest): Nothing = refuse()
@@ -99,7 +96,6 @@ internal object NoNetwork : MediaDrmCallback {
 
     private fun refuse(): Nothing = throw LarderException(
         LarderException.Code.LICENSE_MISSING,
-        "the CDM wants a request to a server, and playing a registered asset makes none",
-        Remedy.REREGISTER,
+        "the CDM needs a new license, and the playback of a registered asset makes no request: register again",
     )
 }

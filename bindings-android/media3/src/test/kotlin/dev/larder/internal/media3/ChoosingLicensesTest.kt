@@ -52,7 +52,7 @@ class ChoosingLicensesTest {
 
     @Test
     fun `among several licenses none is guessed`() {
-        assertEquals(Code.LICENSE_KEYS_MISSING, refused(licenses, box("unknown")))
+        assertEquals(Code.LICENSE_MISSING, refused(licenses, box("unknown")))
     }
 
     @Test

@@ -19,9 +19,9 @@ import dev.larder.storage.SharedPreferencesDrmStorage
 import dev.larder.storage.StorageFolders
 import java.util.concurrent.Executor
 
-/** Android, as seen by one app. Making one touches nothing; a constructor of a manager may be on the main thread. */
+/** Android, for one app. The constructor reads nothing: an app may construct a manager on the main thread. */
 internal class AndroidPlatform(context: Context) : Platform {
-    // An application that is just being made has none yet, and is its own.
+    // While an Application is being created, its application context is null: use the Application itself.
     private val context: Context = context.applicationContext ?: context
     private val folders = StorageFolders(this.context)
 
@@ -36,7 +36,7 @@ internal class AndroidPlatform(context: Context) : Platform {
 
     override fun storage(): LocalDrmStorage = SharedPreferencesDrmStorage(context)
 
-    /** Widevine, where the device has it; for another scheme's CDM the app adds a [MediaDrmEngine] of its own. */
+    /** Returns Widevine's engine, if the device has Widevine. For another scheme the app adds a [MediaDrmEngine] itself. */
     override fun engines(): List<DrmEngine> =
         if (MediaDrm.isCryptoSchemeSupported(SystemId.of(DrmScheme.WIDEVINE))) listOf(MediaDrmEngine()) else emptyList()
 
@@ -46,7 +46,7 @@ internal class AndroidPlatform(context: Context) : Platform {
         DeviceWatch(context, report, volumesChanged).apply { start() }
 }
 
-/** The app's main looper, where listeners expect to be called. */
+/** Runs listeners on the app's main looper. */
 internal object MainLooper : Executor {
     private val handler by lazy { Handler(Looper.getMainLooper()) }
 

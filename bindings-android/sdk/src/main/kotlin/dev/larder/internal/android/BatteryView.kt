@@ -12,14 +12,14 @@ import android.os.Build
 import android.os.Handler
 import android.os.HandlerThread
 
-/** The battery in the core's words. */
+/** The battery, with the values that the core uses. */
 internal data class BatteryView(val isCharging: Boolean, val percent: Int?) {
     companion object {
         fun of(changed: Intent): BatteryView {
             val level = changed.getIntExtra(BatteryManager.EXTRA_LEVEL, -1)
             val scale = changed.getIntExtra(BatteryManager.EXTRA_SCALE, -1)
             return BatteryView(
-                // Plugged in, also when it is full and no longer charges.
+                // True while plugged in, also when the battery is full and no longer charges.
                 isCharging = changed.getIntExtra(BatteryManager.EXTRA_PLUGGED, 0) != 0,
                 percent = if (level >= 0 && scale > 0) 100 * level / scale else null,
             )

@@ -15,11 +15,11 @@ import dev.larder.DeviceConditions
 import dev.larder.NetworkState
 
 /**
- * Tells what the device is like, once at the start and then whenever that changes: network, battery, storage, volumes.
- * With what API 24 has; each thing that cannot be found out (no permission) counts as unknown.
+ * Reports the state of the device at the start and after every change: network, battery, storage, volumes. Uses the functions
+ * of API 24 only. A part that the app has no permission for counts as unknown.
  *
- * @param report gets each new state, in order, from one thread of this watch.
- * @param volumesChanged is called on the same thread when a volume has come or gone.
+ * @param report called with each new state, in order, on the thread of this watch.
+ * @param volumesChanged called on the same thread when a volume was mounted or removed.
  */
 internal class DeviceWatch(
     private val context: Context,
@@ -30,47 +30,47 @@ internal class DeviceWatch(
     private val handler = Handler(thread.looper)
     private val connectivity = context.getSystemService(Context.CONNECTIVITY_SERVICE) as ConnectivityManager
 
-    // What was seen last. Touched on the watch's own thread alone.
+    // The last observed state. Used on the watch's own thread only.
     private var network = NetworkView(NetworkState.UNKNOWN)
     private var battery = BatteryView(isCharging = false, percent = null)
     private var isStorageLow = false
     private var reported: DeviceConditions? = null
 
-    /** Begins, once. */
+    /** Starts to observe. Call it once. */
     fun start() {
         handler.post(::begin)
     }
 
     override fun close() {
         handler.post {
-            unlessForgotten { if (networkCallback.isRegistered) connectivity.unregisterNetworkCallback(networkCallback) }
-            unlessForgotten { context.unregisterReceiver(states) }
-            unlessForgotten { context.unregisterReceiver(volumes) }
+            ignoringUnknown { if (networkCallback.isRegistered) connectivity.unregisterNetworkCallback(networkCallback) }
+            ignoringUnknown { context.unregisterReceiver(states) }
+            ignoringUnknown { context.unregisterReceiver(volumes) }
             thread.quit()
         }
     }
 
-    /** The framework objects to taking back what it does not know; that is no reason to end the app. */
-    private inline fun unlessForgotten(takeBack: () -> Unit) {
+    /** Ignores the framework's exception for a callback or receiver that is not registered, which must not end the app. */
+    private inline fun ignoringUnknown(unregister: () -> Unit) {
         try {
-            takeBack()
+            unregister()
         } catch (_: IllegalArgumentException) {
-            // It is taken back already.
+            // Unregistered already.
         }
     }
 
     private fun begin() {
         network = NetworkView.now(connectivity)
         context.registerReceiver(null, IntentFilter(Intent.ACTION_BATTERY_CHANGED))?.let { battery = BatteryView.of(it) }
-        // Sticky as long as it holds.
+        // A sticky broadcast that exists while storage is low.
         isStorageLow = context.registerReceiver(null, IntentFilter(STORAGE_LOW)) != null
-        tell()
+        reportIfChanged()
         context.registerReceiver(states, filter(*STATES), null, handler)
         context.registerReceiver(volumes, filter(*VOLUMES).apply { addDataScheme("file") }, null, handler)
         networkCallback.register()
     }
 
-    private fun tell() {
+    private fun reportIfChanged() {
         val now = DeviceConditions(
             network.state,
             network.isMetered,
@@ -84,7 +84,7 @@ internal class DeviceWatch(
         report(now)
     }
 
-    /** Comes on a thread of the framework's. What it is given is right; what one asks meanwhile may be older. */
+    /** Called on a thread of the framework. Uses the values in its parameters: a query at the same time may return older ones. */
     private val networkCallback = object : ConnectivityManager.NetworkCallback() {
         var isRegistered = false
         private var current: Network? = null
@@ -96,25 +96,25 @@ internal class DeviceWatch(
                 connectivity.registerDefaultNetworkCallback(this)
                 true
             } catch (_: RuntimeException) {
-                // No permission, or too many callbacks in this app.
+                // No permission, or too many callbacks of this app.
                 false
             }
         }
 
         override fun onAvailable(network: Network) {
-            // From API 26 on its capabilities follow at once, below that perhaps never.
+            // From API 26 on the capabilities follow at once. Below, they may never follow.
             if (Build.VERSION.SDK_INT >= Build.VERSION_CODES.O) return
             connectivity.getNetworkCapabilities(network)?.let { onCapabilitiesChanged(network, it) }
         }
 
-        override fun onCapabilitiesChanged(network: Network, capabilities: NetworkCapabilities) = seen {
+        override fun onCapabilitiesChanged(network: Network, capabilities: NetworkCapabilities) = update {
             current = network
             this.capabilities = capabilities
         }
 
-        override fun onBlockedStatusChanged(network: Network, blocked: Boolean) = seen { isBlocked = blocked }
+        override fun onBlockedStatusChanged(network: Network, blocked: Boolean) = update { isBlocked = blocked }
 
-        override fun onLost(network: Network) = seen {
+        override fun onLost(network: Network) = update {
             if (network == current) {
                 current = null
                 capabilities = null
@@ -122,14 +122,14 @@ internal class DeviceWatch(
             }
         }
 
-        private fun seen(change: () -> Unit) {
+        private fun update(change: () -> Unit) {
             handler.post {
                 change()
                 network = when {
                     current == null || isBlocked -> NetworkView(NetworkState.OFFLINE)
                     else -> NetworkView.of(capabilities, connectivity)
                 }
-                tell()
+                reportIfChanged()
             }
         }
     }
@@ -141,7 +141,7 @@ internal class DeviceWatch(
                 STORAGE_LOW -> isStorageLow = true
                 STORAGE_OK -> isStorageLow = false
             }
-            tell()
+            reportIfChanged()
         }
     }
 
@@ -150,7 +150,7 @@ internal class DeviceWatch(
     }
 
     private companion object {
-        // Deprecated for receivers in a manifest; one that is registered by a running app still gets them.
+        // Deprecated for receivers in a manifest. A receiver that a running app registers still gets them.
         @Suppress("DEPRECATION")
         const val STORAGE_LOW = Intent.ACTION_DEVICE_STORAGE_LOW
 

@@ -13,23 +13,23 @@ import android.os.Handler
 import android.os.HandlerThread
 import dev.larder.NetworkState
 
-/** The app's default network in the core's words. */
+/** The app's default network, with the values that the core uses. */
 internal data class NetworkView(val state: NetworkState, val isMetered: Boolean = false, val isRoaming: Boolean = false) {
     companion object {
-        /** By asking: for the start, before anything was told. */
+        /** Queries the current network: for the start, before the first callback. */
         fun now(connectivity: ConnectivityManager): NetworkView = try {
             when (val network = connectivity.activeNetwork) {
                 null -> NetworkView(NetworkState.OFFLINE)
                 else -> of(connectivity.getNetworkCapabilities(network), connectivity)
             }
         } catch (_: SecurityException) {
-            // The app has taken ACCESS_NETWORK_STATE out of its manifest.
+            // The app has removed ACCESS_NETWORK_STATE from its manifest.
             NetworkView(NetworkState.UNKNOWN)
         }
 
-        /** A network that is not validated may still lead to the license server, or to a portal, which Larder tells. */
+        /** Counts a network without validation as online: it may reach the license server, or a portal, which Larder detects. */
         fun of(capabilities: NetworkCapabilities?, connectivity: ConnectivityManager): NetworkView {
-            // A default network that claims to lead nowhere is tried: it is the only one that the app has.
+            // Unknown, so that Larder tries a default network without internet: the app has no other one.
             if (capabilities?.hasCapability(NetworkCapabilities.NET_CAPABILITY_INTERNET) != true) {
                 return NetworkView(NetworkState.UNKNOWN)
             }
@@ -42,7 +42,7 @@ internal data class NetworkView(val state: NetworkState, val isMetered: Boolean 
             return !isFreeForNow && !capabilities.hasCapability(NetworkCapabilities.NET_CAPABILITY_NOT_METERED)
         }
 
-        @Suppress("DEPRECATION") // what there is before API 28
+        @Suppress("DEPRECATION") // the only source before API 28
         private fun isRoaming(capabilities: NetworkCapabilities, connectivity: ConnectivityManager): Boolean =
             if (Build.VERSION.SDK_INT >= Build.VERSION_CODES.P) {
                 !capabilities.hasCapability(NetworkCapabilities.NET_CAPABILITY_NOT_ROAMING)

@@ -13,21 +13,21 @@ import javax.net.ssl.TrustManagerFactory
 import javax.net.ssl.X509TrustManager
 
 /**
- * Whom Android trusts on behalf of this app: the roots of system, user and administrator, as the app's network security
- * config has them for each host, with its pins, and where it permits plain http (ADR 0008).
+ * Checks servers by the app's network security config: the trusted roots of system, user and administrator for each host, its
+ * pins, and the hosts that may use plain http (ADR 0008).
  *
- * The default trust manager of an app's process is the network security config's own, and follows changes of the
- * system's store by itself.
+ * The default trust manager of an app's process belongs to the network security config, and follows changes of the system's
+ * certificate store by itself.
  */
-internal class PlatformTrust(private val manager: () -> X509TrustManager = ::platformsOwn) : FfiServerTrust {
-    /** Made at the first handshake, in the background: it reads the system's certificates. */
-    private val judge: Judge by lazy { judge(manager()) }
+internal class PlatformTrust(private val manager: () -> X509TrustManager = ::platformTrustManager) : FfiServerTrust {
+    /** Created at the first handshake, in the background: that reads the system's certificates. */
+    private val check: ChainCheck by lazy { chainCheck(manager()) }
 
     override fun verify(chain: List<ByteArray>, host: String): Unit =
         guarding("the platform's trust manager", LarderException.Code.TLS) {
             val factory = CertificateFactory.getInstance("X.509")
             val certificates = chain.map { factory.generateCertificate(it.inputStream()) as X509Certificate }
-            judge.check(certificates.toTypedArray(), host)
+            check.check(certificates.toTypedArray(), host)
         }
 
     override fun checkCleartext(host: String): Unit =
@@ -35,34 +35,33 @@ internal class PlatformTrust(private val manager: () -> X509TrustManager = ::pla
             if (!NetworkSecurityPolicy.getInstance().isCleartextTrafficPermitted(host)) {
                 throw LarderException(
                     LarderException.Code.URL_INVALID,
-                    "the app's network security config forbids plain http to this host",
-                    Remedy.FIX_INPUT,
+                    "the app's network security config forbids plain http to this host: use https or permit it",
                 )
             }
         }
 
-    private fun interface Judge {
+    private fun interface ChainCheck {
         fun check(chain: Array<X509Certificate>, host: String)
     }
 
     private companion object {
-        /** Nobody asks it for more than a word that is not empty; the handshake's signature is checked in the core. */
+        /** The framework needs any text that is not empty. The core checks the signature of the handshake. */
         const val AUTH_TYPE = "UNKNOWN"
 
-        fun platformsOwn(): X509TrustManager {
+        fun platformTrustManager(): X509TrustManager {
             val factory = TrustManagerFactory.getInstance(TrustManagerFactory.getDefaultAlgorithm())
             factory.init(null as KeyStore?)
             return factory.trustManagers.filterIsInstance<X509TrustManager>().first()
         }
 
-        /** With the host where it can be said: without it a config that differs from host to host refuses everybody. */
-        fun judge(manager: X509TrustManager): Judge {
+        /** Passes the host where the framework takes it: without a host, a config with rules per host refuses every server. */
+        fun chainCheck(manager: X509TrustManager): ChainCheck {
             val withHost = try {
                 X509TrustManagerExtensions(manager)
             } catch (_: IllegalArgumentException) {
-                return Judge { chain, _ -> manager.checkServerTrusted(chain, AUTH_TYPE) }
+                return ChainCheck { chain, _ -> manager.checkServerTrusted(chain, AUTH_TYPE) }
             }
-            return Judge { chain, host -> withHost.checkServerTrusted(chain, AUTH_TYPE, host) }
+            return ChainCheck { chain, host -> withHost.checkServerTrusted(chain, AUTH_TYPE, host) }
         }
     }
 }

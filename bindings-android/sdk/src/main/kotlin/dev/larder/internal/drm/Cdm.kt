@@ -16,7 +16,7 @@ import java.util.concurrent.ConcurrentHashMap
 import java.util.concurrent.locks.ReentrantLock
 import kotlin.concurrent.withLock
 
-/** One `MediaDrm`, opened for one operation, with every failure told in Larder's terms. */
+/** One `MediaDrm`, opened for one operation. Converts every failure into a [LarderException]. */
 internal class Cdm private constructor(
     private val drm: MediaDrm,
     private val scheme: DrmScheme,
@@ -24,11 +24,11 @@ internal class Cdm private constructor(
     private val busyPausesMs: List<Long>,
 ) : AutoCloseable {
 
-    /** Works in a session of its own. Without an exchange nobody can provision a device that is not. */
+    /** Runs [work] in a session of its own. Without an exchange it cannot provision the device. */
     fun <T> inSession(exchange: LicenseExchange?, work: (CdmSession) -> T): T =
         provisioned(exchange) { openSession().use(work) }
 
-    /** The level of this object's sessions, as Widevine names it; `null` for a CDM without levels. */
+    /** The security level of this object's sessions, as Widevine names it; `null` for a CDM without levels. */
     val level: String? by lazy {
         if (scheme != DrmScheme.WIDEVINE) return@lazy null
         try {
@@ -38,17 +38,17 @@ internal class Cdm private constructor(
         }
     }
 
-    /** Loads a stored license into a session. Tells apart why that fails, as far as the CDM lets it. */
+    /** Loads a stored license into a session. A failure gets the most precise code that the CDM permits. */
     fun restore(session: CdmSession, held: StoredLicense) {
         try {
             session.restore(held.handle)
         } catch (e: LarderException) {
             if (e.code != LarderException.Code.CDM_FAILED && e.code != LarderException.Code.LICENSE_VANISHED) throw e
-            throw if (isOfAnotherLevel(held)) levelChanged(held) else whyNotRestored(held.handle, e)
+            throw if (isOfAnotherLevel(held)) levelChanged(held) else restoreError(held.handle, e)
         }
     }
 
-    /** Whether the CDM has this license. Below API 29 the only way is to try. */
+    /** Returns true if the CDM has this license. Below API 29 it tries to restore the license. */
     fun knows(id: ByteArray): Boolean {
         keySetIds()?.let { listed -> return listed.any { it.contentEquals(id) } }
         return try {
@@ -60,7 +60,7 @@ internal class Cdm private constructor(
         }
     }
 
-    /** `null` where a CDM cannot list: below API 29, and with an older vendor's part above. */
+    /** Returns the key set ids, `null` where a CDM cannot list them: below API 29, or with an older plugin of the vendor. */
     fun keySetIds(): List<ByteArray>? {
         if (Build.VERSION.SDK_INT < Build.VERSION_CODES.Q) return null
         return try {
@@ -76,7 +76,7 @@ internal class Cdm private constructor(
         }
     }
 
-    /** See [MediaDrmEngine.release]. No session is needed: the license itself is what is spoken about. */
+    /** See [MediaDrmEngine.release]. Needs no session: the key set id itself names the license. */
     fun release(held: StoredLicense, parameters: HashMap<String, String>, exchange: LicenseExchange): ReleaseOutcome {
         val id = held.handle
         val challenge = try {
@@ -88,14 +88,14 @@ internal class Cdm private constructor(
         } catch (e: LarderException) {
             if (e.code != LarderException.Code.CDM_FAILED) throw e
             if (!knows(id)) return ReleaseOutcome.FORGOTTEN
-            // It will never open again, so nobody can make its release.
+            // The license never opens again, so no release message for it can be made.
             if (isOfAnotherLevel(held)) return removedWithoutServer(id)
             throw e
         }
         val answer = try {
             exchange.ask(ExchangeKind.RELEASE, challenge)
         } catch (e: LarderException) {
-            if (e.httpStatus !in STATUS_OF_NO_RELEASES) throw e
+            if (e.httpStatus !in RELEASE_UNSUPPORTED_STATUSES) throw e
             return removedWithoutServer(id)
         }
         try {
@@ -103,19 +103,19 @@ internal class Cdm private constructor(
         } catch (_: ReleaseImpossible) {
             return removedWithoutServer(id)
         }
-        // Some servers confirm with nothing, and a CDM that keeps the name of what is over would count it for ever.
+        // Some servers answer a release with an empty body. Remove the license here, or the CDM keeps listing its key set id.
         remove(id)
         return ReleaseOutcome.RELEASED
     }
 
-    /** Below API 29 there is no way: what has been asked to be released does at least not play any more. */
+    /** Removes a license. Impossible below API 29, where a license with a release request at least no longer plays. */
     fun remove(id: ByteArray) {
         if (Build.VERSION.SDK_INT < Build.VERSION_CODES.Q || !knows(id)) return
         cdmCall(CdmStep.RELEASING) { drm.removeOfflineLicense(id) }
     }
 
     override fun close() {
-        // close() came with API 28; what it replaced does the same on every level.
+        // close() exists from API 28 on. The function that it replaced does the same on every level.
         @Suppress("DEPRECATION")
         drm.release()
     }
@@ -125,15 +125,22 @@ internal class Cdm private constructor(
         return level != null && level != acquired
     }
 
-    private fun levelChanged(held: StoredLicense) = cdmError(
+    private fun levelChanged(held: StoredLicense) = LarderException(
         LarderException.Code.CDM_LEVEL_CHANGED,
-        "the license was acquired at ${held.acquiredLevel}; the device gives $level now",
+        "the license was acquired at level ${held.acquiredLevel}, and the device is at $level now: register again",
     )
 
-    private fun whyNotRestored(id: ByteArray, error: LarderException): LarderException {
+    private fun restoreError(id: ByteArray, error: LarderException): LarderException {
         val listed = keySetIds() ?: return vanished()
         if (listed.none { it.contentEquals(id) }) return vanished()
-        return if (isBeingReleased(id)) cdmError(LarderException.Code.CDM_FAILED, "the license is being released") else error
+        return if (isBeingReleased(
+                id,
+            )
+        ) {
+            LarderException(LarderException.Code.CDM_FAILED, "the license is being released")
+        } else {
+            error
+        }
     }
 
     private fun isBeingReleased(id: ByteArray): Boolean = Build.VERSION.SDK_INT >= Build.VERSION_CODES.Q &&
@@ -156,16 +163,20 @@ internal class Cdm private constructor(
         return CdmSession.open(drm, scheme, uuid)
     }
 
-    /** Tries, and once more if the device had to be provisioned first. */
+    /** Runs [attempt], and runs it again if the device had to be provisioned first. */
     private fun <T> provisioned(exchange: LicenseExchange?, attempt: () -> T): T {
         val provisioning = provisionings.getOrPut(uuid, ::Provisioning)
         val before = provisioning.count
         try {
             return attempt()
         } catch (_: DeviceNotProvisioned) {
-            if (exchange == null) throw notProvisioned("the device is not provisioned; registering or refreshing does that")
+            if (exchange ==
+                null
+            ) {
+                throw notProvisioned("the device is not provisioned: register or refresh an asset while online")
+            }
         }
-        // One after the other: a second request makes the answer to the first one void.
+        // One thread at a time: a second request invalidates the response to the first one.
         provisioning.lock.withLock {
             if (provisioning.count == before) {
                 provision(exchange)
@@ -175,7 +186,7 @@ internal class Cdm private constructor(
         return try {
             attempt()
         } catch (_: DeviceNotProvisioned) {
-            throw notProvisioned("the device is not provisioned, though it has just been")
+            throw notProvisioned("the device is not provisioned although provisioning has just succeeded")
         }
     }
 
@@ -185,29 +196,29 @@ internal class Cdm private constructor(
             val answer = exchange.ask(ExchangeKind.PROVISIONING, request.data, request.defaultUrl)
             cdmCall(CdmStep.PROVISIONING) { drm.provideProvisionResponse(answer) }
         } catch (_: DeviceNotProvisioned) {
-            throw notProvisioned("the device does not take the provisioning")
+            throw notProvisioned("the device rejects the provisioning response")
         }
     }
 
     private class Provisioning {
         val lock = ReentrantLock()
 
-        // Written under the lock; read before an attempt without it.
+        // Written under the lock, read before an attempt without it.
         @Volatile
         var count = 0
     }
 
     companion object {
-        /** A CDM frees a session when a playback ends or a leaked one is reclaimed: 6 seconds together. */
+        /** A CDM frees a session when a playback ends or when it reclaims a leaked one. The sum is 6 seconds. */
         val BUSY_PAUSES_MS = listOf(100L, 200L, 400L, 800L, 1500L, 3000L)
 
-        /** Widevine's level in software. */
+        /** Widevine's software level. */
         const val L3 = "L3"
 
         private const val SECURITY_LEVEL = "securityLevel"
 
-        /** What servers answer that do not know releases, or this license. */
-        private val STATUS_OF_NO_RELEASES = setOf(404, 405, 410, 501)
+        /** The statuses of servers that support no releases, or do not know the license. */
+        private val RELEASE_UNSUPPORTED_STATUSES = setOf(404, 405, 410, 501)
 
         private val provisionings = ConcurrentHashMap<UUID, Provisioning>()
 
@@ -215,7 +226,7 @@ internal class Cdm private constructor(
             val drm = cdmCall(CdmStep.OPENING) { MediaDrm(SystemId.forMediaDrm(uuid)) }
             val cdm = Cdm(drm, scheme, uuid, busyPausesMs)
             try {
-                // Widevine's own property, and to be set before the first session.
+                // A property of Widevine only. It must be set before the first session.
                 if (level == SecurityLevel.L3 && scheme == DrmScheme.WIDEVINE) {
                     cdmCall(CdmStep.OPENING) { drm.setPropertyString(SECURITY_LEVEL, L3) }
                 }
@@ -228,9 +239,11 @@ internal class Cdm private constructor(
     }
 }
 
-private fun vanished() = cdmError(LarderException.Code.LICENSE_VANISHED, "the CDM does not have this license any more")
+private fun vanished() =
+    LarderException(LarderException.Code.LICENSE_VANISHED, "the CDM no longer has this license: register again")
 
-private fun notProvisioned(message: String) = cdmError(LarderException.Code.PROVISIONING_FAILED, message)
+private fun notProvisioned(message: String) = LarderException(LarderException.Code.PROVISIONING_FAILED, message)
 
+/** Sends a message, and returns the body of the response. */
 internal fun LicenseExchange.ask(kind: ExchangeKind, challenge: ByteArray, url: String? = null): ByteArray =
     send(ExchangeMessage(kind, challenge, url)).body

@@ -9,25 +9,25 @@ import android.os.Build
 import dev.larder.LarderException
 import dev.larder.Remedy
 
-/** The device has no certificate. Whoever has an exchange can get it one. */
+/** The device has no certificate. A caller with an exchange can provision it. */
 internal class DeviceNotProvisioned : RuntimeException()
 
-/** The CDM cannot make or take a release for this license; it can only be removed. */
+/** The CDM cannot process a release for this license. The license can only be removed. */
 internal class ReleaseImpossible : RuntimeException()
 
-/** What a CDM was doing when it failed, for the message and for what the failure means. */
+/** The step at which a CDM failed. Part of the message, and the code depends on it. */
 internal enum class CdmStep(val words: String) {
-    OPENING("opening"),
-    PROVISIONING("provisioning"),
-    CHALLENGE("making the request"),
-    LICENSE("taking the license"),
-    RESTORING("restoring the license"),
-    QUERY("telling the license's state"),
-    RELEASING("releasing the license"),
-    LISTING("listing licenses"),
+    OPENING("open a session"),
+    PROVISIONING("provision the device"),
+    CHALLENGE("make the license request"),
+    LICENSE("process the license"),
+    RESTORING("restore the license"),
+    QUERY("query the license"),
+    RELEASING("release the license"),
+    LISTING("list its licenses"),
 }
 
-/** Calls the CDM. What it throws becomes a [LarderException], [DeviceNotProvisioned] or [ReleaseImpossible]. */
+/** Calls the CDM. Converts its exceptions into [LarderException], [DeviceNotProvisioned] or [ReleaseImpossible]. */
 internal inline fun <T> cdmCall(step: CdmStep, call: () -> T): T = try {
     call()
 } catch (e: Throwable) {
@@ -39,29 +39,10 @@ internal fun Throwable.fromCdm(step: CdmStep): Throwable = when {
 
     step == CdmStep.RELEASING && cdmErrorCode(this) == ErrorCode.LICENSE_RELEASE -> ReleaseImpossible()
 
-    // What the virtual machine says is not the CDM's.
+    // An error of the virtual machine, not of the CDM.
     this is VirtualMachineError || this is InterruptedException -> this
 
-    else -> cdmError(codeOf(this, step), "the CDM failed at ${step.words} (${describe(this)})")
-}
-
-/** An error of the CDM's, with the remedy that its code has. */
-internal fun cdmError(code: String, message: String): LarderException {
-    val (remedy, isRetryable) = when (code) {
-        LarderException.Code.CDM_BUSY, LarderException.Code.CDM_FAILED, LarderException.Code.PROVISIONING_FAILED ->
-            Remedy.RETRY to true
-
-        LarderException.Code.LICENSE_VANISHED, LarderException.Code.RENEWAL_NOT_PERMITTED,
-        LarderException.Code.CDM_LEVEL_CHANGED,
-        -> Remedy.REREGISTER to false
-
-        LarderException.Code.LICENSE_EXPIRED -> Remedy.GO_ONLINE to false
-
-        LarderException.Code.DRM_UNSUPPORTED -> Remedy.FIX_INPUT to false
-
-        else -> Remedy.CONTACT_SUPPORT to false
-    }
-    return LarderException(code, message, remedy, isRetryable)
+    else -> LarderException(codeOf(this, step), "the CDM failed to ${step.words} (${describe(this)})")
 }
 
 private fun codeOf(error: Throwable, step: CdmStep): String = when {
@@ -69,7 +50,7 @@ private fun codeOf(error: Throwable, step: CdmStep): String = when {
 
     error is UnsupportedSchemeException -> LarderException.Code.DRM_UNSUPPORTED
 
-    // The framework throws it for a revoked device, too, and says so in the text alone.
+    // The framework throws it for a revoked device, too. Only the text tells the difference.
     error is DeniedByServerException ->
         if (step == CdmStep.PROVISIONING || error.message.orEmpty().contains("revoked", ignoreCase = true)) {
             LarderException.Code.CDM_REVOKED
@@ -90,7 +71,7 @@ private fun codeOf(error: Throwable, step: CdmStep): String = when {
 
         in ErrorCode.PROVISIONING -> LarderException.Code.PROVISIONING_FAILED
 
-        // BAD_VALUE: of all that a caller can give, only the answer comes from outside.
+        // BAD_VALUE. Of all arguments of a call, only the server's response comes from outside.
         else ->
             if (step == CdmStep.LICENSE && error is IllegalArgumentException) {
                 LarderException.Code.LICENSE_MALFORMED
@@ -103,22 +84,22 @@ private fun codeOf(error: Throwable, step: CdmStep): String = when {
 private fun isBusy(error: Throwable): Boolean = error is ResourceBusyException ||
     cdmErrorCode(error) in ErrorCode.BUSY ||
     isContention(error) ||
-    isUnmade(error, "ResourceBusyException")
+    isMissingConstructorOf(error, "ResourceBusyException")
 
 private fun isNotProvisioned(error: Throwable): Boolean =
-    error is NotProvisionedException || isUnmade(error, "NotProvisionedException")
+    error is NotProvisionedException || isMissingConstructorOf(error, "NotProvisionedException")
 
-/** Some devices of API 34 look for a constructor that this exception no longer has (androidx/media, b/291440132). */
-private fun isUnmade(error: Throwable, exception: String): Boolean =
+/** Some devices with API 34 call a constructor that this exception no longer has (androidx/media, b/291440132). */
+private fun isMissingConstructorOf(error: Throwable, exception: String): Boolean =
     error is NoSuchMethodError && error.message.orEmpty().contains("Landroid/media/$exception;.<init>(")
 
-@Suppress("DEPRECATION") // by a number that only API 31 has
+@Suppress("DEPRECATION") // API 31 replaces it
 private fun isContention(error: Throwable): Boolean =
     Build.VERSION.SDK_INT >= Build.VERSION_CODES.Q &&
         error is MediaDrm.SessionException &&
         error.errorCode == MediaDrm.SessionException.ERROR_RESOURCE_CONTENTION
 
-/** One of [ErrorCode], told from API 31 on. */
+/** Returns one of [ErrorCode]. Known from API 31 on. */
 private fun cdmErrorCode(error: Throwable): Int =
     if (Build.VERSION.SDK_INT >= Build.VERSION_CODES.S && error is MediaDrm.MediaDrmStateException) {
         error.errorCode
@@ -126,7 +107,7 @@ private fun cdmErrorCode(error: Throwable): Int =
         ErrorCode.UNKNOWN
     }
 
-/** The class, and what the framework calls fit for a report: never the text. */
+/** Returns the class and the framework's diagnostic info. Leaves the text out: vendors put anything there. */
 private fun describe(error: Throwable): String {
     val code = cdmErrorCode(error).takeIf { it != ErrorCode.UNKNOWN }?.let { ", error $it" }.orEmpty()
     val info = (error as? MediaDrm.MediaDrmStateException)?.diagnosticInfo.orEmpty()
@@ -136,7 +117,7 @@ private fun describe(error: Throwable): String {
 
 private val diagnosticInfo = Regex("android\\.media\\.MediaDrm\\.error_(neg_)?[0-9]{1,10}")
 
-/** `MediaDrm.ErrorCodes`, which is newer than what it numbers. */
+/** The values of `MediaDrm.ErrorCodes`, a class that is newer than the errors with these values. */
 private object ErrorCode {
     const val UNKNOWN = 0
     const val KEY_EXPIRED = 2

@@ -7,13 +7,13 @@ import dev.larder.LarderException
 import java.nio.ByteBuffer
 import java.util.UUID
 
-/** The UUIDs of the schemes' CDMs, which are also the system ids in PSSH boxes. */
+/** The UUIDs of the CDMs, which are also the system ids in PSSH boxes. */
 internal object SystemId {
     val WIDEVINE: UUID = UUID.fromString("edef8ba9-79d6-4ace-a3c8-27dcd51d21ed")
     val PLAY_READY: UUID = UUID.fromString("9a04f079-9840-4286-ab92-e65be0885f95")
     val CLEAR_KEY: UUID = UUID.fromString("e2719d58-a985-b3c9-781a-b030af78d30e")
 
-    /** The W3C's common PSSH box: key ids, for any system. */
+    /** The system id of the W3C's common PSSH box, which lists key ids for every key system. */
     val COMMON: UUID = UUID.fromString("1077efec-c0b2-4d02-ace3-3c1e52e2fb4b")
 
     fun of(scheme: DrmScheme): UUID = when (scheme) {
@@ -24,19 +24,19 @@ internal object SystemId {
         DrmScheme.CLEAR_KEY -> CLEAR_KEY
 
         DrmScheme.FAIR_PLAY ->
-            throw cdmError(LarderException.Code.DRM_UNSUPPORTED, "no Android device has a CDM for FairPlay")
+            throw LarderException(LarderException.Code.DRM_UNSUPPORTED, "no Android device has a CDM for FairPlay")
     }
 
-    /** Below API 27 the framework knew ClearKey under the common box's id only. */
+    /** Returns the UUID to open a `MediaDrm` with. Below API 27 the framework knows ClearKey by the common box's id only. */
     fun forMediaDrm(uuid: UUID, sdkInt: Int = Build.VERSION.SDK_INT): UUID =
         if (uuid == CLEAR_KEY && sdkInt < Build.VERSION_CODES.O_MR1) COMMON else uuid
 }
 
-/** What a CDM takes as init data, and as which type: both differ between Android's versions. */
+/** Makes the init data and its type for a CDM. Both differ between Android's versions. */
 internal object CdmInitData {
     fun of(request: KeyRequest, uuid: UUID, sdkInt: Int): Pair<ByteArray, String> =
         if (request.scheme == DrmScheme.CLEAR_KEY) {
-            // Larder asks by key id; the framework's ClearKey wants a common PSSH box, whatever the media has.
+            // Larder's request has key ids. The framework's ClearKey needs a common PSSH box for every media format.
             commonBox(request.keyIds) to
                 (if (sdkInt < Build.VERSION_CODES.O && request.mime.endsWith("/mp4")) "cenc" else request.mime)
         } else {
@@ -44,8 +44,8 @@ internal object CdmInitData {
         }
 
     /**
-     * The boxes of this system: all of them from API 28 on; one below, of version 1 if there is one. What is no box, and
-     * media without a box of this system, is handed over as it is: a vendor may know better.
+     * Returns the boxes of this system: all of them from API 28 on, one box below, of version 1 if there is one. Data without
+     * a box of this system is passed unchanged: a vendor's CDM may understand it.
      */
     private fun boxesFor(uuid: UUID, initData: ByteArray, sdkInt: Int): ByteArray {
         val ours = pssh(initData).orEmpty().filter { it.systemId == uuid }
@@ -58,7 +58,7 @@ internal object CdmInitData {
 
     private class Pssh(val version: Int, val systemId: UUID, val bytes: ByteArray)
 
-    /** ISO/IEC 23001-7, 8.1: size, `pssh`, version and flags, system id, … `null` if it is anything else. */
+    /** Parses boxes by ISO/IEC 23001-7, 8.1: size, `pssh`, version and flags, system id. `null` for other data. */
     private fun pssh(initData: ByteArray): List<Pssh>? {
         val found = mutableListOf<Pssh>()
         var at = 0

@@ -11,7 +11,7 @@ import java.util.UUID
 import java.util.concurrent.CountDownLatch
 import java.util.concurrent.TimeUnit
 
-/** One session of a CDM, for one operation. */
+/** One session of a CDM, opened for one operation. */
 internal class CdmSession private constructor(
     private val drm: MediaDrm,
     private val scheme: DrmScheme,
@@ -20,23 +20,26 @@ internal class CdmSession private constructor(
 ) : AutoCloseable {
     private var listener: KeyStatusListener? = null
 
-    /** The request for a license that may be stored; in a session with a restored one, for its renewal. */
+    /** Makes the request for a license that may be stored. In a session with a restored license it requests a renewal. */
     fun challenge(request: KeyRequest, parameters: HashMap<String, String>): ByteArray {
         val (initData, mime) = CdmInitData.of(request, uuid, Build.VERSION.SDK_INT)
         val challenge = cdmCall(CdmStep.CHALLENGE) {
             drm.getKeyRequest(id, initData, mime, MediaDrm.KEY_TYPE_OFFLINE, parameters).data
         }
-        return if (speaksOldClearKey) ClearKeyDialect.toServer(challenge) else challenge
+        return if (usesOldClearKey) ClearKeyDialect.toServer(challenge) else challenge
     }
 
-    /** Gives the CDM the server's answer. Returns the key set id, empty if it stored nothing. */
-    fun take(answer: ByteArray): ByteArray {
-        val license = if (speaksOldClearKey) ClearKeyDialect.toCdm(answer) else answer
+    /** Passes the server's response to the CDM. Returns the key set id, empty if the CDM stored nothing. */
+    fun provide(answer: ByteArray): ByteArray {
+        val license = if (usesOldClearKey) ClearKeyDialect.toCdm(answer) else answer
         try {
             return cdmCall(CdmStep.LICENSE) { drm.provideKeyResponse(id, license) } ?: ByteArray(0)
         } catch (_: DeviceNotProvisioned) {
-            // Asking again would cost a second license.
-            throw cdmError(LarderException.Code.PROVISIONING_FAILED, "the device has lost its provisioning meanwhile")
+            // Do not repeat the request: the server would grant a second license.
+            throw LarderException(
+                LarderException.Code.PROVISIONING_FAILED,
+                "the device lost its provisioning during the request: try again",
+            )
         }
     }
 
@@ -44,8 +47,8 @@ internal class CdmSession private constructor(
 
     fun keyStatus(): KeyStatusReading = KeyStatusReading(cdmCall(CdmStep.QUERY) { drm.queryKeyStatus(id) })
 
-    /** The same, or nothing if the CDM will not tell. */
-    fun keyStatusIfAny(): KeyStatusReading = try {
+    /** Queries the license as [keyStatus] does. Returns an empty reading if that fails. */
+    fun keyStatusOrEmpty(): KeyStatusReading = try {
         keyStatus()
     } catch (_: LarderException) {
         KeyStatusReading(emptyMap())
@@ -53,27 +56,31 @@ internal class CdmSession private constructor(
         KeyStatusReading(emptyMap())
     }
 
-    /** Listens to what the CDM says of the session's keys while [work] runs. */
+    /** Records the statuses of the session's keys while [work] runs. */
     inline fun <T> listening(work: () -> T): T {
-        val heard = KeyStatusListener(drm, id)
-        listener = heard
-        return heard.use { work() }
+        val statuses = KeyStatusListener(drm, id)
+        listener = statuses
+        return statuses.use { work() }
     }
 
-    /** What the CDM says of the keys. Waits for it only where [reading] alone does not tell whether the license is over. */
-    fun keysSay(reading: KeyStatusReading): KeysSay {
-        if (!reading.mayBeOver) return KeysSay.NOTHING
-        val statuses = listener?.await() ?: return KeysSay.NOTHING
+    /** Returns the usability of the keys. Waits for the CDM only if [reading] leaves open whether the license has expired. */
+    fun keyUsability(reading: KeyStatusReading): KeyUsability {
+        if (!reading.mayBeExpired) return KeyUsability.UNKNOWN
+        val statuses = listener?.await() ?: return KeyUsability.UNKNOWN
         return when {
-            statuses.any { it.statusCode == MediaDrm.KeyStatus.STATUS_USABLE } -> KeysSay.USABLE
-            statuses.isNotEmpty() && statuses.all { it.statusCode == MediaDrm.KeyStatus.STATUS_EXPIRED } -> KeysSay.EXPIRED
-            else -> KeysSay.NOTHING
+            statuses.any { it.statusCode == MediaDrm.KeyStatus.STATUS_USABLE } -> KeyUsability.USABLE
+
+            statuses.isNotEmpty() && statuses.all {
+                it.statusCode == MediaDrm.KeyStatus.STATUS_EXPIRED
+            } -> KeyUsability.EXPIRED
+
+            else -> KeyUsability.UNKNOWN
         }
     }
 
     /**
-     * The ids of the keys in the license, `null` if the CDM does not tell. A key that this screen may not show is in it all
-     * the same; one that the CDM could not load is not.
+     * Returns the ids of the keys in the license, `null` if the CDM does not report them. A key that the current display may
+     * not show counts as part of the license. A key that the CDM could not load does not.
      */
     fun keyIds(): List<String>? {
         val statuses = listener?.await()?.takeIf { it.isNotEmpty() } ?: return null
@@ -86,11 +93,11 @@ internal class CdmSession private constructor(
         try {
             drm.closeSession(id)
         } catch (_: RuntimeException) {
-            // A CDM that has died, or has reclaimed the session: what was to be reached is reached.
+            // The CDM has died or has reclaimed the session: it is closed in any case.
         }
     }
 
-    private val speaksOldClearKey: Boolean
+    private val usesOldClearKey: Boolean
         get() = scheme == DrmScheme.CLEAR_KEY && Build.VERSION.SDK_INT < Build.VERSION_CODES.O_MR1
 
     companion object {
@@ -101,10 +108,10 @@ internal class CdmSession private constructor(
     }
 }
 
-/** Hears the CDM's key statuses, which it tells on a looper's thread some time after a license was given or restored. */
+/** Receives the CDM's key statuses, which arrive on a looper's thread some time after a license was provided or restored. */
 internal class KeyStatusListener(drm: MediaDrm, sessionId: ByteArray) : AutoCloseable {
     private val thread = HandlerThread("larder-cdm").apply { start() }
-    private val heard = CountDownLatch(1)
+    private val received = CountDownLatch(1)
 
     @Volatile
     private var latest: List<MediaDrm.KeyStatus>? = null
@@ -114,16 +121,16 @@ internal class KeyStatusListener(drm: MediaDrm, sessionId: ByteArray) : AutoClos
             { _, of, statuses, _ ->
                 if (of.contentEquals(sessionId)) {
                     latest = statuses.toList()
-                    heard.countDown()
+                    received.countDown()
                 }
             },
             Handler(thread.looper),
         )
     }
 
-    /** The latest statuses; `null` from a CDM that stays silent for half a second. */
+    /** Returns the latest statuses, `null` if the CDM reports none within half a second. */
     fun await(): List<MediaDrm.KeyStatus>? {
-        heard.await(PATIENCE_MS, TimeUnit.MILLISECONDS)
+        received.await(TIMEOUT_MS, TimeUnit.MILLISECONDS)
         return latest
     }
 
@@ -132,6 +139,6 @@ internal class KeyStatusListener(drm: MediaDrm, sessionId: ByteArray) : AutoClos
     }
 
     private companion object {
-        const val PATIENCE_MS = 500L
+        const val TIMEOUT_MS = 500L
     }
 }

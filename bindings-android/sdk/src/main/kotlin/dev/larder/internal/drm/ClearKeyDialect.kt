@@ -3,12 +3,12 @@ package dev.larder.internal.drm
 import org.json.JSONException
 import org.json.JSONObject
 
-/** The framework's ClearKey below API 27 spoke Base64 where the W3C's JSON has base64url. Both ways it is translated. */
+/** Converts between base64url, which the W3C's JSON has, and the Base64 of the framework's ClearKey below API 27. */
 internal object ClearKeyDialect {
-    /** The CDM's request as servers know it. Nothing but its key ids has a `+` or a `/`. */
+    /** Converts the CDM's request for servers. Only its key ids contain `+` and `/`. */
     fun toServer(request: ByteArray): ByteArray = request.decodeToString().toUrlForm().encodeToByteArray()
 
-    /** A server's answer as the CDM knows it; one that is no JSON as it is, for the CDM to refuse. */
+    /** Converts a server's response for the CDM. Returns a response that is not JSON unchanged: the CDM refuses it. */
     fun toCdm(answer: ByteArray): ByteArray = try {
         val json = JSONObject(answer.decodeToString())
         val keys = json.getJSONArray("keys")

@@ -3,53 +3,53 @@ package dev.larder.internal.drm
 import dev.larder.LicenseDuration
 import dev.larder.LicenseTimes
 
-/** When a CDM is asked for a license's times: they mean different things. */
-internal enum class Moment {
-    /** Just now granted or renewed, never played since. */
-    GRANTED,
+/** The occasion of a query for a license's times. The same values mean different things on different occasions. */
+internal enum class QueryOccasion {
+    /** The license was granted or renewed just now, and has not been played since. */
+    GRANT,
 
-    /** Stored some time ago, perhaps played. */
-    INSPECTED,
+    /** The license was stored some time ago, and may have been played. */
+    INSPECTION,
 }
 
-/** What the CDM says of a session's keys, beside the times. */
-internal enum class KeysSay { NOTHING, USABLE, EXPIRED }
+/** The usability of a session's keys, which the CDM reports separately from the times. */
+internal enum class KeyUsability { UNKNOWN, USABLE, EXPIRED }
 
-/** The answer of `MediaDrm.queryKeyStatus`: texts, whose names and values are the vendor's. */
-internal class KeyStatusReading(private val said: Map<String, String?>) {
+/** The result of `MediaDrm.queryKeyStatus`: texts whose names and values the vendor defines. */
+internal class KeyStatusReading(private val values: Map<String, String?>) {
     private val license: LicenseDuration get() = remaining(LICENSE)
     private val playback: LicenseDuration get() = remaining(PLAYBACK)
 
-    /** The license says that it may not be renewed. */
+    /** True if the license forbids renewal. */
     val isRenewalForbidden: Boolean get() = isFalse("RenewAllowed")
 
-    /** The license says that it may not be stored. */
+    /** True if the license forbids storage. */
     val isStorageForbidden: Boolean get() = isFalse("PersistAllowed")
 
-    /** One of the times is 0, which means "over" on some devices and "without an end" on others. */
-    val mayBeOver: Boolean get() = license == ZERO || playback == ZERO
+    /** True if one of the times is 0, which means "expired" on some devices and "unlimited" on others. */
+    val mayBeExpired: Boolean get() = license == ZERO || playback == ZERO
 
-    /** The times, put right by [keyStatusQuirks]. A license that is over for sure says 0. */
-    fun times(moment: Moment, keys: KeysSay): LicenseTimes {
+    /** Returns the times, corrected by [keyStatusQuirks]. The times of a license that has certainly expired are 0. */
+    fun times(occasion: QueryOccasion, keys: KeyUsability): LicenseTimes {
         val plain = LicenseTimes(license, playback)
-        return keyStatusQuirks.fold(plain) { times, quirk -> quirk.corrected(times, moment, keys) }
+        return keyStatusQuirks.fold(plain) { times, quirk -> quirk.corrected(times, occasion, keys) }
     }
 
-    /** What is no number, or not there, is not known. */
+    /** Parses a time. A missing value, or one that is no number, is unknown. */
     private fun remaining(name: String): LicenseDuration {
-        val seconds = said[name]?.trim()?.toLongOrNull() ?: return LicenseDuration.Unknown
+        val seconds = values[name]?.trim()?.toLongOrNull() ?: return LicenseDuration.Unknown
         return when {
-            // The largest i32, u32 or i64: how CDMs say "without an end".
+            // CDMs report "unlimited" as the largest i32, u32 or i64.
             seconds >= Int.MAX_VALUE -> LicenseDuration.Unlimited
 
             else -> LicenseDuration.Seconds(seconds.coerceAtLeast(0))
         }
     }
 
-    private fun isFalse(name: String): Boolean = said[name]?.trim().equals("false", ignoreCase = true)
+    private fun isFalse(name: String): Boolean = values[name]?.trim().equals("false", ignoreCase = true)
 
-    /** Neither what a vendor calls its values nor the values themselves. */
-    override fun toString(): String = "KeyStatusReading(${said.size} values)"
+    /** Contains neither the names nor the values: the vendor defines both. */
+    override fun toString(): String = "KeyStatusReading(${values.size} values)"
 
     private companion object {
         const val LICENSE = "LicenseDurationRemaining"
@@ -58,44 +58,47 @@ internal class KeyStatusReading(private val said: Map<String, String?>) {
     }
 }
 
-/** Where a device says something else than it means. */
+/** A wrong value that a device reports, and its correction. */
 internal class KeyStatusQuirk(
-    /** What it says, and what that means. */
-    val what: String,
-    /** Who reported it, and for which device. */
+    /** The reported value and its meaning. */
+    val description: String,
+    /** The report and the device. */
     val evidence: String,
-    private val applies: (LicenseTimes, Moment, KeysSay) -> Boolean,
-    private val meant: (LicenseTimes) -> LicenseTimes,
+    private val applies: (LicenseTimes, QueryOccasion, KeyUsability) -> Boolean,
+    private val correct: (LicenseTimes) -> LicenseTimes,
 ) {
-    fun corrected(times: LicenseTimes, moment: Moment, keys: KeysSay): LicenseTimes =
-        if (applies(times, moment, keys)) meant(times) else times
+    fun corrected(times: LicenseTimes, occasion: QueryOccasion, keys: KeyUsability): LicenseTimes =
+        if (applies(times, occasion, keys)) correct(times) else times
 }
 
-/** Every quirk that is known, in the order in which they are put right. Each has a recorded answer in the tests. */
+/** The known quirks, in the order of their corrections. The tests have a recorded value for each. */
 internal val keyStatusQuirks: List<KeyStatusQuirk> = listOf(
     KeyStatusQuirk(
-        what = "0 or 00 for a license without an end, while its keys are usable, or just granted",
+        description = "0 or 00 for an unlimited license, while its keys are usable or just after the grant",
         evidence = "Samsung GT-N7105, google/ExoPlayer#3150",
-        applies = { times, moment, keys ->
-            times.license.isZero && keys != KeysSay.EXPIRED && (keys == KeysSay.USABLE || moment == Moment.GRANTED)
+        applies = { times, occasion, keys ->
+            times.license.isZero && keys != KeyUsability.EXPIRED &&
+                (keys == KeyUsability.USABLE || occasion == QueryOccasion.GRANT)
         },
-        meant = { it.copy(license = LicenseDuration.Unlimited) },
+        correct = { it.copy(license = LicenseDuration.Unlimited) },
     ),
     KeyStatusQuirk(
-        what = "0 or 00 for a playback without an end, while its keys are usable, or just granted",
+        description = "0 or 00 for an unlimited playback, while its keys are usable or just after the grant",
         evidence = "Samsung GT-N7105, google/ExoPlayer#3150",
-        applies = { times, moment, keys ->
-            times.playback.isZero && keys != KeysSay.EXPIRED && (keys == KeysSay.USABLE || moment == Moment.GRANTED)
+        applies = { times, occasion, keys ->
+            times.playback.isZero && keys != KeyUsability.EXPIRED &&
+                (keys == KeyUsability.USABLE || occasion == QueryOccasion.GRANT)
         },
-        meant = { it.copy(playback = LicenseDuration.Unlimited) },
+        correct = { it.copy(playback = LicenseDuration.Unlimited) },
     ),
     KeyStatusQuirk(
-        what = "0 later, from a CDM that says nothing of its keys: over, or without an end. The ledger knows",
+        description = "0 later, from a CDM that reports no key statuses: expired or unlimited. Only the ledger knows",
         evidence = "the same, and google/ExoPlayer#4329 (Kyocera, Android 8.1)",
-        applies = { times, moment, keys ->
-            moment == Moment.INSPECTED && keys == KeysSay.NOTHING && (times.license.isZero || times.playback.isZero)
+        applies = { times, occasion, keys ->
+            occasion == QueryOccasion.INSPECTION && keys == KeyUsability.UNKNOWN &&
+                (times.license.isZero || times.playback.isZero)
         },
-        meant = { times ->
+        correct = { times ->
             LicenseTimes(
                 license = if (times.license.isZero) LicenseDuration.Unknown else times.license,
                 playback = if (times.playback.isZero) LicenseDuration.Unknown else times.playback,
@@ -103,13 +106,14 @@ internal val keyStatusQuirks: List<KeyStatusQuirk> = listOf(
         },
     ),
     KeyStatusQuirk(
-        what = "the largest number for a license with an end, once it has been played: its end is what it was",
+        description = "the largest number for a limited license after its first playback: its expiry has not changed",
         evidence = "google/ExoPlayer#9493",
-        applies = { times, moment, _ ->
-            moment == Moment.INSPECTED && times.license == LicenseDuration.Unlimited &&
+        applies = { times, occasion, _ ->
+            occasion == QueryOccasion.INSPECTION &&
+                times.license == LicenseDuration.Unlimited &&
                 times.playback is LicenseDuration.Seconds
         },
-        meant = { it.copy(license = LicenseDuration.Unknown) },
+        correct = { it.copy(license = LicenseDuration.Unknown) },
     ),
 )
 

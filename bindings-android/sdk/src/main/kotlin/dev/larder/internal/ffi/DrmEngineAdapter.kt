@@ -13,7 +13,7 @@ import dev.larder.StoredLicense
 import dev.larder.drm.DrmEngine
 import dev.larder.drm.LicenseExchange
 
-/** The app's engine as the core sees it. */
+/** Passes the core's calls to the app's engine, and converts its exceptions. */
 internal class DrmEngineAdapter(private val engine: DrmEngine) : FfiDrmEngine {
     override fun scheme(): DrmScheme = guarded { engine.scheme }
 
@@ -39,6 +39,7 @@ internal class DrmEngineAdapter(private val engine: DrmEngine) : FfiDrmEngine {
     private inline fun <T> guarded(call: () -> T): T = guarding("the DRM engine", LarderException.Code.CDM_FAILED, call)
 }
 
+/** The exchange that an engine gets for one call. */
 private class LentExchange(private val exchange: FfiExchange) : LicenseExchange {
     override fun send(message: ExchangeMessage): ExchangeAnswer = try {
         exchange.send(message)
@@ -47,9 +48,7 @@ private class LentExchange(private val exchange: FfiExchange) : LicenseExchange 
     } catch (_: IllegalStateException) {
         throw LarderException(
             LarderException.Code.CANCELLED,
-            "the exchange was lent for one call, which has ended",
-            Remedy.NOTHING,
-            isRetryable = true,
+            "the call that this exchange belongs to has ended",
         )
     }
 }

@@ -4,7 +4,7 @@ import dev.larder.LarderException
 import dev.larder.storage.LocalDrmStorage
 import java.io.FileNotFoundException
 
-/** The app's storage as the core sees it. */
+/** Passes the core's calls to the app's secret storage, and converts its exceptions. */
 internal class DrmStorageAdapter(private val storage: LocalDrmStorage) : FfiDrmStorage {
     override fun save(key: String, value: ByteArray) = guarded { storage.save(key, value) }
 
@@ -20,7 +20,7 @@ internal class DrmStorageAdapter(private val storage: LocalDrmStorage) : FfiDrmS
         try {
             storage.remove(key)
         } catch (_: FileNotFoundException) {
-            // It is not there, as wanted.
+            // The value is gone, which is the purpose of the call.
         }
     }
 

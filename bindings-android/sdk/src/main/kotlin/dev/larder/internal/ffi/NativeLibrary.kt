@@ -6,25 +6,25 @@ import dev.larder.Remedy
 import dev.larder.internal.Core
 
 /**
- * The native library, loaded once in a process. It takes a tenth of a second or more and reads files, so every way to it
- * that may begin on the main thread goes over another one ([Core], [Larder.open]).
+ * Loads the native library, once in a process. That takes a tenth of a second or more and reads files, so every call that may
+ * start on the main thread loads it on another one ([Core], [Larder.open]).
  */
 internal object NativeLibrary {
     @Volatile
     private var isLoaded = false
 
     /**
-     * True if the virtual machine itself has loaded it, too, so that [NativeLookup] finds its function. It loads a library
-     * for one class loader only: where there are several, as in tests, the others go without.
+     * True if the virtual machine has loaded the library as well, so that [NativeLookup] finds its function. A virtual machine
+     * loads a library for one class loader only; the others, as in tests, use JNA alone.
      */
     @Volatile
     var isLinked = false
         private set
 
     /**
-     * Loads it, unless that is done.
+     * Loads the library, unless it is loaded.
      *
-     * @throws LarderException `INTERNAL` if it is not there for this device, or was built from another contract.
+     * @throws LarderException `INTERNAL` if the app has no library for this device, or one of another version.
      */
     fun load() {
         if (!isLoaded) loadOnce()
@@ -34,12 +34,12 @@ internal object NativeLibrary {
     private fun loadOnce() {
         if (isLoaded) return
         try {
-            // The system's own way first: only that one tells the library of the JVM (JNI_OnLoad), which Android below
-            // API 31 has no other way to find, and it finds a library that lies in the app's package unextracted.
+            // The system's loader comes first. It alone calls JNI_OnLoad, through which the library gets the JVM (Android
+            // below API 31 has no other way), and it finds a library that is stored in the app's package uncompressed.
             System.loadLibrary(NAME)
             isLinked = true
         } catch (_: UnsatisfiedLinkError) {
-            // On a desktop JNA knows where it is (jna.library.path); if it does not, it says so next.
+            // On a desktop JNA finds the library (jna.library.path). If it does not, the next step fails.
         }
         try {
             uniffiEnsureInitialized()
@@ -47,13 +47,13 @@ internal object NativeLibrary {
         } catch (e: LinkageError) {
             throw unavailable(e)
         } catch (e: RuntimeException) {
-            // UniFFI's: the library was built from another contract than this code.
+            // UniFFI throws it if library and generated code have different contracts.
             throw unavailable(e)
         }
         isLoaded = true
     }
 
-    /** From where JNA has found it. */
+    /** Loads the file that JNA has found into the virtual machine. */
     private fun link(): Boolean = try {
         System.load(com.sun.jna.NativeLibrary.getInstance(NAME).file.absolutePath)
         true
@@ -63,9 +63,8 @@ internal object NativeLibrary {
 
     private fun unavailable(cause: Throwable) = LarderException(
         LarderException.Code.INTERNAL,
-        "the native library $NAME cannot be loaded (${cause.javaClass.name}): the app's package lacks it for this " +
-            "device, or has one of another version",
-        Remedy.CONTACT_SUPPORT,
+        "the native library $NAME cannot be loaded (${cause.javaClass.name}): the app's package has none for this " +
+            "device, or one of another version",
     ).apply { initCause(cause) }
 
     private const val NAME = "larder_ffi"

@@ -6,7 +6,7 @@ import dev.larder.LicenseRequest
 import dev.larder.LicenseResponse
 import dev.larder.RequestAdapter
 
-/** The app's adapter as the core sees it. */
+/** Passes the core's requests to the app's adapter, and converts its exceptions. */
 internal class RequestAdapterAdapter(private val adapter: RequestAdapter) : FfiRequestAdapter {
     override fun adapt(request: LicenseRequest): LicenseRequest = guarded { adapter.adapt(request) }
 

@@ -16,39 +16,40 @@ import javax.crypto.SecretKey
 import javax.crypto.spec.GCMParameterSpec
 
 /**
- * One AES key of the Android Keystore, made when it is first needed, and made anew when it is lost for good, but never
- * because the Keystore merely does not answer.
+ * One AES key of the Android Keystore. Generated at the first use, and generated again when it is lost for good, but not when
+ * the Keystore only fails to answer.
  *
- * What is sealed is: the version of this form (1), the length of the nonce, the nonce, the ciphertext with its tag.
+ * The format of a sealed value: the version of the format (1), the length of the nonce, the nonce, the ciphertext with its tag.
  */
 internal class KeystoreKey(private val alias: String) {
     sealed interface Found {
         class Usable(val key: SecretKey) : Found
 
-        /** There is none of this name. */
+        /** No key has this name. */
         data object None : Found
 
-        /** There is one that will never work again. */
-        data object Void : Found
+        /** The key exists and will never work again. */
+        data object Invalidated : Found
 
-        /** The Keystore does not say. */
+        /** The Keystore does not answer. */
         class Unavailable(val cause: Exception) : Found
     }
 
-    fun seal(value: ByteArray, associated: ByteArray): ByteArray = asking {
+    /** Encrypts a value and authenticates it together with [associated]. */
+    fun seal(value: ByteArray, associated: ByteArray): ByteArray = translatingErrors {
         val cipher = encrypting()
         cipher.updateAAD(associated)
         val ciphertext = cipher.doFinal(value)
         byteArrayOf(VERSION, cipher.iv.size.toByte()) + cipher.iv + ciphertext
     }
 
-    /** What was sealed; `null` if nothing will ever open it: its key is lost, or it is damaged. */
-    fun open(sealed: ByteArray, associated: ByteArray): ByteArray? = asking {
+    /** Decrypts a sealed value. Returns `null` if no key can ever open it: the key is lost, or the value is damaged. */
+    fun open(sealed: ByteArray, associated: ByteArray): ByteArray? = translatingErrors {
         val nonceEnd = HEADER_BYTES + (sealed.getOrNull(1)?.toInt() ?: return null)
         if (sealed[0] != VERSION || sealed.size < nonceEnd + TAG_BYTES || nonceEnd <= HEADER_BYTES) return null
         val key = when (val found = find()) {
             is Found.Usable -> found.key
-            is Found.None, is Found.Void -> return null
+            is Found.None, is Found.Invalidated -> return null
             is Found.Unavailable -> throw found.cause
         }
         try {
@@ -64,10 +65,10 @@ internal class KeystoreKey(private val alias: String) {
         }
     }
 
-    /** Looks for the key, and whether the Keystore works with it. */
+    /** Finds the key and checks that the Keystore can use it. */
     fun check(): Found = when (val found = find()) {
-        is Found.Usable -> looking {
-            // To the end: an operation that is only begun stays one of the few that a Keystore has at a time.
+        is Found.Usable -> finding {
+            // Finish the operation: a Keystore has few operation slots, and an unfinished one keeps its slot.
             Cipher.getInstance(TRANSFORMATION).apply { init(Cipher.ENCRYPT_MODE, found.key) }.doFinal(ByteArray(1))
             found
         }
@@ -75,21 +76,21 @@ internal class KeystoreKey(private val alias: String) {
         else -> found
     }
 
-    /** Looks for the key. Whether it still works shows when it is used. */
-    private fun find(): Found = looking {
+    /** Finds the key. A key that no longer works fails at its use. */
+    private fun find(): Found = finding {
         val keystore = keystore()
         val key = keystore.getKey(alias, null) as? SecretKey
         when {
             key != null -> Found.Usable(key)
-            keystore.containsAlias(alias) -> Found.Void
+            keystore.containsAlias(alias) -> Found.Invalidated
             else -> Found.None
         }
     }
 
-    private inline fun looking(look: () -> Found): Found = try {
-        look()
+    private inline fun finding(find: () -> Found): Found = try {
+        find()
     } catch (_: KeyPermanentlyInvalidatedException) {
-        Found.Void
+        Found.Invalidated
     } catch (e: GeneralSecurityException) {
         Found.Unavailable(e)
     } catch (e: IOException) {
@@ -98,28 +99,29 @@ internal class KeystoreKey(private val alias: String) {
         Found.Unavailable(e)
     }
 
-    fun forget(): Unit = asking { keystore().deleteEntry(alias) }
+    /** Deletes the key. */
+    fun delete(): Unit = translatingErrors { keystore().deleteEntry(alias) }
 
-    /** Ready to encrypt. One at a time: two that make the key at once would lose what the first has sealed. */
+    /** Returns a cipher to encrypt with. Synchronized: a second generated key would invalidate the values of the first. */
     @Synchronized
     private fun encrypting(): Cipher {
         val key = when (val found = find()) {
             is Found.Usable -> found.key
-            is Found.None, is Found.Void -> make()
+            is Found.None, is Found.Invalidated -> generate()
             is Found.Unavailable -> throw found.cause
         }
         return try {
             encrypting(key)
         } catch (_: KeyPermanentlyInvalidatedException) {
-            encrypting(make())
+            encrypting(generate())
         }
     }
 
-    /** The Keystore draws the nonce itself, and refuses one that is given. */
+    /** The Keystore generates the nonce, and refuses a nonce from the caller. */
     private fun encrypting(key: SecretKey) = Cipher.getInstance(TRANSFORMATION).apply { init(Cipher.ENCRYPT_MODE, key) }
 
-    /** Without asking for the user: licenses are needed while the screen is locked, too. */
-    private fun make(): SecretKey {
+    /** Generates a key that needs no user authentication: players need licenses while the screen is locked, too. */
+    private fun generate(): SecretKey {
         val purposes = KeyProperties.PURPOSE_ENCRYPT or KeyProperties.PURPOSE_DECRYPT
         val spec = KeyGenParameterSpec.Builder(alias, purposes)
             .setBlockModes(KeyProperties.BLOCK_MODE_GCM)
@@ -134,8 +136,8 @@ internal class KeystoreKey(private val alias: String) {
 
     private fun keystore(): KeyStore = KeyStore.getInstance(PROVIDER).apply { load(null) }
 
-    /** Every other failure of the Keystore is one of the moment; of what it says only the class is told. */
-    private inline fun <T> asking(work: () -> T): T = try {
+    /** Converts every other failure of the Keystore into a temporary one. Its message names only the class of the failure. */
+    private inline fun <T> translatingErrors(work: () -> T): T = try {
         work()
     } catch (e: GeneralSecurityException) {
         throw unavailable(e)
@@ -147,9 +149,7 @@ internal class KeystoreKey(private val alias: String) {
 
     private fun unavailable(cause: Exception) = LarderException(
         LarderException.Code.STORAGE_FAILED,
-        "the Android Keystore does not answer at the moment (${cause.javaClass.name})",
-        Remedy.RETRY,
-        isRetryable = true,
+        "the Android Keystore does not answer (${cause.javaClass.name}): try again later",
     ).apply { initCause(cause) }
 
     private companion object {

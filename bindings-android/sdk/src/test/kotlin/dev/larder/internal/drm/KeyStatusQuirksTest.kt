@@ -18,8 +18,8 @@ class KeyStatusQuirksTest {
     private class Trace(
         val device: String,
         val said: Map<String, String?>,
-        val moment: Moment,
-        val keys: KeysSay,
+        val occasion: QueryOccasion,
+        val keys: KeyUsability,
         val license: LicenseDuration,
         val playback: LicenseDuration,
     )
@@ -29,8 +29,8 @@ class KeyStatusQuirksTest {
             "a device that says what it means",
             "2592000",
             "172800",
-            Moment.GRANTED,
-            KeysSay.NOTHING,
+            QueryOccasion.GRANT,
+            KeyUsability.UNKNOWN,
             Seconds(2_592_000),
             Seconds(172_800),
         ),
@@ -38,8 +38,8 @@ class KeyStatusQuirksTest {
             "the same, played since",
             "2400000",
             "3600",
-            Moment.INSPECTED,
-            KeysSay.NOTHING,
+            QueryOccasion.INSPECTION,
+            KeyUsability.UNKNOWN,
             Seconds(2_400_000),
             Seconds(3_600),
         ),
@@ -47,8 +47,8 @@ class KeyStatusQuirksTest {
             "no end at all",
             "9223372036854775807",
             "9223372036854775807",
-            Moment.GRANTED,
-            KeysSay.NOTHING,
+            QueryOccasion.GRANT,
+            KeyUsability.UNKNOWN,
             Unlimited,
             Unlimited,
         ),
@@ -56,8 +56,8 @@ class KeyStatusQuirksTest {
             "no end, as the largest i32 and u32",
             "2147483647",
             "4294967295",
-            Moment.GRANTED,
-            KeysSay.NOTHING,
+            QueryOccasion.GRANT,
+            KeyUsability.UNKNOWN,
             Unlimited,
             Unlimited,
         ),
@@ -65,78 +65,110 @@ class KeyStatusQuirksTest {
             "no end but a playback window",
             "9223372036854775807",
             "172800",
-            Moment.GRANTED,
-            KeysSay.NOTHING,
+            QueryOccasion.GRANT,
+            KeyUsability.UNKNOWN,
             Unlimited,
             Seconds(172_800),
         ),
-        trace("over, and its keys say so", "0", "0", Moment.INSPECTED, KeysSay.EXPIRED, Seconds(0), Seconds(0)),
+        trace("over, and its keys say so", "0", "0", QueryOccasion.INSPECTION, KeyUsability.EXPIRED, Seconds(0), Seconds(0)),
         trace(
             "a test server's license of no time at all",
             "0",
             "0",
-            Moment.GRANTED,
-            KeysSay.EXPIRED,
+            QueryOccasion.GRANT,
+            KeyUsability.EXPIRED,
             Seconds(0),
             Seconds(0),
         ),
-        trace("below zero", "-5", "-1", Moment.INSPECTED, KeysSay.EXPIRED, Seconds(0), Seconds(0)),
+        trace("below zero", "-5", "-1", QueryOccasion.INSPECTION, KeyUsability.EXPIRED, Seconds(0), Seconds(0)),
         trace(
             "Samsung GT-N7105 (google/ExoPlayer#3150), just granted",
             "0",
             "0",
-            Moment.GRANTED,
-            KeysSay.NOTHING,
+            QueryOccasion.GRANT,
+            KeyUsability.UNKNOWN,
             Unlimited,
             Unlimited,
         ),
-        trace("the same, in two digits, as reported", "00", "00", Moment.GRANTED, KeysSay.NOTHING, Unlimited, Unlimited),
-        trace("the same later, its keys being usable", "00", "00", Moment.INSPECTED, KeysSay.USABLE, Unlimited, Unlimited),
+        trace(
+            "the same, in two digits, as reported",
+            "00",
+            "00",
+            QueryOccasion.GRANT,
+            KeyUsability.UNKNOWN,
+            Unlimited,
+            Unlimited,
+        ),
+        trace(
+            "the same later, its keys being usable",
+            "00",
+            "00",
+            QueryOccasion.INSPECTION,
+            KeyUsability.USABLE,
+            Unlimited,
+            Unlimited,
+        ),
         trace(
             "the same later, from a CDM that tells nothing of its keys",
             "0",
             "0",
-            Moment.INSPECTED,
-            KeysSay.NOTHING,
+            QueryOccasion.INSPECTION,
+            KeyUsability.UNKNOWN,
             Unknown,
             Unknown,
         ),
-        trace("no playback window, as 0", "2592000", "0", Moment.GRANTED, KeysSay.USABLE, Seconds(2_592_000), Unlimited),
+        trace(
+            "no playback window, as 0",
+            "2592000",
+            "0",
+            QueryOccasion.GRANT,
+            KeyUsability.USABLE,
+            Seconds(2_592_000),
+            Unlimited,
+        ),
         trace(
             "the license's end is gone once it was played (google/ExoPlayer#9493)",
             "9223372036854775807",
             "172000",
-            Moment.INSPECTED,
-            KeysSay.NOTHING,
+            QueryOccasion.INSPECTION,
+            KeyUsability.UNKNOWN,
             Unknown,
             Seconds(172_000),
         ),
-        trace("keys that are missing", null, null, Moment.GRANTED, KeysSay.NOTHING, Unknown, Unknown),
-        trace("only one of them", null, "172800", Moment.INSPECTED, KeysSay.NOTHING, Unknown, Seconds(172_800)),
-        trace("no numbers", "unlimited", "", Moment.GRANTED, KeysSay.NOTHING, Unknown, Unknown),
+        trace("keys that are missing", null, null, QueryOccasion.GRANT, KeyUsability.UNKNOWN, Unknown, Unknown),
+        trace("only one of them", null, "172800", QueryOccasion.INSPECTION, KeyUsability.UNKNOWN, Unknown, Seconds(172_800)),
+        trace("no numbers", "unlimited", "", QueryOccasion.GRANT, KeyUsability.UNKNOWN, Unknown, Unknown),
         trace(
             "a number that no number holds",
             "18446744073709551616",
             "1e9",
-            Moment.GRANTED,
-            KeysSay.NOTHING,
+            QueryOccasion.GRANT,
+            KeyUsability.UNKNOWN,
             Unknown,
             Unknown,
         ),
-        trace("blanks around it", " 3600 ", "\t60\n", Moment.INSPECTED, KeysSay.NOTHING, Seconds(3_600), Seconds(60)),
+        trace(
+            "blanks around it",
+            " 3600 ",
+            "\t60\n",
+            QueryOccasion.INSPECTION,
+            KeyUsability.UNKNOWN,
+            Seconds(3_600),
+            Seconds(60),
+        ),
     )
 
     @TestFactory
     fun `every recorded answer means what it means`(): List<DynamicTest> = traces.map {
         dynamicTest(it.device) {
-            assertEquals(LicenseTimes(it.license, it.playback), KeyStatusReading(it.said).times(it.moment, it.keys))
+            assertEquals(LicenseTimes(it.license, it.playback), KeyStatusReading(it.said).times(it.occasion, it.keys))
         }
     }
 
     @Test
     fun `every quirk has a recorded answer that it puts right`() {
         for (quirk in keyStatusQuirks) {
-            assertTrue(traces.any { quirk.changes(it) }) { quirk.what }
+            assertTrue(traces.any { quirk.changes(it) }) { quirk.description }
             assertTrue(quirk.evidence.isNotBlank())
         }
     }
@@ -153,19 +185,20 @@ class KeyStatusQuirksTest {
     private fun KeyStatusQuirk.changes(trace: Trace): Boolean {
         // As it stands after the quirks before this one.
         val before = keyStatusQuirks.takeWhile { it !== this }
-            .fold(plain(trace)) { times, quirk -> quirk.corrected(times, trace.moment, trace.keys) }
-        return corrected(before, trace.moment, trace.keys) != before
+            .fold(plain(trace)) { times, quirk -> quirk.corrected(times, trace.occasion, trace.keys) }
+        return corrected(before, trace.occasion, trace.keys) != before
     }
 
-    /** The times without any quirk: at a moment and with keys for which none applies. */
-    private fun plain(trace: Trace): LicenseTimes = KeyStatusReading(trace.said).times(Moment.GRANTED, KeysSay.EXPIRED)
+    /** The times without any quirk: at a occasion and with keys for which none applies. */
+    private fun plain(trace: Trace): LicenseTimes =
+        KeyStatusReading(trace.said).times(QueryOccasion.GRANT, KeyUsability.EXPIRED)
 
     private fun trace(
         device: String,
         license: String?,
         playback: String?,
-        moment: Moment,
-        keys: KeysSay,
+        occasion: QueryOccasion,
+        keys: KeyUsability,
         meansLicense: LicenseDuration,
         meansPlayback: LicenseDuration,
     ): Trace {
@@ -174,6 +207,6 @@ class KeyStatusQuirksTest {
             license?.let { put("LicenseDurationRemaining", it) }
             playback?.let { put("PlaybackDurationRemaining", it) }
         }
-        return Trace(device, said, moment, keys, meansLicense, meansPlayback)
+        return Trace(device, said, occasion, keys, meansLicense, meansPlayback)
     }
 }
