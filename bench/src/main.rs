@@ -7,6 +7,7 @@
 //! | [`catalogue`] | a store of 10,000 assets, and managers over it |
 //! | [`lookup`], [`statuses`], [`opening`] | what an app waits for |
 //! | [`licenses`] | round trips, counted by the server |
+//! | [`parsing`] | manifests into the media model, and back |
 //!
 //! `larder-bench [ROWS]`: ROWS is a file with rows that others measured (the JVM's, the library's size), one a line:
 //! figure, value, peer, ratio, budget, separated by tabs. `scripts/bench` makes it. `larder-bench --store FOLDER` writes
@@ -19,6 +20,7 @@ mod licenses;
 mod lookup;
 mod measure;
 mod opening;
+mod parsing;
 mod statuses;
 mod table;
 
@@ -43,6 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     statuses::measure(&catalogue, &mut table)?;
     opening::measure(&catalogue, &mut table)?;
     licenses::measure(&mut table)?;
+    parsing::measure(&mut table)?;
     if let Some(rows) = rows {
         table.add_lines(&std::fs::read_to_string(rows)?);
     }
