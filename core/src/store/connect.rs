@@ -6,7 +6,7 @@ use std::time::Duration;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-/// How long a statement waits for the transaction of another process.
+/// The time that a statement waits for the transaction of another process.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 const FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);

@@ -120,12 +120,12 @@ pub(super) fn decode_required_keys(json: &str) -> Option<Vec<(InitDataTrack, Vec
         .collect()
 }
 
-/// The host of a URL. The rest may be signed.
+/// Returns the host of a URL for a dump. The rest may be signed.
 pub(super) fn dump_host(url: &str) -> Option<String> {
     url::Url::parse(url).ok()?.host_str().map(str::to_owned)
 }
 
-/// DRM parameters without the URLs and the certificate.
+/// Returns DRM parameters for a dump, without the URLs and the certificate.
 pub(super) fn dump_params(params: &DrmParams) -> serde_json::Value {
     serde_json::json!({
         "scheme": params.scheme.as_str(),
@@ -136,12 +136,12 @@ pub(super) fn dump_params(params: &DrmParams) -> serde_json::Value {
     })
 }
 
-/// Key ids in hexadecimal.
+/// Returns key ids in hexadecimal for a dump.
 pub(super) fn dump_key_ids(ids: &[KeyId]) -> Vec<String> {
     ids.iter().map(|id| id.to_hex()).collect()
 }
 
-/// The beginning of a digest in hexadecimal: enough to tell handles apart.
+/// Returns the first eight hexadecimal digits of a digest for a dump: enough to tell handles apart.
 pub(super) fn dump_digest(digest: HandleDigest) -> String {
     digest.0.iter().take(4).map(|byte| format!("{byte:02x}")).chain(["…".to_owned()]).collect()
 }

@@ -111,9 +111,9 @@ pub enum Notice {
     SetAside {
         /// The new name of the damaged file, in the same folder.
         file_name: String,
-        /// How many assets were kept.
+        /// The number of assets that were kept.
         assets_kept: u64,
-        /// How many licenses were kept.
+        /// The number of licenses that were kept.
         licenses_kept: u64,
     },
     /// The file was written by a newer Larder. It is open for reading only.
@@ -146,9 +146,8 @@ impl Store {
             connect::limit_wal(&conn).map_err(&fail)?;
             session::remove_stale(&dir);
             asset_lock::remove_stale(&dir);
-            session = Session::begin(&dir)
-                .inspect_err(|error| tracing::warn!(%error, "beginning a session of the store failed"))
-                .ok();
+            session =
+                Session::begin(&dir).inspect_err(|error| tracing::warn!(%error, "store session start failed")).ok();
             if !was_full {
                 reserve::create(&dir);
             }

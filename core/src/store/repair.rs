@@ -28,13 +28,13 @@ const BUILDING: &str = "larder.db.building";
 const NEW: &str = "larder.db.new";
 const CORRUPT: &str = "larder.db.corrupt-";
 
-/// How many damaged files are kept for an analysis.
+/// The number of damaged files that are kept for an analysis.
 const KEPT: u32 = 3;
 
 /// Records that a transaction met damage, so that the next opening checks the file.
 pub(super) fn suspect(dir: &Path) {
     if let Err(error) = fs::write(dir.join(SUSPECTED), "") {
-        tracing::warn!(kind = %error.kind(), "recording damage of the database failed");
+        tracing::warn!(kind = %error.kind(), "database damage record failed");
     }
 }
 

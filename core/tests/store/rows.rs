@@ -1,7 +1,7 @@
 //! Writes rows and reads them back.
 
 use larder_core::model::{DrmScheme, Expiry, KeyCoverage, LicenseState, MediaFormat, Profile};
-use larder_core::store::{AssetState, ClockMark, LicenseRow, LicenseSummary};
+use larder_core::store::{AssetState, AssetSummary, ClockMark, LicenseRow, LicenseSummary};
 use larder_core::{Code, Error};
 
 use crate::samples::{clear_asset, full_asset, full_license, id, intent, key, license_id, open};
@@ -199,6 +199,9 @@ fn summaries_have_all_that_a_status_needs() {
     assert_eq!(summary.required_key_ids, [key(3), key(9)], "sorted, each once");
     assert_eq!(summary.playback_started_at_ms, asset.playback_started_at_ms);
     assert_eq!((summary.registered_at_ms, summary.updated_at_ms), (asset.registered_at_ms, asset.updated_at_ms));
+    let without_licenses = AssetSummary { licenses: Vec::new(), ..summary.clone() };
+    assert_eq!(without_licenses, AssetSummary::from(&asset), "a row has the summary that is read from the database");
+    assert_eq!(summary.licenses[2], LicenseSummary::from(&full_license(3, "a")));
     let states: Vec<_> = summary.licenses.iter().map(|license| license.state).collect();
     assert_eq!(states, [LicenseState::Intended, LicenseState::Stored, LicenseState::Active]);
     assert_eq!(

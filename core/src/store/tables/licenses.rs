@@ -217,15 +217,15 @@ pub struct LicenseRow {
     pub granted_at_ms: i64,
     /// The end of the license.
     pub expires: Expiry,
-    /// How long it plays after the first start, in seconds. Stored up to `i64::MAX`.
+    /// The time that it plays after the first start, in seconds. Stored up to `i64::MAX`.
     pub playback_window_seconds: Option<u64>,
-    /// Whether the license has the keys that it was requested for.
+    /// The result of comparing its keys with the requested ones.
     pub coverage: KeyCoverage,
     /// The content keys in the license. `None` if the CDM does not tell.
     pub key_ids: Option<Vec<KeyId>>,
     /// In state intended: the kind of license that the intent acquires. Otherwise without meaning.
     pub kind: IntentKind,
-    /// In state intended: whether the outcome is known. Otherwise without meaning.
+    /// In state intended: the outcome, as far as it is known. Otherwise without meaning.
     pub outcome: IntentOutcome,
     /// In state releasing: the time until which a call may be releasing the license, in milliseconds since 1970-01-01
     /// UTC. `None` if no call is. Otherwise without meaning.
@@ -324,9 +324,9 @@ pub struct LicenseSummary {
     pub expires: Expiry,
     /// The time of the grant or of the last renewal, in milliseconds since 1970-01-01 UTC. 0 before the grant.
     pub granted_at_ms: i64,
-    /// How long it plays after the first start, in seconds.
+    /// The time that it plays after the first start, in seconds.
     pub playback_window_seconds: Option<u64>,
-    /// Whether the license has the keys that it was requested for.
+    /// The result of comparing its keys with the requested ones.
     pub coverage: KeyCoverage,
     /// The keys that it was requested for.
     pub requested_key_ids: Vec<KeyId>,
