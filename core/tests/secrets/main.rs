@@ -1,4 +1,4 @@
-//! Design, invariant 11: no key, handle, challenge, token or signed URL reaches a log, an error or `Debug`.
+//! docs/architecture.md, invariant 11: no key, handle, challenge, token or signed URL reaches a log, an error or `Debug`.
 //!
 //! A binary of its own, because it listens to all that its process logs.
 

@@ -1,4 +1,4 @@
-//! Design, invariant 11: no key, handle, challenge, token or signed URL reaches a log, an error or `Debug`.
+//! docs/architecture.md, invariant 11: no key, handle, challenge, token or signed URL reaches a log, an error or `Debug`.
 //!
 //! Every secret of this run has a marker. All of it goes wrong in every way, everything is logged at the finest level,
 //! by our dependencies too, and no marker may be found.
