@@ -2,6 +2,7 @@ package dev.larder.media3
 
 import android.net.Uri
 import androidx.media3.common.MimeTypes
+import androidx.media3.common.StreamKey
 import androidx.media3.exoplayer.offline.Download
 import androidx.media3.exoplayer.offline.DownloadCursor
 import androidx.media3.exoplayer.offline.DownloadIndex
@@ -25,8 +26,7 @@ import dev.larder.StorageRoot
 import dev.larder.StoredLicense
 import dev.larder.drm.DrmEngine
 import dev.larder.drm.LicenseExchange
-import dev.larder.internal.media3.absoluteMpd
-import dev.larder.internal.media3.absolutePlaylist
+import dev.larder.internal.ManifestRewriter
 import dev.larder.internal.media3.notWritten
 import dev.larder.media3.support.Cdm
 import dev.larder.media3.support.Downloads
@@ -204,24 +204,57 @@ class ImportingDownloadsTest {
     fun `a playlist gets absolute URLs, in lines and in attributes`() {
         val playlist = "#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,URI=\"en/a.m3u8\"\n#EXT-X-STREAM-INF:BANDWIDTH=1\n" +
             "v/1.m3u8?x=1\n\n/root.m3u8"
-        val absolute = absolutePlaylist(playlist, Uri.parse("https://cdn.example/a/master.m3u8"))
         assertEquals(
             "#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,URI=\"https://cdn.example/a/en/a.m3u8\"\n#EXT-X-STREAM-INF:BANDWIDTH=1\n" +
                 "https://cdn.example/a/v/1.m3u8?x=1\n\nhttps://cdn.example/root.m3u8",
-            absolute,
+            absolute(playlist, MediaFormat.HLS, "https://cdn.example/a/master.m3u8"),
         )
     }
 
     @Test
     fun `a base URL that a manifest has is made absolute, not a second one added`() {
-        val uri = Uri.parse("https://cdn.example/a/film.mpd")
-        val mpd = "<?xml?><MPD type=\"static\"><BaseURL>media/</BaseURL><Period><BaseURL>inner/</BaseURL></Period></MPD>"
+        val uri = "https://cdn.example/a/film.mpd"
+        val mpd = "<?xml version=\"1.0\"?><MPD type=\"static\"><BaseURL>media/</BaseURL><Period>" +
+            "<BaseURL>inner/</BaseURL></Period></MPD>"
         assertEquals(
-            "<?xml?><MPD type=\"static\"><BaseURL>https://cdn.example/a/media/</BaseURL><Period><BaseURL>inner/</BaseURL></Period></MPD>",
-            absoluteMpd(mpd, uri),
+            mpd.replace("<BaseURL>media/", "<BaseURL>https://cdn.example/a/media/"),
+            absolute(mpd, MediaFormat.DASH, uri),
         )
-        assertThrows(LarderException::class.java) { absoluteMpd("<html>", uri) }
+        assertThrows(LarderException::class.java) { absolute("<html>", MediaFormat.DASH, uri) }
     }
+
+    @Test
+    fun `a manifest lists only the tracks that were downloaded`() {
+        val mpd = "<MPD><Period><AdaptationSet><Representation id=\"low\"/><Representation id=\"high\"/></AdaptationSet>" +
+            "<AdaptationSet><Representation id=\"de\"/></AdaptationSet></Period></MPD>"
+        val playlist = "#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\",NAME=\"en\",URI=\"en.m3u8\"\n" +
+            "#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\",NAME=\"de\",URI=\"de.m3u8\"\n" +
+            "#EXT-X-STREAM-INF:BANDWIDTH=1,AUDIO=\"a\"\nlow.m3u8\n#EXT-X-STREAM-INF:BANDWIDTH=2,AUDIO=\"a\"\nhigh.m3u8\n"
+        downloads.add(
+            "dash",
+            "https://cdn.example/film.mpd",
+            mpd.encodeToByteArray(),
+            MimeTypes.APPLICATION_MPD,
+            keys = listOf(StreamKey(0, 0, 1)),
+        )
+        downloads.add(
+            "hls",
+            "https://cdn.example/film.m3u8",
+            playlist.encodeToByteArray(),
+            MimeTypes.APPLICATION_M3U8,
+            keys = listOf(StreamKey(0, 0), StreamKey(1, 1)),
+        )
+        val files = reader().read().associate { it.assetId to File(checkNotNull(it.asset).registration.path).readText() }
+        assertTrue("high" in files.getValue("mpd") && "low" !in files.getValue("mpd") && "de" !in files.getValue("mpd"))
+        assertEquals(
+            "#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\",NAME=\"de\",URI=\"https://cdn.example/de.m3u8\"\n" +
+                "#EXT-X-STREAM-INF:BANDWIDTH=1,AUDIO=\"a\"\nhttps://cdn.example/low.m3u8\n",
+            files.getValue("m3u8"),
+        )
+    }
+
+    private fun absolute(manifest: String, format: MediaFormat, url: String): String =
+        ManifestRewriter.makeAbsolute(manifest.encodeToByteArray(), format, url, null).decodeToString()
 
     private fun reader() = DownloadIndexImport(downloads.index, downloads.cache, imported)
 

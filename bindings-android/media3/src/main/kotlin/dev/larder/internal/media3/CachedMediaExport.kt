@@ -1,9 +1,7 @@
 package dev.larder.internal.media3
 
-import android.net.Uri
 import androidx.annotation.OptIn
 import androidx.media3.common.util.UnstableApi
-import androidx.media3.common.util.UriUtil
 import androidx.media3.datasource.DataSourceInputStream
 import androidx.media3.datasource.DataSpec
 import androidx.media3.datasource.cache.Cache
@@ -12,6 +10,7 @@ import androidx.media3.exoplayer.offline.DownloadRequest
 import dev.larder.LarderException
 import dev.larder.MediaFormat
 import dev.larder.Remedy
+import dev.larder.internal.ManifestRewriter
 import java.io.File
 import java.io.FilterInputStream
 import java.io.IOException
@@ -37,14 +36,18 @@ internal class CachedMediaExport(cache: Cache, private val folder: File) {
         val parent = checkNotNull(file.parentFile)
         if (!parent.isDirectory && !parent.mkdirs() && !parent.isDirectory) throw IOException("the folder cannot be made")
         when (format) {
-            MediaFormat.DASH -> write(file, absoluteMpd(text(request), request.uri).encodeToByteArray().inputStream())
-            MediaFormat.HLS -> write(file, absolutePlaylist(text(request), request.uri).encodeToByteArray().inputStream())
+            MediaFormat.DASH, MediaFormat.HLS -> write(file, manifest(request, format).inputStream())
             MediaFormat.MP4 -> if (!file.exists()) write(file, open(request))
         }
         return file
     }
 
-    private fun text(request: DownloadRequest): String = open(request).use { it.readBytes().decodeToString() }
+    // The cache has the segments of the chosen tracks alone, under the URLs that they were fetched from.
+    private fun manifest(request: DownloadRequest, format: MediaFormat): ByteArray {
+        val kept = request.streamKeys.map { Triple(it.periodIndex, it.groupIndex, it.streamIndex) }
+        val bytes = open(request).use { it.readBytes() }
+        return ManifestRewriter.makeAbsolute(bytes, format, request.uri.toString(), kept.ifEmpty { null })
+    }
 
     private fun open(request: DownloadRequest): InputStream = CachedBytes(
         DataSourceInputStream(
@@ -108,44 +111,9 @@ internal fun notWritten(cause: IOException): LarderException {
     }.apply { initCause(cause) }
 }
 
-private fun notAnMpd() =
-    LarderException(LarderException.Code.MANIFEST_INVALID, "the cached manifest is no MPD", Remedy.REPAIR)
-
 private val MediaFormat.fileName: String
     get() = when (this) {
         MediaFormat.DASH -> "manifest.mpd"
         MediaFormat.HLS -> "master.m3u8"
         MediaFormat.MP4 -> "media.mp4"
     }
-
-/** The same MPD with an absolute base, which everything relative in it hangs on (ISO 23009-1, 5.6.4). */
-@OptIn(UnstableApi::class)
-internal fun absoluteMpd(mpd: String, uri: Uri): String {
-    val start = MPD_START.find(mpd) ?: throw notAnMpd()
-    val head = mpd.substring(start.range.last + 1).substringBefore("<Period")
-    val base = BASE_URL.find(head)
-    val at = start.range.last + 1
-    if (base == null) return mpd.substring(0, at) + "<BaseURL>${escaped(uri.toString())}</BaseURL>" + mpd.substring(at)
-    val url = checkNotNull(base.groups[1])
-    val absolute = UriUtil.resolve(uri.toString(), unescaped(url.value.trim()))
-    return mpd.replaceRange(at + url.range.first, at + url.range.last + 1, escaped(absolute))
-}
-
-/** The same playlist with absolute URLs. */
-@OptIn(UnstableApi::class)
-internal fun absolutePlaylist(playlist: String, uri: Uri): String = playlist.lineSequence().joinToString("\n") { line ->
-    val base = uri.toString()
-    when {
-        line.isBlank() -> line
-        line.startsWith("#") -> URI_ATTRIBUTE.replace(line) { "URI=\"${UriUtil.resolve(base, it.groupValues[1])}\"" }
-        else -> UriUtil.resolve(base, line.trim())
-    }
-}
-
-private val MPD_START = Regex("<MPD\\b[^>]*>")
-private val BASE_URL = Regex("<BaseURL\\b[^>]*>([^<]*)</BaseURL>")
-private val URI_ATTRIBUTE = Regex("\\bURI=\"([^\"]*)\"")
-
-private fun escaped(text: String): String = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-private fun unescaped(text: String): String = text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")

@@ -1,6 +1,7 @@
 package dev.larder.media3.support
 
 import android.net.Uri
+import androidx.media3.common.StreamKey
 import androidx.media3.database.StandaloneDatabaseProvider
 import androidx.media3.datasource.ByteArrayDataSource
 import androidx.media3.datasource.DataSpec
@@ -27,9 +28,11 @@ class Downloads(folder: File) : AutoCloseable {
         mimeType: String? = null,
         keySetId: String? = null,
         state: Int = Download.STATE_COMPLETED,
+        keys: List<StreamKey> = emptyList(),
     ) {
         fill(url, bytes)
-        put(request(id, url, mimeType).setKeySetId(keySetId?.encodeToByteArray()).build(), state)
+        val request = request(id, url, mimeType).setKeySetId(keySetId?.encodeToByteArray()).setStreamKeys(keys)
+        put(request.build(), state)
     }
 
     /** Complete by the index's word alone. */
