@@ -15,7 +15,7 @@ fn inspect(path: &str) -> Protection {
 }
 
 /// A page of what was found: one line a fact.
-fn page(found: &Protection) -> String {
+pub(crate) fn page(found: &Protection) -> String {
     let mut page = format!("protected: {}, {}\n", found.is_protected, found.mime);
     for data in &found.init_data {
         let scheme = data.scheme.map_or("unknown", |scheme| scheme.as_str());

@@ -5,6 +5,7 @@ mod hls_peer;
 mod hostile_media;
 mod init_data;
 mod protection;
+mod recorded;
 
 #[path = "../written/mod.rs"]
 mod written;
