@@ -30,7 +30,7 @@ pub(crate) fn measure(table: &mut Table) -> Result<(), Box<dyn Error>> {
 
     let keep_all = |text: &str, format| {
         let url = "https://cdn.example.com/film/manifest";
-        timed(|| localize::make_absolute(text, format, url, &mut |_| true).is_ok())
+        timed(|| localize::make_absolute(text.as_bytes(), format, url, &mut |_| true).is_ok())
     };
     let hls = keep_all(&playlist, MediaFormat::Hls)?;
     let peer = timed(|| m3u8_rs::parse_media_playlist_res(playlist.as_bytes()).is_ok())?;

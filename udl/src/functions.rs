@@ -53,13 +53,12 @@ pub fn make_manifest_absolute(
     kept: Option<Vec<FfiTrackAt>>,
 ) -> Result<Vec<u8>, FfiError> {
     catching(|| {
-        let text = manifest::decode(&manifest)?;
         let number = |index: usize| i32::try_from(index).unwrap_or(i32::MAX);
         let mut keeps = |at: TrackAt| {
             let at = FfiTrackAt { period: number(at.period), set: number(at.set), track: number(at.track) };
             kept.as_ref().is_none_or(|kept| kept.contains(&at))
         };
-        Ok(make_absolute(&text, format, &url, &mut keeps)?.into_bytes())
+        Ok(make_absolute(&manifest, format, &url, &mut keeps)?)
     })
 }
 

@@ -1,6 +1,6 @@
-//! How much of a hostile file is read before it is refused.
+//! The limits beyond which a hostile file is refused.
 //!
-//! Each limit lies well above any real title and well below what hurts a phone. A file beyond one is
+//! Each limit is well above any real title and well below what harms a phone. A file beyond one is
 //! [`Code::ManifestTooLarge`](crate::Code::ManifestTooLarge).
 
 /// A manifest or playlist. A 24-hour MPD with a `SegmentTimeline` per Representation stays below 10 MB, a playlist of
@@ -10,14 +10,14 @@ pub const MAX_MANIFEST_BYTES: u64 = 64 << 20;
 /// All playlists of one title together: a ladder of twenty rungs and languages, each as large as that.
 pub const MAX_TOTAL_MANIFEST_BYTES: u64 = 256 << 20;
 
-/// How much of a file is looked at to tell what it is: real manifests say so after a comment or two.
+/// The head of a file that is read to tell its format: real manifests say so after a comment or two.
 pub const SNIFF_BYTES: u64 = 64 << 10;
 
-/// Entries of a folder that are looked at for a manifest. An app that keeps every segment beside the manifest has
+/// Entries of a folder that are searched for a manifest. An app that keeps every segment beside the manifest has
 /// thousands; their names alone are read.
 pub const MAX_FOLDER_ENTRIES: usize = 200_000;
 
-/// Files of a folder that are opened to tell what they are, if no name tells.
+/// Files of a folder that are opened to tell their format, if no name tells.
 pub const MAX_SNIFFED_FILES: usize = 256;
 
 /// Depth of XML elements. An MPD needs nine, its extensions a few more.
@@ -28,19 +28,19 @@ pub const MAX_XML_DEPTH: usize = 64;
 pub const MAX_MEDIA_PLAYLISTS: usize = 2_000;
 
 /// Segments, byte ranges and init segments of one playlist: 24 hours in segments of one second, each a byte range, are
-/// 172,800 lines. Each costs about a hundred bytes of memory.
+/// 172,800 lines. Each costs 48 bytes of memory beside the text.
 pub const MAX_PLAYLIST_LINES: usize = 250_000;
 
 /// Periods, adaptation sets and representations of one MPD.
 pub const MAX_LEVELS: usize = 60_000;
 
-/// One reference without its query. No file system has longer paths.
+/// One reference without its query. No file system allows longer paths.
 pub const MAX_REFERENCE_BYTES: usize = 4096;
 
 /// Tracks of one title: Representations in all periods. A day of ad breaks makes hundreds of periods.
 pub const MAX_TRACKS: usize = 20_000;
 
-/// Distinct sources to ask for keys, and distinct key ids. A title with a key per track has a handful; a day of hourly
+/// Distinct init data, and distinct key ids. A title with a key per track has a handful; a day of hourly
 /// rotation with a key for each of ten tracks has 240 per key system.
 pub const MAX_KEYS: usize = 10_000;
 
@@ -50,6 +50,9 @@ pub const MAX_KEY_LINKS: usize = 1_000_000;
 /// Key tags and `ContentProtection` descriptors of one manifest, repeated ones too: three for each one-second segment
 /// of a day are 260,000.
 pub const MAX_KEY_TAGS: usize = 300_000;
+
+/// Keys in effect for one segment at the same time: one for each key format. Real playlists have three or four.
+pub const MAX_KEYS_IN_EFFECT: usize = 32;
 
 /// Entries of all segment lists and timelines of one MPD: 24 hours of one-second segments of 20 tracks.
 pub const MAX_SEGMENT_ENTRIES: usize = 2_000_000;
@@ -67,5 +70,5 @@ pub const MAX_BOXES: u64 = 2_000_000;
 /// and a read of a few kilobytes. Beyond it the search stops and an issue says so.
 pub const MAX_SCANNED_SEGMENTS: usize = 50_000;
 
-/// Remarks kept about one title; what comes after is counted only.
+/// Issues kept about one title; further ones are only counted.
 pub const MAX_ISSUES: usize = 100;

@@ -1,33 +1,19 @@
-//! The small reader: files of one folder, with limits. Everything else in this module works on bytes.
+//! Reads files of one folder, within limits. `find` uses it too; all other modules here work on bytes.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::reference::{InsidePath, Place};
+use super::files::{Absent, MediaFile, MediaFiles};
+use super::resolve::{FolderPath, Target};
 use crate::error::{Code, Error, Quoted, Result};
 
 /// A folder of media. Nothing outside is ever opened, whatever a manifest or a link in it says.
 pub(super) struct Folder {
-    /// As the caller gave it: where paths are built from.
+    /// The path as the caller gave it. Paths of files are built from it.
     path: PathBuf,
-    /// Without links: what every opened file must lie below.
+    /// The path without links. Every opened file must be below it.
     real: PathBuf,
-}
-
-/// Why a reference cannot be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) enum Absent {
-    /// It is on a server.
-    Remote,
-    /// It leaves the folder.
-    Outside,
-    /// No file is there.
-    Missing,
-    /// Something is there that cannot be read: no permission, a link loop, a folder or special file.
-    Unreadable,
-    /// It is no file at all: `data:` or another scheme.
-    NotAFile,
 }
 
 impl Folder {
@@ -46,17 +32,17 @@ impl Folder {
         Ok(Self { path: path.to_owned(), real })
     }
 
-    /// The file that a reference means.
-    pub(super) fn locate(&self, place: &Place) -> Result<PathBuf, Absent> {
-        match place {
-            Place::Inside(path) => self.locate_inside(path),
-            Place::Remote => Err(Absent::Remote),
-            Place::Outside => Err(Absent::Outside),
-            Place::Inline | Place::Elsewhere => Err(Absent::NotAFile),
+    /// Returns the file that a reference leads to.
+    fn locate(&self, target: &Target) -> Result<PathBuf, Absent> {
+        match target {
+            Target::File(path) => self.locate_inside(path),
+            Target::Remote(_) => Err(Absent::Remote),
+            Target::Outside => Err(Absent::Outside),
+            Target::Inline | Target::Elsewhere => Err(Absent::NotAFile),
         }
     }
 
-    fn locate_inside(&self, path: &InsidePath) -> Result<PathBuf, Absent> {
+    fn locate_inside(&self, path: &FolderPath) -> Result<PathBuf, Absent> {
         let mut absent = Absent::Missing;
         for candidate in path.candidates().ok_or(Absent::Outside)? {
             match self.entry(&candidate) {
@@ -68,7 +54,7 @@ impl Folder {
         Err(absent)
     }
 
-    /// The regular file at this path below the folder, links followed within the folder only.
+    /// Returns the regular file at this path below the folder. Links are followed within the folder only.
     pub(super) fn entry(&self, relative: &Path) -> Result<PathBuf, Absent> {
         let path = self.path.join(relative);
         let real = path.canonicalize().map_err(|error| match error.kind() {
@@ -84,7 +70,7 @@ impl Folder {
         }
     }
 
-    /// Names of what lies directly in the folder, sorted: what is found must not depend on the file system's order.
+    /// Returns the names in the folder, sorted, so that results do not depend on the file system's order.
     pub(super) fn names(&self, limit: usize) -> Result<Vec<PathBuf>> {
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.path).map_err(|error| io_error(&self.path, error))? {
@@ -105,11 +91,39 @@ impl Folder {
     }
 }
 
-/// The first bytes of a file.
+impl MediaFiles for Folder {
+    fn document(&mut self, target: &Target, limit: u64) -> Result<Result<Vec<u8>, Absent>> {
+        let path = match self.locate(target) {
+            Ok(path) => path,
+            Err(absent) => return Ok(Err(absent)),
+        };
+        match read_whole(&path, limit) {
+            Ok(bytes) => Ok(Ok(bytes)),
+            Err(error) if error.code() == Code::ManifestTooLarge => Err(error),
+            Err(_) => Ok(Err(Absent::Unreadable)),
+        }
+    }
+
+    fn open(&mut self, target: &Target) -> Result<Box<dyn MediaFile>, Absent> {
+        let path = self.locate(target)?;
+        match open(&path) {
+            Ok(file) => Ok(Box::new(file)),
+            Err(_) => Err(Absent::Unreadable),
+        }
+    }
+
+    fn length(&mut self, target: &Target) -> Result<u64, Absent> {
+        let path = self.locate(target)?;
+        // A file that vanishes at this moment has no bytes.
+        Ok(fs::metadata(path).map_or(0, |metadata| metadata.len()))
+    }
+}
+
+/// Returns the first bytes of a file.
 pub(super) fn read_head(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let mut head = Vec::new();
     let file = open(path)?;
-    // What says that it is empty is believed: some of the kernel's own files do so, and a read of them waits for ever.
+    // Do not read a file that reports no bytes: some kernel files report none, and a read of them blocks for ever.
     if file.metadata().is_ok_and(|metadata| metadata.len() == 0) {
         return Ok(head);
     }
@@ -117,7 +131,7 @@ pub(super) fn read_head(path: &Path, limit: u64) -> Result<Vec<u8>> {
     Ok(head)
 }
 
-/// A whole file, if it is not larger than the limit; else [`Code::ManifestTooLarge`] before a byte is read.
+/// Returns a whole file. Fails with [`Code::ManifestTooLarge`] before a byte is read if it is larger than the limit.
 pub(super) fn read_whole(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let file = open(path)?;
     let too_large = || {
@@ -128,7 +142,7 @@ pub(super) fn read_whole(path: &Path, limit: u64) -> Result<Vec<u8>> {
         return Err(too_large());
     }
     let mut bytes = Vec::new();
-    // It may grow while it is read.
+    // The file may grow during the read.
     file.take(limit + 1).read_to_end(&mut bytes).map_err(|error| io_error(path, error))?;
     if bytes.len() as u64 > limit { Err(too_large()) } else { Ok(bytes) }
 }
@@ -142,22 +156,22 @@ pub(super) fn open(path: &Path) -> Result<File> {
     File::open(path).map_err(|error| io_error(path, error))
 }
 
-/// An error of the file system, as the caller sees it.
+/// Turns an error of the file system into the caller's error.
 pub(super) fn io_error(path: &Path, error: io::Error) -> Error {
     let name = name_of(path);
     match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
-            Error::new(Code::MediaNotFound, format!("nothing is at {name}"))
+            Error::new(Code::MediaNotFound, format!("no file or folder at {name}"))
         }
         io::ErrorKind::PermissionDenied => {
-            Error::new(Code::MediaUnreadable, format!("{name} may not be read: permission denied"))
+            Error::new(Code::MediaUnreadable, format!("{name} cannot be read: permission denied"))
         }
         _ => Error::new(Code::MediaUnreadable, format!("{name} cannot be read: a link loop or a failing disk")),
     }
     .caused_by(error)
 }
 
-/// The last part of a path, fit for a message.
+/// Returns the last component of a path, quoted for a message.
 pub(super) fn name_of(path: &Path) -> String {
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
     Quoted(&name).to_string()

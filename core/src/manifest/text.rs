@@ -1,4 +1,4 @@
-//! Bytes of a manifest to text: UTF-8, or UTF-16 with a byte order mark. And base64 as manifests write it.
+//! Bytes of a manifest to text and back: UTF-8, or UTF-16 with a byte order mark. Base64 in manifests.
 
 use std::borrow::Cow;
 
@@ -8,19 +8,59 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use crate::error::{Code, Error, Result};
 
-/// The text of a manifest, without its byte order mark.
-///
-/// XML may be UTF-16 if it says so with a mark (XML 1.0, 4.3.3); RFC 8216 wants UTF-8 for playlists, but a file that
-/// was saved from a Windows editor is as readable. Fails with [`Code::ManifestInvalid`] for anything else.
-pub fn decode(bytes: &[u8]) -> Result<Cow<'_, str>> {
-    match bytes {
-        [0xEF, 0xBB, 0xBF, rest @ ..] => utf8(rest).map(Cow::Borrowed),
-        [0xFF, 0xFE, 0, 0, ..] | [0, 0, 0xFE, 0xFF, ..] => Err(wrong("UTF-32")),
-        [0xFF, 0xFE, rest @ ..] => utf16(rest, u16::from_le_bytes).map(Cow::Owned),
-        [0xFE, 0xFF, rest @ ..] => utf16(rest, u16::from_be_bytes).map(Cow::Owned),
-        [b'<' | b'#', 0, ..] | [0, b'<' | b'#', ..] => Err(wrong("UTF-16 without a byte order mark")),
-        _ => utf8(bytes).map(Cow::Borrowed),
+/// How the text of a manifest is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Encoding {
+    Utf8,
+    Utf8WithMark,
+    Utf16Le,
+    Utf16Be,
+}
+
+impl Encoding {
+    /// Returns the text in this encoding, with the byte order mark that the source had.
+    pub(super) fn encode(self, text: String) -> Vec<u8> {
+        let marked =
+            |unit: fn(u16) -> [u8; 2]| "\u{feff}".encode_utf16().chain(text.encode_utf16()).flat_map(unit).collect();
+        match self {
+            Self::Utf8 => text.into_bytes(),
+            Self::Utf8WithMark => ["\u{feff}", &text].concat().into_bytes(),
+            Self::Utf16Le => marked(u16::to_le_bytes),
+            Self::Utf16Be => marked(u16::to_be_bytes),
+        }
     }
+}
+
+/// Returns the text of a manifest, without its byte order mark.
+///
+/// XML may be UTF-16 if a mark says so (XML 1.0, 4.3.3). RFC 8216 requires UTF-8 for playlists, but a file that was saved
+/// by a Windows editor is read as well. Fails with [`Code::ManifestInvalid`] for anything else.
+pub(super) fn decode(bytes: &[u8]) -> Result<Cow<'_, str>> {
+    decode_with_encoding(bytes).map(|(text, _)| text)
+}
+
+/// As [`decode`], with the encoding, so that the text can be written back as it was.
+pub(super) fn decode_with_encoding(bytes: &[u8]) -> Result<(Cow<'_, str>, Encoding)> {
+    match bytes {
+        [0xEF, 0xBB, 0xBF, rest @ ..] => Ok((Cow::Borrowed(utf8(rest)?), Encoding::Utf8WithMark)),
+        [0xFF, 0xFE, 0, 0, ..] | [0, 0, 0xFE, 0xFF, ..] => Err(wrong("UTF-32")),
+        [0xFF, 0xFE, rest @ ..] => Ok((Cow::Owned(utf16(rest, u16::from_le_bytes)?), Encoding::Utf16Le)),
+        [0xFE, 0xFF, rest @ ..] => Ok((Cow::Owned(utf16(rest, u16::from_be_bytes)?), Encoding::Utf16Be)),
+        [b'<' | b'#', 0, ..] | [0, b'<' | b'#', ..] => Err(wrong("UTF-16 without a byte order mark")),
+        _ => Ok((Cow::Borrowed(utf8(bytes)?), Encoding::Utf8)),
+    }
+}
+
+/// Decodes Base64 as manifests have it: broken into lines, with or without padding.
+pub(super) fn decode_base64(text: &str) -> Option<Vec<u8>> {
+    const ANY_PADDING: GeneralPurposeConfig =
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    const ENGINE: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, ANY_PADDING);
+    if text.contains(|c: char| c.is_ascii_whitespace()) {
+        let joined: String = text.split_ascii_whitespace().collect();
+        return ENGINE.decode(joined).ok();
+    }
+    ENGINE.decode(text).ok()
 }
 
 fn wrong(what: &str) -> Error {
@@ -47,18 +87,6 @@ fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<String> {
     })
 }
 
-/// Decodes base64 as manifests write it: broken into lines, with or without padding.
-pub(super) fn decode_base64(text: &str) -> Option<Vec<u8>> {
-    const ANY_PADDING: GeneralPurposeConfig =
-        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-    const ENGINE: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, ANY_PADDING);
-    if text.contains(|c: char| c.is_ascii_whitespace()) {
-        let joined: String = text.split_ascii_whitespace().collect();
-        return ENGINE.decode(joined).ok();
-    }
-    ENGINE.decode(text).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,8 +97,15 @@ mod tests {
         let be: Vec<u8> = "\u{feff}".encode_utf16().chain(text.encode_utf16()).flat_map(u16::to_be_bytes).collect();
         let le: Vec<u8> = "\u{feff}".encode_utf16().chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect();
         for bytes in [text.as_bytes(), format!("\u{feff}{text}").as_bytes(), &be, &le] {
-            assert_eq!(decode(bytes).unwrap(), text);
+            let (read, encoding) = decode_with_encoding(bytes).unwrap();
+            assert_eq!(read, text);
+            assert_eq!(encoding.encode(read.into_owned()), bytes);
         }
+    }
+
+    #[test]
+    fn base64_may_be_broken_into_lines() {
+        assert_eq!(decode_base64(" AQ\n IDBA ").as_deref(), Some(&[1, 2, 3, 4][..]));
     }
 
     #[test]

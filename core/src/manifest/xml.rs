@@ -1,6 +1,7 @@
-//! XML events of a hostile document: no DTD, no entities of its own, bounded depth.
+//! XML events of a hostile document: no DTD, no entities but XML's own five, bounded depth.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use quick_xml::XmlVersion;
 use quick_xml::events::{BytesRef, BytesStart, Event};
@@ -14,24 +15,34 @@ pub(super) struct Xml<'a> {
     reader: Reader<&'a [u8]>,
     depth: usize,
     has_root: bool,
+    /// Where the last event begins.
+    start: usize,
 }
 
 impl<'a> Xml<'a> {
-    /// Starts at the first byte.
+    /// Begins at the first byte.
     pub(super) fn new(text: &'a str) -> Self {
         let mut reader = Reader::from_str(text);
         reader.config_mut().expand_empty_elements = true;
-        Self { reader, depth: 0, has_root: false }
+        Self { reader, depth: 0, has_root: false, start: 0 }
     }
 
-    /// How many elements are open.
+    /// Returns the number of open elements.
     pub(super) fn depth(&self) -> usize {
         self.depth
     }
 
-    /// The next event; an empty element is a start and an end. Fails with [`Code::ManifestInvalid`] for malformed or cut documents and for any DTD (an entity in
-    /// it may grow without bound), with [`Code::ManifestTooLarge`] for absurd depth.
+    /// Returns where the last event stands in the text. The end of an empty element stands behind it.
+    pub(super) fn position(&self) -> Range<usize> {
+        self.start..usize::try_from(self.reader.buffer_position()).unwrap_or(usize::MAX)
+    }
+
+    /// Returns the next event. An empty element is a start and an end.
+    ///
+    /// Fails with [`Code::ManifestInvalid`] for malformed or cut documents and for any DTD (an entity in it may grow without
+    /// bound), with [`Code::ManifestTooLarge`] if elements are nested too deep.
     pub(super) fn next(&mut self) -> Result<Event<'a>> {
+        self.start = usize::try_from(self.reader.buffer_position()).unwrap_or(usize::MAX);
         let event = self.reader.read_event().map_err(|error| {
             Error::new(
                 Code::ManifestInvalid,
@@ -61,7 +72,7 @@ impl<'a> Xml<'a> {
     }
 }
 
-/// An element's name without its namespace prefix.
+/// Returns an element's name without its namespace prefix.
 pub(super) fn local_name<'a>(element: &'a BytesStart<'_>) -> &'a str {
     element.local_name().into_inner()
 }
@@ -78,7 +89,7 @@ pub(super) fn for_each_attribute(element: &BytesStart<'_>, found: &mut dyn FnMut
     Ok(())
 }
 
-/// The value of an attribute by its local name.
+/// Returns the value of an attribute by its local name.
 pub(super) fn attribute(element: &BytesStart<'_>, name: &str) -> Result<Option<String>> {
     let mut value = None;
     for_each_attribute(element, &mut |key, found| {
@@ -89,7 +100,7 @@ pub(super) fn attribute(element: &BytesStart<'_>, name: &str) -> Result<Option<S
     Ok(value)
 }
 
-/// What a reference in text stands for: one of XML's own five entities or a character. Others need a DTD.
+/// Returns the character that a reference in text stands for: one of XML's own five entities, or a number. Others need a DTD.
 pub(super) fn resolve(reference: &BytesRef<'_>) -> Result<char> {
     let unknown = || Error::new(Code::ManifestInvalid, "the XML uses an entity that it may not define");
     if let Some(character) = reference.resolve_char_ref().map_err(|error| unknown().caused_by(error))? {

@@ -1,53 +1,60 @@
-//! Where a Representation's init segment and segments are (ISO/IEC 23009-1, 5.3.9): `SegmentTemplate`, `SegmentList`,
-//! `SegmentBase`, or nothing but a `BaseURL`, each inherited attribute by attribute.
+//! Where the init segment and the segments of a Representation are (ISO/IEC 23009-1, 5.3.9): `SegmentTemplate`,
+//! `SegmentList`, `SegmentBase`, or nothing but a `BaseURL`, each inherited attribute by attribute.
 
 use std::borrow::Cow;
 use std::fmt;
-use std::ops::Range;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use quick_xml::events::BytesStart;
 
 use crate::error::Result;
 use crate::manifest::limits::MAX_REFERENCE_BYTES;
-use crate::manifest::reference::public_name;
-use crate::manifest::resolve::{Base, Part};
+use crate::manifest::presentation::{BaseChain, ByteRange, MediaTime, Resource, Segment};
 use crate::manifest::xml::for_each_attribute;
 
-/// What one level says; a level below inherits what it does not say itself.
+/// What one level declares. A level below inherits what it does not declare itself.
 #[derive(Clone, Default)]
-pub(super) struct Addressing {
-    initialization: Option<Rc<str>>,
-    media: Option<Rc<str>>,
+pub(super) struct Declared {
+    initialization: Option<Arc<str>>,
+    media: Option<Arc<str>>,
     start_number: Option<u64>,
     end_number: Option<u64>,
     duration: Option<u64>,
     timescale: Option<u64>,
-    /// An `Initialization` element: its source, if it is not the `BaseURL`, and its range.
-    init_source: Option<Rc<str>>,
-    init_range: Option<Range<u64>>,
-    has_init_element: bool,
-    pub(super) timeline: Option<Rc<Vec<Run>>>,
-    pub(super) list: Option<Rc<Vec<ListedSegment>>>,
+    presentation_time_offset: Option<u64>,
+    index_range: Option<ByteRange>,
+    /// An `Initialization` element.
+    init: Option<Resource>,
+    /// A `RepresentationIndex` element.
+    index: Option<Resource>,
+    timeline: Option<Arc<Vec<Run>>>,
+    list: Option<Arc<SegmentUrls>>,
 }
 
 /// One `S`: a run of segments of one duration.
 #[derive(Clone, Copy)]
-pub(super) struct Run {
+struct Run {
     start: Option<u64>,
     duration: u64,
     /// How often it is repeated; negative: to the next run or the end of the period.
     repeat: i64,
 }
 
-/// One `SegmentURL`.
-#[derive(Clone)]
-pub(super) struct ListedSegment {
-    media: Option<String>,
-    range: Option<Range<u64>>,
+/// The `SegmentURL` elements of a list. Their references stand in one text.
+#[derive(Default)]
+struct SegmentUrls {
+    text: String,
+    entries: Vec<SegmentUrl>,
 }
 
-impl Addressing {
+struct SegmentUrl {
+    /// Where the reference ends in the text; it starts where the one before it ends.
+    reference_end: usize,
+    has_reference: bool,
+    range: Option<ByteRange>,
+}
+
+impl Declared {
     /// Takes the attributes of `SegmentTemplate`, `SegmentList` or `SegmentBase`.
     pub(super) fn read_attributes(&mut self, element: &BytesStart<'_>) -> Result<()> {
         for_each_attribute(element, &mut |name, value| {
@@ -59,6 +66,8 @@ impl Addressing {
                 "endNumber" => self.end_number = number(),
                 "duration" => self.duration = number(),
                 "timescale" => self.timescale = number(),
+                "presentationTimeOffset" => self.presentation_time_offset = number(),
+                "indexRange" => self.index_range = byte_range(&value),
                 _ => {}
             }
         })
@@ -66,12 +75,19 @@ impl Addressing {
 
     /// Takes an `Initialization` element.
     pub(super) fn read_initialization(&mut self, element: &BytesStart<'_>) -> Result<()> {
-        self.has_init_element = true;
-        for_each_attribute(element, &mut |name, value| match name {
-            "sourceURL" => self.init_source = reference(value),
-            "range" => self.init_range = byte_range(&value),
-            _ => {}
-        })
+        self.init = Some(resource(element)?);
+        Ok(())
+    }
+
+    /// Takes a `RepresentationIndex` element.
+    pub(super) fn read_index(&mut self, element: &BytesStart<'_>) -> Result<()> {
+        self.index = Some(resource(element)?);
+        Ok(())
+    }
+
+    /// Begins a `SegmentTimeline`.
+    pub(super) fn begin_timeline(&mut self) {
+        self.timeline = Some(Arc::default());
     }
 
     /// Takes an `S` element.
@@ -83,34 +99,33 @@ impl Addressing {
             "r" => run.repeat = value.trim().parse().unwrap_or(0),
             _ => {}
         })?;
-        if let Some(timeline) = self.timeline.as_mut().and_then(Rc::get_mut) {
+        if let Some(timeline) = self.timeline.as_mut().and_then(Arc::get_mut) {
             timeline.push(run);
         }
         Ok(())
     }
 
     /// Takes a `SegmentURL` element.
-    pub(super) fn read_listed(&mut self, element: &BytesStart<'_>) -> Result<()> {
-        let mut segment = ListedSegment { media: None, range: None };
+    pub(super) fn read_segment_url(&mut self, element: &BytesStart<'_>) -> Result<()> {
+        let Some(list) = Arc::get_mut(self.list.get_or_insert_default()) else { return Ok(()) };
+        let (mut has_reference, mut range) = (false, None);
+        let start = list.text.len();
         for_each_attribute(element, &mut |name, value| match name {
-            "media" => segment.media = Some(value.into_owned()),
-            "mediaRange" => segment.range = byte_range(&value),
+            "media" => {
+                list.text.truncate(start);
+                list.text.push_str(&value);
+                has_reference = true;
+            }
+            "mediaRange" => range = byte_range(&value),
             _ => {}
         })?;
-        if let Some(list) = Rc::get_mut(self.list.get_or_insert_default()) {
-            list.push(segment);
-        }
+        list.entries.push(SegmentUrl { reference_end: list.text.len(), has_reference, range });
         Ok(())
     }
 
-    /// This level's, completed by the level above.
+    /// Completes what this level declares by what the level above declares.
     pub(super) fn inherit(self, above: &Self) -> Self {
         let above = above.clone();
-        let (init_source, init_range) = if self.has_init_element {
-            (self.init_source, self.init_range)
-        } else {
-            (above.init_source, above.init_range)
-        };
         Self {
             initialization: self.initialization.or(above.initialization),
             media: self.media.or(above.media),
@@ -118,142 +133,151 @@ impl Addressing {
             end_number: self.end_number.or(above.end_number),
             duration: self.duration.or(above.duration),
             timescale: self.timescale.or(above.timescale),
-            init_source,
-            init_range,
-            has_init_element: self.has_init_element || above.has_init_element,
+            presentation_time_offset: self.presentation_time_offset.or(above.presentation_time_offset),
+            index_range: self.index_range.or(above.index_range),
+            init: self.init.or(above.init),
+            index: self.index.or(above.index),
             timeline: self.timeline.or(above.timeline),
             list: self.list.or(above.list),
         }
     }
 }
 
-/// The `BaseURL` elements of one level, and those of the levels above (5.6). Shared by everything below the level.
-#[derive(Debug)]
-pub(super) struct BaseUrls {
-    pub(super) above: Option<Rc<BaseUrls>>,
-    /// Alternatives, in order. Never empty.
-    pub(super) urls: Vec<String>,
-}
-
-impl BaseUrls {
-    /// Returns the base and the alternative that was chosen for it.
-    fn resolve<B: Base>(&self, manifest: &B) -> (B, &str) {
-        let above = self.above.as_ref().map_or_else(|| manifest.clone(), |above| above.resolve(manifest).0);
-        let joined = self.urls.iter().map(|url| (above.join(url), url.as_str()));
-        let preferred = joined.clone().find(|(base, _)| base.is_preferred());
-        preferred.or_else(|| joined.clone().next()).unwrap_or((above, ""))
-    }
-}
-
-/// The files of one Representation.
+/// The addressing of one Representation.
 #[derive(Clone)]
-pub struct Files {
-    /// The innermost level that has a `BaseURL`; `None` if everything is relative to the manifest itself.
-    pub(super) base: Option<Rc<BaseUrls>>,
-    pub(super) addressing: Addressing,
-    pub(super) id: Rc<str>,
-    pub(super) bandwidth: Rc<str>,
-    pub(super) period_seconds: Option<f64>,
+pub struct SegmentAddressing {
+    /// Its `BaseURL` elements, from the top.
+    pub bases: BaseChain,
+    pub(super) declared: Declared,
+    pub(super) id: Arc<str>,
+    pub(super) bandwidth: Arc<str>,
+    pub(super) period_duration: Option<MediaTime>,
 }
 
 /// Without templates, which may be signed.
-impl fmt::Debug for Files {
+impl fmt::Debug for SegmentAddressing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Files").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("SegmentAddressing").field("bases", &self.bases).field("id", &self.id).finish_non_exhaustive()
     }
 }
 
-impl Files {
-    /// Returns the init segment, resolved against the manifest's own place. For a single file it is the file, of which
-    /// [`Part::range`] may tell the interesting part.
-    pub fn init<B: Base>(&self, manifest: &B) -> Option<Part<B>> {
-        let addressing = &self.addressing;
-        if let Some(template) = &addressing.initialization {
-            return Some(self.part(manifest, &self.fill(template, None, None)?, None));
-        }
-        if addressing.has_init_element {
-            return match &addressing.init_source {
-                Some(source) => Some(self.part(manifest, source, addressing.init_range.clone())),
-                None => self.whole(manifest, addressing.init_range.clone()),
-            };
-        }
-        if addressing.media.is_some() || addressing.list.is_some() { None } else { self.whole(manifest, None) }
-    }
-
-    /// Returns the media segments in order, resolved against the manifest's own place. A single file is one segment. They are
-    /// made one by one: a template may stand for millions.
-    pub fn segments<'a, B: Base + 'a>(&'a self, manifest: &B) -> Box<dyn Iterator<Item = Part<B>> + 'a> {
-        let addressing = &self.addressing;
-        if let Some(media) = &addressing.media {
-            let base = self.base(manifest);
-            let numbered = self.numbers_and_times();
-            return Box::new(numbered.map_while(move |(number, time)| {
-                Some(Part::new(&base, &self.fill(media, Some(number), time)?, None))
-            }));
-        }
-        if let Some(list) = &addressing.list {
-            let (base, whole) = (self.base(manifest), self.whole(manifest, None));
-            return Box::new(list.iter().filter_map(move |segment| match &segment.media {
-                Some(media) => Some(Part::new(&base, media, segment.range.clone())),
-                None => whole.clone().map(|whole| Part { range: segment.range.clone(), ..whole }),
-            }));
-        }
-        Box::new(self.whole(manifest, None).into_iter())
-    }
-
-    /// Returns the init segment's reference and range as written, templates filled; no reference stands for the `BaseURL`.
-    pub fn init_as_written(&self) -> Option<(Option<String>, Option<Range<u64>>)> {
-        let addressing = &self.addressing;
-        if let Some(template) = &addressing.initialization {
-            return Some((Some(self.fill(template, None, None)?), None));
-        }
-        let source = addressing.init_source.as_deref().map(str::to_owned);
-        addressing.has_init_element.then(|| (source, addressing.init_range.clone()))
-    }
-
-    /// Returns the units a second of segment times.
+impl SegmentAddressing {
+    /// Ticks per second of all times of the Representation.
     pub fn timescale(&self) -> u64 {
-        self.addressing.timescale.unwrap_or(1)
+        self.declared.timescale.unwrap_or(1).max(1)
     }
 
-    fn base<B: Base>(&self, manifest: &B) -> B {
-        self.base.as_ref().map_or_else(|| manifest.clone(), |base| base.resolve(manifest).0)
+    /// The media time at the start of the period, in ticks.
+    pub fn presentation_time_offset(&self) -> u64 {
+        self.declared.presentation_time_offset.unwrap_or(0)
     }
 
-    fn part<B: Base>(&self, manifest: &B, reference: &str, range: Option<Range<u64>>) -> Part<B> {
-        Part::new(&self.base(manifest), reference, range)
-    }
-
-    /// The resource that the `BaseURL` names; `None` if that is the manifest itself.
-    fn whole<B: Base>(&self, manifest: &B, range: Option<Range<u64>>) -> Option<Part<B>> {
-        let (place, reference) = self.base.as_ref()?.resolve(manifest);
-        Some(Part { place, name: public_name(reference), range })
-    }
-
-    /// Number and time of each segment of a template.
-    fn numbers_and_times(&self) -> Box<dyn Iterator<Item = (u64, Option<u64>)> + '_> {
-        let addressing = &self.addressing;
-        let first = addressing.start_number.unwrap_or(1);
-        let numbers = (first..=addressing.end_number.unwrap_or(u64::MAX)).take_while(|number| *number < u64::MAX);
-        if let Some(timeline) = &addressing.timeline {
-            return Box::new(numbers.zip(self.times(timeline).map(Some)));
+    /// Returns the init segment. For a single file it is the file, and its range the part that holds the `moov` box.
+    pub fn init(&self) -> Option<Resource> {
+        let declared = &self.declared;
+        if let Some(template) = &declared.initialization {
+            let reference = self.fill(template, None, None)?;
+            return Some(Resource { reference: Some(Arc::from(reference)), range: None });
         }
-        let count = match (addressing.duration.filter(|duration| *duration > 0), self.period_seconds) {
-            // Rounded up: the last segment may be short. Casts saturate.
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
-            (Some(duration), Some(period_seconds)) => {
-                (period_seconds * addressing.timescale.unwrap_or(1) as f64 / duration as f64).ceil() as usize
+        if let Some(init) = &declared.init {
+            return self.is_named(init).then(|| init.clone());
+        }
+        if declared.media.is_some() || declared.list.is_some() { None } else { self.whole() }
+    }
+
+    /// Returns the index of a single file (`sidx`): `RepresentationIndex`, or `indexRange` of the file.
+    pub fn index(&self) -> Option<Resource> {
+        let of_file = || self.declared.index_range.map(|range| Resource { reference: None, range: Some(range) });
+        self.declared.index.clone().or_else(of_file).filter(|index| self.is_named(index))
+    }
+
+    /// Returns the media segments, in order. A single file is one segment.
+    pub fn segments(&self) -> Box<dyn Iterator<Item = Segment<'_>> + '_> {
+        let declared = &self.declared;
+        if let Some(media) = &declared.media {
+            let times = self.numbers_and_times();
+            return Box::new(times.map_while(move |place| {
+                let reference = self.fill(media, Some(place.number), place.start)?;
+                Some(self.segment(Some(Cow::Owned(reference)), None, place))
+            }));
+        }
+        if let Some(list) = &declared.list {
+            let mut start = 0;
+            let mut times = self.numbers_and_times();
+            let segments = list.entries.iter().enumerate().filter_map(move |(index, entry)| {
+                let text = list.text.get(start..entry.reference_end).unwrap_or_default();
+                start = entry.reference_end;
+                let number = declared.start_number.unwrap_or(1).saturating_add(index as u64);
+                let place =
+                    times.next().map_or(Place { number, start: None, duration: None }, |time| Place { number, ..time });
+                let reference = entry.has_reference.then_some(Cow::Borrowed(text));
+                let is_named = reference.is_some() || !self.bases.is_empty();
+                is_named.then(|| self.segment(reference, entry.range, place))
+            });
+            return Box::new(segments);
+        }
+        let place = Place { number: 1, start: None, duration: None };
+        Box::new(self.whole().map(|_| self.segment(None, None, place)).into_iter())
+    }
+
+    fn segment<'a>(&self, reference: Option<Cow<'a, str>>, range: Option<ByteRange>, place: Place) -> Segment<'a> {
+        let time = |ticks| MediaTime { ticks, timescale: self.timescale() };
+        Segment {
+            reference,
+            range,
+            start: place.start.map(time),
+            duration: place.duration.map(time),
+            sequence: place.number,
+            key_set: None,
+            init: None,
+            is_discontinuity: false,
+            is_gap: false,
+            line: 0,
+            program_date_time: None,
+        }
+    }
+
+    /// The file that the `BaseURL` names, if one does.
+    fn whole(&self) -> Option<Resource> {
+        (!self.bases.is_empty()).then_some(Resource { reference: None, range: None })
+    }
+
+    fn is_named(&self, resource: &Resource) -> bool {
+        resource.reference.is_some() || !self.bases.is_empty()
+    }
+
+    /// Number and time of each segment.
+    fn numbers_and_times(&self) -> Box<dyn Iterator<Item = Place> + '_> {
+        let declared = &self.declared;
+        let first = declared.start_number.unwrap_or(1);
+        let numbers = (first..=declared.end_number.unwrap_or(u64::MAX)).take_while(|number| *number < u64::MAX);
+        if let Some(timeline) = &declared.timeline {
+            let times = self.times(timeline);
+            let place = |(number, (start, duration))| Place { number, start: Some(start), duration: Some(duration) };
+            return Box::new(numbers.zip(times).map(place));
+        }
+        let count = match (declared.duration.filter(|duration| *duration > 0), self.period_duration) {
+            // Rounded up: the last segment may be short.
+            (Some(duration), Some(period)) => {
+                let ticks = u128::from(period.ticks) * u128::from(self.timescale());
+                let count = ticks.div_ceil(u128::from(period.timescale.max(1)) * u128::from(duration));
+                usize::try_from(count).unwrap_or(usize::MAX)
             }
             // A template without any length is one segment, unless it says where it ends.
-            (None, _) if addressing.end_number.is_none() => 1,
-            // As long as there are files; the reader has its own limit.
+            (None, _) if declared.end_number.is_none() => 1,
+            // The number of segments is unknown; readers have their own limit.
             _ => usize::MAX,
         };
-        let duration = addressing.duration.unwrap_or(0);
-        Box::new(numbers.take(count).map(move |number| (number, (number - first).checked_mul(duration))))
+        let duration = declared.duration;
+        Box::new(numbers.take(count).map(move |number| Place {
+            number,
+            start: (number - first).checked_mul(duration.unwrap_or(0)),
+            duration,
+        }))
     }
 
-    fn times<'a>(&'a self, timeline: &'a [Run]) -> impl Iterator<Item = u64> + 'a {
+    /// Start and duration of each segment of a timeline.
+    fn times<'a>(&'a self, timeline: &'a [Run]) -> impl Iterator<Item = (u64, u64)> + 'a {
         let mut next_start = 0_u64;
         timeline.iter().enumerate().flat_map(move |(index, run)| {
             let start = run.start.unwrap_or(next_start);
@@ -266,17 +290,18 @@ impl Files {
                 }
             };
             next_start = start.saturating_add(duration.saturating_mul(count));
-            (0..count).map_while(move |step| start.checked_add(step.checked_mul(duration)?))
+            let length = run.duration;
+            (0..count).map_while(move |step| Some((start.checked_add(step.checked_mul(duration)?)?, length)))
         })
     }
 
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
+    /// The end of the period on the media timeline, in ticks.
     fn period_end(&self) -> Option<u64> {
-        self.period_seconds
-            .map(|period_seconds| (period_seconds * self.addressing.timescale.unwrap_or(1) as f64) as u64)
+        let duration = self.period_duration?.in_timescale(self.timescale());
+        Some(duration.saturating_add(self.presentation_time_offset()))
     }
 
-    /// A template with its `$…$` identifiers replaced (5.3.9.4.4). None if one is unknown or has no value here.
+    /// Replaces the `$…$` identifiers of a template (5.3.9.4.4). `None` if one is unknown or has no value here.
     fn fill(&self, template: &str, number: Option<u64>, time: Option<u64>) -> Option<String> {
         let mut filled = String::new();
         let mut rest = template;
@@ -299,7 +324,15 @@ impl Files {
     }
 }
 
-/// `%0[width]d`.
+/// Number and time of one segment, in ticks.
+#[derive(Clone, Copy)]
+struct Place {
+    number: u64,
+    start: Option<u64>,
+    duration: Option<u64>,
+}
+
+/// Applies `%0[width]d`.
 fn padded(digits: &str, format: &str) -> Option<String> {
     const MAX_WIDTH: usize = 64;
     if format.is_empty() {
@@ -309,39 +342,24 @@ fn padded(digits: &str, format: &str) -> Option<String> {
     (width <= MAX_WIDTH).then(|| format!("{digits:0>width$}"))
 }
 
-/// `first-last`, both included (RFC 7233).
-fn byte_range(text: &str) -> Option<Range<u64>> {
+/// Reads the attributes of an `Initialization` or `RepresentationIndex` element.
+fn resource(element: &BytesStart<'_>) -> Result<Resource> {
+    let mut resource = Resource { reference: None, range: None };
+    for_each_attribute(element, &mut |name, value| match name {
+        "sourceURL" => resource.reference = reference(value),
+        "range" => resource.range = byte_range(&value),
+        _ => {}
+    })?;
+    Ok(resource)
+}
+
+/// Reads `first-last`, both included (RFC 9110, 14.1.2).
+fn byte_range(text: &str) -> Option<ByteRange> {
     let (first, last) = text.trim().split_once('-')?;
-    Some(first.parse().ok()?..last.parse::<u64>().ok()?.checked_add(1)?)
+    let (start, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
+    Some(ByteRange { start, length: last.checked_add(1)?.saturating_sub(start) })
 }
 
-fn reference(value: Cow<'_, str>) -> Option<Rc<str>> {
-    (value.len() <= MAX_REFERENCE_BYTES).then(|| Rc::from(value.as_ref()))
-}
-
-/// A duration in seconds (ISO 8601, as in XML Schema): `PT1H2M3.5S`. Years and months do not occur in media.
-pub(super) fn seconds(text: &str) -> Option<f64> {
-    let mut rest = text.trim().strip_prefix('P')?;
-    let mut total = 0.0;
-    let mut in_time = false;
-    while !rest.is_empty() {
-        if let Some(after) = rest.strip_prefix('T') {
-            in_time = true;
-            rest = after;
-            continue;
-        }
-        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let (number, after) = rest.split_at(end);
-        let mut after = after.chars();
-        let unit = match (after.next()?, in_time) {
-            ('D', false) => 86_400.0,
-            ('H', true) => 3_600.0,
-            ('M', true) => 60.0,
-            ('S', true) => 1.0,
-            _ => return None,
-        };
-        total += number.parse::<f64>().ok()? * unit;
-        rest = after.as_str();
-    }
-    Some(total)
+fn reference(value: Cow<'_, str>) -> Option<Arc<str>> {
+    (value.len() <= MAX_REFERENCE_BYTES).then(|| Arc::from(value))
 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::error::Code;
-use crate::manifest::reference::Place;
-use crate::manifest::resolve::{Part, Remote};
+use crate::manifest::presentation::ByteRange;
+use crate::manifest::resolve::{Part, Target};
 use crate::model::{DrmScheme, KeyId};
 
 fn mpd(inside: &str) -> String {
@@ -12,25 +12,28 @@ fn read_text(text: &str) -> Result<Presentation> {
     read(text.as_bytes())
 }
 
-fn manifest() -> Place {
-    Place::manifest("main.mpd")
-}
-
-fn files_of(track: &Track) -> &Files {
-    match &track.media {
-        TrackMedia::Segments(files) => files,
-        other => panic!("{other:?}"),
-    }
-}
-
 /// The first Representation of a document.
 fn first(text: &str) -> Track {
     read_text(text).unwrap().periods.remove(0).sets.remove(0).tracks.remove(0)
 }
 
+fn addressing(track: &Track) -> &SegmentAddressing {
+    match &track.media {
+        TrackMedia::Segments(addressing) => addressing,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Resolves a reference of a track in the folder of its manifest.
+fn part(track: &Track, reference: Option<&str>, range: Option<ByteRange>) -> Part {
+    let manifest = Target::in_folder("main.mpd");
+    let (base, name) = addressing(track).bases.resolve(&manifest);
+    Part::new(&base, name, reference, range)
+}
+
 fn path(part: &Part) -> String {
-    match &part.place {
-        Place::Inside(path) => path.to_string(),
+    match &part.target {
+        Target::File(path) => path.to_string(),
         other => format!("{other:?}"),
     }
 }
@@ -38,12 +41,21 @@ fn path(part: &Part) -> String {
 /// Init segment and first three segments of a document's first Representation.
 fn files(text: &str) -> (Option<String>, Vec<String>) {
     let track = first(text);
-    let files = files_of(&track);
-    let shown = |part: Part| match &part.range {
-        Some(range) => format!("{} {range:?}", path(&part)),
-        None => path(&part),
+    let shown = |reference: Option<&str>, range| {
+        let part = part(&track, reference, range);
+        match &part.range {
+            Some(range) => format!("{} {range:?}", path(&part)),
+            None => path(&part),
+        }
     };
-    (files.init(&manifest()).map(shown), files.segments(&manifest()).take(3).map(shown).collect())
+    let addressing = addressing(&track);
+    let init = addressing.init().map(|init| shown(init.reference.as_deref(), init.range));
+    (init, addressing.segments().take(3).map(|segment| shown(segment.reference.as_deref(), segment.range)).collect())
+}
+
+/// The references of all segments.
+fn references(track: &Track) -> Vec<String> {
+    addressing(track).segments().filter_map(|segment| segment.reference.map(|text| text.into_owned())).collect()
 }
 
 #[test]
@@ -107,7 +119,7 @@ fn templates_are_inherited_and_filled() {
     let (init, segments) = files(&document);
     assert_eq!(init.as_deref(), Some("root/video/v&1/900.mp4"));
     assert_eq!(segments, ["root/video/00005-$.m4s", "root/video/00006-$.m4s", "root/video/00007-$.m4s"]);
-    assert_eq!(files_of(&first(&document)).segments(&manifest()).count(), 15);
+    assert_eq!(references(&first(&document)).len(), 15);
 }
 
 #[test]
@@ -116,7 +128,7 @@ fn timelines_give_times_with_repeats_gaps_and_open_ends() {
         let document = mpd(&format!(
             r#"<Period duration="PT10S"><AdaptationSet><Representation><SegmentTemplate media="{media}" timescale="2"><SegmentTimeline>{runs}</SegmentTimeline></SegmentTemplate></Representation></AdaptationSet></Period>"#
         ));
-        files_of(&first(&document)).segments(&manifest()).map(|part| path(&part)).collect::<Vec<_>>()
+        references(&first(&document))
     };
     assert_eq!(timeline(r#"<S t="3" d="4" r="1"/><S d="1"/><S t="20" d="2"/>"#, "$Time$"), ["3", "7", "11", "20"]);
     assert_eq!(timeline(r#"<S d="4" r="-1"/>"#, "$Number$-$Time$"), ["1-0", "2-4", "3-8", "4-12", "5-16"]);
@@ -149,7 +161,7 @@ fn the_first_base_that_is_not_on_a_server_is_taken() {
     let document =
         mpd(r#"<BaseURL>https://cdn/</BaseURL><Period><BaseURL>https://b/</BaseURL><BaseURL>local/</BaseURL>
         <AdaptationSet><Representation><BaseURL>v.mp4</BaseURL></Representation></AdaptationSet></Period>"#);
-    assert_eq!(files(&document).0.as_deref(), Some("Remote"));
+    assert_eq!(files(&document).0.as_deref(), Some("Remote(\"https://b/v.mp4\")"));
     let mirrors = mpd(r#"<BaseURL>https://cdn/</BaseURL><BaseURL>local/</BaseURL><Period>
         <AdaptationSet><Representation><BaseURL>v.mp4</BaseURL></Representation></AdaptationSet></Period>"#);
     assert_eq!(files(&mirrors).0.as_deref(), Some("local/v.mp4"));
@@ -197,9 +209,19 @@ fn debug_shows_no_query_and_no_box() {
         <Representation id="r"><SegmentTemplate initialization="i.mp4?secret" media="$Number$.m4s?secret"/></Representation></AdaptationSet></Period>"#,
     );
     let read = read_text(&document).unwrap();
-    let part = files_of(&first(&document)).init(&manifest());
-    let shown = format!("{read:?} {part:?}");
+    let track = first(&document);
+    let init = addressing(&track).init();
+    let part = init.as_ref().map(|init| part(&track, init.reference.as_deref(), init.range));
+    let segment = addressing(&track).segments().next();
+    let shown = format!("{read:?} {init:?} {part:?} {segment:?}");
     assert!(shown.contains("\"r\"") && shown.contains("i.mp4") && !shown.contains("secret"), "{shown}");
+}
+
+#[test]
+fn utf_16_is_read_by_its_byte_order_mark() {
+    let text = format!("\u{feff}<?xml version='1.0' encoding='UTF-16'?>{}", mpd("<Period/>"));
+    let bytes: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert_eq!(read(&bytes).unwrap().periods.len(), 1);
 }
 
 #[test]
@@ -207,10 +229,16 @@ fn the_same_manifest_resolves_against_a_url() {
     let document = mpd(r#"<BaseURL>v1/</BaseURL><Period><AdaptationSet><Representation id="a"><BaseURL>a/</BaseURL>
         <SegmentTemplate initialization="i.mp4" media="$Number$.m4s?t=1" endNumber="2"/></Representation></AdaptationSet></Period>"#);
     let track = first(&document);
-    let base = Remote(Some(url::Url::parse("https://cdn.example/film/main.mpd?sig=1").unwrap()));
-    let url = |part: Part<Remote>| part.place.0.unwrap().to_string();
-    assert_eq!(files_of(&track).init(&base).map(url).as_deref(), Some("https://cdn.example/film/v1/a/i.mp4"));
-    let segments: Vec<_> = files_of(&track).segments(&base).map(url).collect();
+    let manifest = Target::at_url(url::Url::parse("https://cdn.example/film/main.mpd?sig=1").unwrap());
+    let addressing = addressing(&track);
+    let (base, name) = addressing.bases.resolve(&manifest);
+    let url = |reference: Option<&str>| match Part::new(&base, name, reference, None).target {
+        Target::Remote(Some(url)) => url.to_string(),
+        other => panic!("{other:?}"),
+    };
+    let init = addressing.init().unwrap();
+    assert_eq!(url(init.reference.as_deref()), "https://cdn.example/film/v1/a/i.mp4");
+    let segments: Vec<_> = addressing.segments().map(|segment| url(segment.reference.as_deref())).collect();
     assert_eq!(segments, ["https://cdn.example/film/v1/a/1.m4s?t=1", "https://cdn.example/film/v1/a/2.m4s?t=1"]);
 }
 
@@ -227,31 +255,101 @@ fn a_track_has_the_attributes_of_its_levels() {
     let set = &presentation.periods[0].sets[0];
     assert_eq!((presentation.periods[0].id.as_deref(), set.id.as_deref()), (Some("p"), Some("7")));
     let [r, s] = set.tracks.as_slice() else { panic!("{set:?}") };
-    assert_eq!((r.id.as_str(), r.bandwidth, r.codecs.as_deref()), ("r", Some(900), Some("avc1")));
+    assert_eq!((&*r.id, r.bandwidth, r.codecs.as_deref()), ("r", Some(900), Some("avc1")));
     assert_eq!((r.resolution, s.resolution), (Some((1280, 720)), Some((640, 360))));
     assert_eq!((r.language.as_deref(), s.language.as_deref()), (Some("de"), Some("en")));
-    assert_eq!(
-        (r.label.as_deref(), r.frame_rate.as_deref(), r.channels.as_deref()),
-        (Some("Deutsch"), Some("25"), Some("6"))
-    );
-    assert_eq!((r.roles.as_slice(), r.is_default, r.is_trick_play), (&["main".to_owned()][..], true, true));
+    assert_eq!((&*set.labels[0], r.frame_rate.as_deref(), r.channels.as_deref()), ("Deutsch", Some("25"), Some("6")));
+    let roles: Vec<_> = set.properties_of(r, PropertyKind::Role).map(|role| &*role.value).collect();
+    assert_eq!((roles.as_slice(), r.is_default, r.is_trick_play), (&["main"][..], true, true));
     assert!(!presentation.is_live && read_text("<MPD type='dynamic'/>").unwrap().is_live);
 }
 
 #[test]
-fn utf_16_is_read_by_its_byte_order_mark() {
-    let text = format!("\u{feff}<?xml version='1.0' encoding='UTF-16'?>{}", mpd("<Period/>"));
-    let bytes: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
-    assert_eq!(read(&bytes).unwrap().periods.len(), 1);
+fn tracks_have_the_attributes_of_their_set_and_their_own() {
+    let document = mpd(
+        r#"<Period id="p1" start="PT2S"><AdaptationSet id="7" lang="en" mimeType="VIDEO/mp4" codecs="avc1" width="1" frameRate="25">
+        <Label>Main &amp; only</Label><Role schemeIdUri="urn:mpeg:dash:role:2011" value="main"/><Accessibility schemeIdUri="a" value="1"/>
+        <AudioChannelConfiguration schemeIdUri="c" value="6"/>
+        <Representation id="r" bandwidth="900" width="640" height="360" dependencyId="q"><EssentialProperty schemeIdUri="e" value="2"/>
+        <SupplementalProperty schemeIdUri="s"/></Representation></AdaptationSet></Period>"#,
+    );
+    let presentation = read_text(&document).unwrap();
+    let period = &presentation.periods[0];
+    assert_eq!((period.id.as_deref(), period.start.unwrap().to_string()), (Some("p1"), "2".to_owned()));
+    assert_eq!(period.duration.unwrap().to_string(), "58");
+    let set = &period.sets[0];
+    assert_eq!((set.id.as_deref(), &*set.labels[0]), (Some("7"), "Main & only"));
+    let track = &set.tracks[0];
+    assert_eq!((&*track.id, track.language.as_deref(), &*track.mime), ("r", Some("en"), "video/mp4"));
+    assert_eq!((track.resolution, track.bandwidth), (Some((640, 360)), Some(900)));
+    assert_eq!((track.frame_rate.as_deref(), track.channels.as_deref()), (Some("25"), Some("6")));
+    assert_eq!((track.depends_on.as_deref(), track.is_default), (Some("q"), true));
+    let values = |kind| set.properties_of(track, kind).map(|property| &*property.value).collect::<Vec<_>>();
+    assert_eq!([values(PropertyKind::Role), values(PropertyKind::Accessibility)], [["main"], ["1"]]);
+    assert_eq!([values(PropertyKind::Essential), values(PropertyKind::Supplemental)], [["2"], [""]]);
+    let text = &document[track.span.clone()];
+    assert!(text.starts_with("<Representation id=\"r\"") && text.ends_with("</Representation>"), "{text}");
 }
 
 #[test]
-fn durations_are_read() {
-    use super::addressing::seconds;
-    assert_eq!(seconds("PT1H2M3.5S"), Some(3723.5));
-    assert_eq!(seconds("P1DT1S"), Some(86_401.0));
-    assert_eq!(seconds("P0Y"), None);
-    assert_eq!([seconds(""), seconds("PT"), seconds("PT1"), seconds("1S")], [None, Some(0.0), None, None]);
+fn segments_have_exact_times_in_their_timescale() {
+    let document = mpd(r#"<Period duration="PT10S"><AdaptationSet><Representation id="r">
+        <SegmentTemplate media="$Time$" timescale="10000000" presentationTimeOffset="16000000000000001" startNumber="7">
+        <SegmentTimeline><S t="16000000000000001" d="40000000" r="-1"/></SegmentTimeline></SegmentTemplate></Representation></AdaptationSet></Period>"#);
+    let track = first(&document);
+    let addressing = addressing(&track);
+    assert_eq!((addressing.timescale(), addressing.presentation_time_offset()), (10_000_000, 16_000_000_000_000_001));
+    let found: Vec<_> = addressing
+        .segments()
+        .map(|segment| (segment.sequence, segment.start.unwrap().ticks, segment.duration.unwrap().ticks))
+        .collect();
+    let start = 16_000_000_000_000_001;
+    assert_eq!(
+        found,
+        [(7, start, 40_000_000), (8, start + 40_000_000, 40_000_000), (9, start + 80_000_000, 40_000_000)]
+    );
+}
+
+#[test]
+fn an_index_is_a_range_of_the_file_or_a_resource_of_its_own() {
+    let index = |inside: &str| {
+        let document = mpd(&format!(
+            "<Period><AdaptationSet><Representation><BaseURL>v.mp4</BaseURL>{inside}</Representation></AdaptationSet></Period>"
+        ));
+        addressing(&first(&document)).index().map(|index| (index.reference.map(|text| text.to_string()), index.range))
+    };
+    let range = Some(ByteRange { start: 100, length: 100 });
+    assert_eq!(index(r#"<SegmentBase indexRange="100-199"/>"#), Some((None, range)));
+    let own = r#"<SegmentBase><RepresentationIndex sourceURL="v.idx" range="100-199"/></SegmentBase>"#;
+    assert_eq!(index(own), Some((Some("v.idx".to_owned()), range)));
+    assert_eq!(index(""), None);
+}
+
+#[test]
+fn a_period_starts_where_the_one_before_it_ends() {
+    let document = mpd(r#"<Period duration="PT10S"/><Period duration="PT20.5S"/><Period/>"#);
+    let times: Vec<_> = read_text(&document)
+        .unwrap()
+        .periods
+        .iter()
+        .map(|period| (period.start.unwrap().to_string(), period.duration.unwrap().to_string()))
+        .collect();
+    let expected =
+        [("0", "10"), ("10", "20.5"), ("30.5", "29.5")].map(|(start, length)| (start.to_owned(), length.to_owned()));
+    assert_eq!(times, expected);
+}
+
+#[test]
+fn a_deep_base_path_is_shared_by_all_representations() {
+    let base = "a/".repeat(2_000);
+    let representations = "<Representation id='a'/>".repeat(20_000);
+    let document = mpd(&format!(
+        "<BaseURL>{base}</BaseURL><Period><BaseURL>{base}</BaseURL><AdaptationSet>{representations}</AdaptationSet></Period>"
+    ));
+    let found = read_text(&document).unwrap();
+    let addressings: Vec<_> = found.periods[0].sets[0].tracks.iter().map(addressing).collect();
+    let text = |addressing: &SegmentAddressing| addressing.bases.alternatives()[0].as_ptr();
+    assert!(addressings.windows(2).all(|pair| text(pair[0]) == text(pair[1])));
 }
 
 #[test]
@@ -284,9 +382,9 @@ proptest::proptest! {
              <SegmentTemplate media='{media}'><SegmentTimeline><S t='{start}' d='{duration}' r='{repeat}'/><S d='{duration}'/>\
              </SegmentTimeline></SegmentTemplate></Representation></AdaptationSet></Period></MPD>"
         );
-        for track in &read_text(&document).unwrap().periods[0].sets[0].tracks {
-            let files = files_of(track);
-            let _ = (files.init(&manifest()), files.segments(&manifest()).take(100).count());
+        for representation in &read_text(&document).unwrap().periods[0].sets[0].tracks {
+            let addressing = addressing(representation);
+            let _ = (addressing.init(), addressing.index(), addressing.segments().take(100).count());
         }
     }
 }

@@ -1,6 +1,10 @@
-//! Attribute lists of tags (RFC 8216, 4.2): `NAME=value` separated by commas, quoted values may hold commas.
+//! Attribute lists of tags (RFC 8216, 4.2): `NAME=value` separated by commas. Quoted values may hold commas.
 
-/// One attribute.
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// One attribute of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::manifest) struct Attribute<'a> {
     pub(in crate::manifest) name: &'a str,
@@ -9,8 +13,8 @@ pub(in crate::manifest) struct Attribute<'a> {
     pub(in crate::manifest) is_quoted: bool,
 }
 
-/// The attributes of a list, in its order. Spaces around names and values are dropped: some packagers write them.
-/// What has no `=` is skipped; a quote that is never closed reaches to the end.
+/// Reads the attributes of a list, in its order. Spaces around names and values are dropped: some packagers write them.
+/// Text without `=` is skipped; a quote that is never closed reaches to the end.
 pub(in crate::manifest) fn attributes(list: &str) -> impl Iterator<Item = Attribute<'_>> {
     let mut rest = list;
     std::iter::from_fn(move || {
@@ -42,9 +46,53 @@ pub(in crate::manifest) fn attributes(list: &str) -> impl Iterator<Item = Attrib
     })
 }
 
-/// The value of the first attribute of this name.
+/// Returns the value of the first attribute of this name.
 pub(in crate::manifest) fn value<'a>(list: &'a str, name: &str) -> Option<&'a str> {
     attributes(list).find(|attribute| attribute.name == name).map(|attribute| attribute.value)
+}
+
+/// Returns where in a text a part of it stands.
+pub(in crate::manifest) fn position(text: &str, part: &str) -> Range<usize> {
+    let start = (part.as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
+    start..start + part.len()
+}
+
+/// An attribute list as a model keeps it: every attribute, also those that no version of RFC 8216 knows.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Attributes(pub(super) Arc<str>);
+
+impl Attributes {
+    /// Returns the value of the first attribute of this name, without quotes. An empty value counts as none.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        value(&self.0, name).map(str::trim).filter(|value| !value.is_empty())
+    }
+
+    /// Returns a value to keep.
+    pub(super) fn shared(&self, name: &str) -> Option<Arc<str>> {
+        self.get(name).map(Arc::from)
+    }
+
+    /// Returns a decimal integer.
+    pub fn number(&self, name: &str) -> Option<u64> {
+        self.get(name)?.parse().ok()
+    }
+
+    /// Returns true for `YES`.
+    pub fn is_yes(&self, name: &str) -> bool {
+        self.get(name) == Some("YES")
+    }
+
+    /// Returns names and values, in the order of the list.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        attributes(&self.0).map(|attribute| (attribute.name, attribute.value))
+    }
+}
+
+/// Names alone: values may be signed.
+impl fmt::Debug for Attributes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter().map(|(name, _)| name)).finish()
+    }
 }
 
 #[cfg(test)]
@@ -70,6 +118,15 @@ mod tests {
     fn an_open_quote_reaches_to_the_end() {
         assert_eq!(value("URI=\"skd://x,IV=1", "URI"), Some("skd://x,IV=1"));
         assert_eq!(value("URI=\"skd://x,IV=1", "IV"), None);
+    }
+
+    #[test]
+    fn a_kept_list_has_every_attribute_and_its_debug_no_value() {
+        let kept = Attributes(Arc::from("BANDWIDTH=900,X-OWN=\"secret\",FORCED=YES,NAME=\"\""));
+        assert_eq!((kept.number("BANDWIDTH"), kept.get("X-OWN"), kept.get("NAME")), (Some(900), Some("secret"), None));
+        assert!(kept.is_yes("FORCED") && !kept.is_yes("DEFAULT"));
+        let shown = format!("{kept:?}");
+        assert!(shown.contains("X-OWN") && !shown.contains("secret"), "{shown}");
     }
 
     proptest::proptest! {

@@ -1,132 +1,164 @@
 //! Key tags: `EXT-X-KEY` and `EXT-X-SESSION-KEY` (RFC 8216, 4.3.2.4 and 4.3.4.5).
-//!
-//! Read here and not by m3u8-rs, which keeps one `EXT-X-KEY` for a segment where several key systems give one each,
-//! drops `KEYID`, and refuses `METHOD=NONE` without an IV.
+
+use std::collections::HashSet;
+use std::sync::Arc;
 
 use percent_encoding::percent_decode_str;
 
 use super::attributes::attributes;
 use crate::manifest::pssh;
-use crate::manifest::reference::scheme;
+use crate::manifest::resolve::scheme;
 use crate::manifest::text::decode_base64;
 use crate::model::{DrmScheme, KeyId};
 
 /// One key tag.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct KeyTag {
-    /// How segments are encrypted.
-    pub method: Method,
-    /// Where the key is, as written.
-    pub uri: Option<String>,
-    /// Whose URI that is.
-    pub key_format: KeyFormat,
-    /// The key's id: Widevine's addition to the tag.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key {
+    /// `METHOD`, as written.
+    pub method: Arc<str>,
+    /// `URI`, as written. May hold a token or the key itself: never log it.
+    pub uri: Option<Arc<str>>,
+    /// `KEYFORMAT`, as written.
+    pub format: Option<Arc<str>>,
+    /// `KEYFORMATVERSIONS`, as written.
+    pub format_versions: Option<Arc<str>>,
+    /// `IV`. Without it, the IV of an identity key is the segment's number: see
+    /// [`MediaPlaylist::iv`](super::MediaPlaylist::iv).
+    pub iv: Option<[u8; 16]>,
+    /// `KEYID`: Widevine's addition to the tag.
     pub key_id: Option<KeyId>,
 }
 
 /// Without the URI, which may hold a token or a key.
-impl std::fmt::Debug for KeyTag {
+impl std::fmt::Debug for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("KeyTag")
+        f.debug_struct("Key")
             .field("method", &self.method)
-            .field("key_format", &self.key_format)
+            .field("format", &self.format)
             .field("key_id", &self.key_id)
             .finish_non_exhaustive()
     }
 }
 
-/// How segments are encrypted.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Method {
-    /// Not at all.
-    None,
-    /// Each segment as a whole: `AES-128`, `AES-256`.
-    Whole,
-    /// Samples: `SAMPLE-AES`, `SAMPLE-AES-CTR` and the like.
-    Sample,
+/// The part of a segment that is encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum KeyScope {
+    /// Nothing (`NONE`).
+    Nothing,
+    /// The segment as a whole: `AES-128`, `AES-256`.
+    Segment,
+    /// Its samples: `SAMPLE-AES`, `SAMPLE-AES-CTR` and the like.
+    Samples,
 }
 
-/// Whose a key tag's URI is.
+/// The system that the URI of a key tag belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum KeyFormat {
+pub enum KeySystem {
     /// The key itself is at the URI: `identity`, or no format.
     Identity,
-    /// A DRM scheme's.
+    /// A DRM scheme.
     Drm(DrmScheme),
     /// One that Larder does not know.
-    Unknown(String),
+    Unknown(Arc<str>),
 }
 
-impl KeyTag {
-    /// Reads the attributes of a key tag; None without `METHOD`.
-    pub(super) fn read(list: &str) -> Option<Self> {
-        let (mut method, mut uri, mut key_format, mut key_id) = (None, None, KeyFormat::Identity, None);
+/// Texts that repeat in a playlist, each stored once.
+#[derive(Default)]
+pub(super) struct Names(HashSet<Arc<str>>);
+
+impl Names {
+    fn get(&mut self, text: &str) -> Arc<str> {
+        if let Some(known) = self.0.get(text) {
+            return Arc::clone(known);
+        }
+        let name: Arc<str> = Arc::from(text);
+        self.0.insert(Arc::clone(&name));
+        name
+    }
+}
+
+impl Key {
+    /// Reads the attributes of a key tag; `None` without `METHOD`.
+    pub(super) fn read(list: &str, names: &mut Names) -> Option<Self> {
+        let (mut method, mut uri, mut format, mut format_versions) = (None, None, None, None);
+        let (mut iv, mut key_id) = (None, None);
         for attribute in attributes(list) {
             let value = attribute.value.trim();
-            match attribute.name {
-                "METHOD" => method = Some(Method::read(value)),
-                "URI" => uri = Some(value.to_owned()).filter(|uri| !uri.is_empty()),
-                "KEYFORMAT" => key_format = KeyFormat::read(value),
-                "KEYID" => key_id = hex_key_id(value),
-                _ => {}
-            }
+            let slot = match attribute.name {
+                "METHOD" => &mut method,
+                "URI" => &mut uri,
+                "KEYFORMAT" => &mut format,
+                "KEYFORMATVERSIONS" => &mut format_versions,
+                "IV" => {
+                    iv = hex_iv(value);
+                    continue;
+                }
+                "KEYID" => {
+                    key_id = hex_key_id(value);
+                    continue;
+                }
+                _ => continue,
+            };
+            *slot = Some(value);
         }
-        Some(Self { method: method?, uri, key_format, key_id })
+        let mut name = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(|text| names.get(text));
+        let (uri, format, format_versions) = (name(uri), name(format), name(format_versions));
+        Some(Self { method: names.get(method?), uri, format, format_versions, iv, key_id })
     }
-}
 
-impl Method {
-    fn read(text: &str) -> Self {
-        match text.to_ascii_uppercase().as_str() {
-            "NONE" => Self::None,
-            method if method.starts_with("AES-") => Self::Whole,
-            // SAMPLE-AES-CENC is what Shaka Packager and ExoPlayer called SAMPLE-AES-CTR first.
-            _ => Self::Sample,
+    /// Returns the part of a segment that the key encrypts.
+    pub fn scope(&self) -> KeyScope {
+        match self.method.to_ascii_uppercase().as_str() {
+            "NONE" => KeyScope::Nothing,
+            method if method.starts_with("AES-") => KeyScope::Segment,
+            // Shaka Packager and ExoPlayer first wrote SAMPLE-AES-CENC for SAMPLE-AES-CTR.
+            _ => KeyScope::Samples,
         }
     }
-}
 
-impl KeyFormat {
-    fn read(text: &str) -> Self {
-        let lower = text.to_ascii_lowercase();
+    /// Returns the system that the URI belongs to.
+    pub fn system(&self) -> KeySystem {
+        let Some(format) = &self.format else { return KeySystem::Identity };
+        let lower = format.to_ascii_lowercase();
         match lower.as_str() {
-            "" | "identity" => Self::Identity,
-            "com.apple.streamingkeydelivery" => Self::Drm(DrmScheme::FairPlay),
-            "com.microsoft.playready" => Self::Drm(DrmScheme::PlayReady),
-            "org.w3.clearkey" => Self::Drm(DrmScheme::ClearKey),
+            "identity" => KeySystem::Identity,
+            "com.apple.streamingkeydelivery" => KeySystem::Drm(DrmScheme::FairPlay),
+            "com.microsoft.playready" => KeySystem::Drm(DrmScheme::PlayReady),
+            "org.w3.clearkey" => KeySystem::Drm(DrmScheme::ClearKey),
             _ => lower
                 .strip_prefix("urn:uuid:")
                 .and_then(KeyId::parse)
                 .and_then(|uuid| DrmScheme::from_system_id(&uuid.0))
-                .map_or_else(|| Self::Unknown(text.to_owned()), Self::Drm),
+                .map_or_else(|| KeySystem::Unknown(Arc::clone(format)), KeySystem::Drm),
         }
     }
 }
 
-/// `0x` and hexadecimal digits; some packagers leave the prefix out or write a UUID.
-fn hex_key_id(text: &str) -> Option<KeyId> {
-    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
-    KeyId::parse(digits).filter(|id| *id != KeyId([0; 16]))
-}
-
-/// Reads an initialization vector: `0x` and 32 hexadecimal digits (RFC 8216, 4.3.2.4).
-pub(super) fn hex_iv(text: &str) -> Option<[u8; 16]> {
+/// Reads an `IV`: `0x` and up to 32 hexadecimal digits.
+fn hex_iv(text: &str) -> Option<[u8; 16]> {
     let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"))?;
-    if digits.len() > 32 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+    if digits.is_empty() || digits.len() > 32 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
     }
     u128::from_str_radix(digits, 16).ok().map(u128::to_be_bytes)
 }
 
-/// True for FairPlay's URIs: the scheme `skd` in any case, whatever follows it: a host, a path, a query, or nothing of
-/// the kind. The URI is the app's and its key server's, and is passed on as it is.
+/// Reads a `KEYID`: `0x` and hexadecimal digits. Some packagers omit the prefix or write a UUID.
+fn hex_key_id(text: &str) -> Option<KeyId> {
+    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")).unwrap_or(text);
+    KeyId::parse(digits).filter(|id| *id != KeyId([0; 16]))
+}
+
+/// Returns true for FairPlay's URIs: the scheme `skd` in any case, with or without a host, a path or a query. Only the app
+/// and its key server read the URI; it is passed on unchanged.
 pub fn is_skd(uri: &str) -> bool {
     scheme(uri.trim()).is_some_and(|scheme| scheme.eq_ignore_ascii_case("skd"))
 }
 
-/// The PSSH boxes in a key tag's `data:` URI, one after the other. None if the URI is of another kind or malformed.
+/// Returns the PSSH boxes in a key tag's `data:` URI, one after the other. `None` if the URI is of another kind or
+/// malformed.
 ///
-/// Widevine and ClearKey put whole boxes there, PlayReady the bare object, which gets a box here.
+/// Widevine and ClearKey put whole boxes there. PlayReady puts the bare object there, which is wrapped in a box.
 pub fn pssh_of_data_uri(drm: DrmScheme, uri: &str) -> Option<Vec<u8>> {
     let bytes = data_of_uri(uri)?;
     if bytes.get(4..8) == Some(b"pssh") {
@@ -138,7 +170,7 @@ pub fn pssh_of_data_uri(drm: DrmScheme, uri: &str) -> Option<Vec<u8>> {
     }
 }
 
-/// The bytes of a `data:` URI (RFC 2397).
+/// Returns the bytes of a `data:` URI (RFC 2397).
 pub fn data_of_uri(uri: &str) -> Option<Vec<u8>> {
     let uri = uri.trim();
     let scheme = scheme(uri).filter(|scheme| scheme.eq_ignore_ascii_case("data"))?;
@@ -156,39 +188,43 @@ pub fn data_of_uri(uri: &str) -> Option<Vec<u8>> {
 mod tests {
     use super::*;
 
+    fn key(list: &str) -> Key {
+        Key::read(list, &mut Names::default()).unwrap()
+    }
+
     #[test]
     fn key_formats_are_known_by_name_and_uuid_in_any_case() {
         for (list, format) in [
-            ("METHOD=AES-128", KeyFormat::Identity),
-            ("METHOD=AES-128,KEYFORMAT=\"identity\"", KeyFormat::Identity),
-            ("KEYFORMAT=\"com.apple.streamingkeydelivery\",METHOD=X", KeyFormat::Drm(DrmScheme::FairPlay)),
+            ("METHOD=AES-128", KeySystem::Identity),
+            ("METHOD=AES-128,KEYFORMAT=\"identity\"", KeySystem::Identity),
+            ("KEYFORMAT=\"com.apple.streamingkeydelivery\",METHOD=X", KeySystem::Drm(DrmScheme::FairPlay)),
             (
                 "KEYFORMAT=\"urn:uuid:94CE86FB-07FF-4F43-ADB8-93D2FA968CA2\",METHOD=X",
-                KeyFormat::Drm(DrmScheme::FairPlay),
+                KeySystem::Drm(DrmScheme::FairPlay),
             ),
-            ("KEYFORMAT=\"com.microsoft.playready\",METHOD=X", KeyFormat::Drm(DrmScheme::PlayReady)),
+            ("KEYFORMAT=\"com.microsoft.playready\",METHOD=X", KeySystem::Drm(DrmScheme::PlayReady)),
             (
                 "KEYFORMAT=\"URN:UUID:edef8ba9-79d6-4ace-a3c8-27dcd51d21ed\",METHOD=X",
-                KeyFormat::Drm(DrmScheme::Widevine),
+                KeySystem::Drm(DrmScheme::Widevine),
             ),
             (
                 "KEYFORMAT=\"urn:uuid:e2719d58-a985-b3c9-781a-b030af78d30e\",METHOD=X",
-                KeyFormat::Drm(DrmScheme::ClearKey),
+                KeySystem::Drm(DrmScheme::ClearKey),
             ),
-            ("KEYFORMAT=\"com.widevine\",METHOD=X", KeyFormat::Unknown("com.widevine".to_owned())),
+            ("KEYFORMAT=\"com.widevine\",METHOD=X", KeySystem::Unknown(Arc::from("com.widevine"))),
         ] {
-            assert_eq!(KeyTag::read(list).unwrap().key_format, format, "{list}");
+            assert_eq!(key(list).system(), format, "{list}");
         }
-        assert_eq!(KeyTag::read("URI=\"x\""), None);
+        assert_eq!(Key::read("URI=\"x\"", &mut Names::default()), None);
     }
 
     #[test]
     fn methods_and_key_ids_are_read_in_the_spellings_that_exist() {
-        let method = |text: &str| KeyTag::read(&format!("METHOD={text}")).unwrap().method;
-        assert_eq!(method("NONE"), Method::None);
-        assert_eq!([method("AES-128"), method("AES-256")], [Method::Whole, Method::Whole]);
-        assert_eq!([method("SAMPLE-AES"), method("SAMPLE-AES-CTR")], [Method::Sample, Method::Sample]);
-        let key_id = |text: &str| KeyTag::read(&format!("METHOD=X,KEYID={text}")).unwrap().key_id;
+        let scope = |text: &str| key(&format!("METHOD={text}")).scope();
+        assert_eq!(scope("NONE"), KeyScope::Nothing);
+        assert_eq!([scope("AES-128"), scope("AES-256")], [KeyScope::Segment, KeyScope::Segment]);
+        assert_eq!([scope("SAMPLE-AES"), scope("SAMPLE-AES-CTR")], [KeyScope::Samples, KeyScope::Samples]);
+        let key_id = |text: &str| key(&format!("METHOD=X,KEYID={text}")).key_id;
         let expected = Some(KeyId([0xAB; 16]));
         for text in [
             "0xABABABABABABABABABABABABABABABAB",
@@ -198,6 +234,17 @@ mod tests {
             assert_eq!(key_id(text), expected, "{text}");
         }
         assert_eq!([key_id("0x00"), key_id("0x00000000000000000000000000000000")], [None, None]);
+    }
+
+    #[test]
+    fn an_iv_has_up_to_thirty_two_digits_after_its_prefix() {
+        let iv = |text: &str| key(&format!("METHOD=AES-128,IV={text}")).iv;
+        let mut one = [0; 16];
+        one[15] = 1;
+        assert_eq!([iv("0x1"), iv("0X00000000000000000000000000000001")], [Some(one), Some(one)]);
+        for malformed in ["1", "0x", "0x+1", "0xg", "0x000000000000000000000000000000001"] {
+            assert_eq!(iv(malformed), None, "{malformed}");
+        }
     }
 
     #[test]
@@ -228,7 +275,6 @@ mod tests {
         ] {
             assert_eq!(data_of_uri(uri).as_deref(), Some(&[1, 2, 3][..]), "{uri}");
         }
-        assert_eq!(decode_base64(" AQ\n IDBA ").as_deref(), Some(&[1, 2, 3, 4][..]));
         for uri in ["data:text/plain;base64", "data:;base64,%%%", "data:;base64,A", "https://x/,y"] {
             assert_eq!(data_of_uri(uri), None, "{uri}");
         }
@@ -244,7 +290,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn no_tag_makes_the_reader_panic(list in ".{0,100}", uri in "(data:)?.{0,60}") {
-            KeyTag::read(&list);
+            Key::read(&list, &mut Names::default());
             is_skd(&uri);
             data_of_uri(&uri);
         }

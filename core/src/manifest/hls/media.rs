@@ -1,258 +1,208 @@
-//! A media playlist: segments with their keys and init segments (RFC 8216, 4.3.2 and 4.3.3).
+//! Media playlists: segments with their keys and init segments.
+//!
+//! A segment is a record of 48 bytes that points into the playlist's text. A day of one-second segments is 4 MB.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
 
-use super::attributes::value;
-use super::lines::{Line, Variables, define, expand, lines};
-use super::{KeyFormat, KeyTags, Method};
-use crate::error::{Code, Error, Result};
-use crate::manifest::limits::MAX_PLAYLIST_LINES;
-use crate::manifest::presentation::{ByteSpan, InitSegment, Key, Segment};
+use super::attributes::{Attributes, value};
+use super::keys::{Key, KeyScope, KeySystem};
+use super::lines::{Line, lines};
+use super::variables::Variables;
+use crate::manifest::presentation::{ByteRange, MediaTime, Resource, Segment};
 
 /// A media playlist.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct MediaPlaylist {
-    /// The segments in order.
-    pub segments: Vec<Segment>,
-    /// The distinct init segments, in the order of their first use.
-    pub inits: Vec<InitSegment>,
-    /// The distinct keys, in the order of their first use; `METHOD=NONE` is among them if it occurs.
-    pub keys: Vec<Key>,
-    /// The distinct sets of keys that apply together, one per key format, as indices into `keys`.
-    pub key_sets: Vec<Vec<u32>>,
-    /// The longest segment, in microseconds.
-    pub target_duration_us: Option<u64>,
-    /// The number of the first segment, which implied IVs count from.
+    /// `EXT-X-VERSION`.
+    pub version: Option<u64>,
+    /// `EXT-X-TARGETDURATION`, in seconds.
+    pub target_duration_seconds: Option<u64>,
+    /// `EXT-X-MEDIA-SEQUENCE`: the number of the first segment.
     pub media_sequence: u64,
-    /// The number of the first discontinuity.
+    /// `EXT-X-DISCONTINUITY-SEQUENCE`.
     pub discontinuity_sequence: u64,
-    /// `VOD` or `EVENT`, as written.
-    pub playlist_type: Option<String>,
-    /// True if the playlist says that no segment follows.
+    /// `EXT-X-PLAYLIST-TYPE`.
+    pub playlist_type: Option<PlaylistType>,
+    /// True if no segment will be added (`EXT-X-ENDLIST`).
     pub has_end: bool,
-    /// Names of tags that were malformed and skipped.
+    /// True for an I-frame playlist (`EXT-X-I-FRAMES-ONLY`).
+    pub is_i_frames_only: bool,
+    /// Its `EXT-X-KEY` tags but `METHOD=NONE`, each once, in order.
+    pub keys: Vec<Key>,
+    /// Its init segments (`EXT-X-MAP`), each once, in order.
+    pub inits: Vec<InitSegment>,
+    /// Its variables.
+    pub variables: Variables,
+    /// Names of tags that were malformed.
     pub malformed_tags: BTreeSet<&'static str>,
+    /// The playlist's text, then the references that variables changed.
+    pub(super) text: String,
+    /// The length of the playlist's own text.
+    pub(super) source_bytes: usize,
+    pub(super) records: Vec<Record>,
+    /// The keys in effect together: for each set, where its members stand in `key_members`.
+    pub(super) key_sets: Vec<(u32, u32)>,
+    pub(super) key_members: Vec<u32>,
+    /// Segments with a date, in order.
+    pub(super) dates: Vec<(u32, Span)>,
+}
+
+/// `EXT-X-PLAYLIST-TYPE`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlaylistType {
+    /// The playlist never changes.
+    Vod,
+    /// Segments are only added at the end.
+    Event,
+}
+
+/// An `EXT-X-MAP` tag.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct InitSegment {
+    /// The resource.
+    pub resource: Resource,
+    /// The keys in effect where the tag stands: an index for [`MediaPlaylist::key_set`]. An init segment before the
+    /// `EXT-X-KEY` tag is clear (RFC 8216, 4.3.2.4).
+    pub key_set: Option<usize>,
+}
+
+/// A piece of the text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Span {
+    pub(super) start: u32,
+    pub(super) length: u32,
+}
+
+/// A segment, packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Record {
+    pub(super) reference: Span,
+    pub(super) range: ByteRange,
+    pub(super) ticks: u64,
+    pub(super) key_set: u32,
+    pub(super) init: u32,
+    pub(super) line: u32,
+    /// Digits after the point of the duration.
+    pub(super) digits: u8,
+    pub(super) flags: u8,
+}
+
+impl Record {
+    pub(super) const NONE: u32 = u32::MAX;
+    pub(super) const HAS_RANGE: u8 = 1;
+    pub(super) const HAS_DURATION: u8 = 2;
+    pub(super) const DISCONTINUITY: u8 = 4;
+    pub(super) const GAP: u8 = 8;
+
+    fn has(self, flag: u8) -> bool {
+        self.flags & flag != 0
+    }
+}
+
+/// Without the text, which may be signed.
+impl fmt::Debug for MediaPlaylist {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: usize = 3;
+        f.debug_struct("MediaPlaylist")
+            .field("segments", &self.len())
+            .field("first", &self.segments().take(SHOWN).collect::<Vec<_>>())
+            .field("inits", &self.inits)
+            .field("keys", &self.keys)
+            .field("malformed_tags", &self.malformed_tags)
+            .finish_non_exhaustive()
+    }
 }
 
 impl MediaPlaylist {
     /// Returns true if segments may still be added: no `EXT-X-ENDLIST`, and not declared as `VOD`.
     pub fn is_live(&self) -> bool {
-        !self.has_end && self.playlist_type.as_deref() != Some("VOD")
+        !self.has_end && self.playlist_type != Some(PlaylistType::Vod)
     }
-}
 
-/// Returns true for tags that only a media playlist may have.
-pub(super) fn is_own_tag(name: &str) -> bool {
-    matches!(name, "INF" | "-X-TARGETDURATION" | "-X-BYTERANGE" | "-X-MAP")
-}
-
-pub(super) fn read(text: &str, imported: &Variables) -> Result<MediaPlaylist> {
-    let mut reader = Reader::new(imported);
-    for (number, line) in lines(text) {
-        match line {
-            Line::Reference(reference) => reader.segment(number, reference)?,
-            Line::Tag { name, list } => reader.tag(name, list)?,
-        }
+    /// Returns the number of segments.
+    pub fn len(&self) -> usize {
+        self.records.len()
     }
-    Ok(reader.playlist)
-}
 
-struct Reader<'a> {
-    imported: &'a Variables,
-    variables: Variables,
-    playlist: MediaPlaylist,
-    key_tags: KeyTags,
-    key_index: BTreeMap<Key, u32>,
-    set_index: BTreeMap<Vec<u32>, u32>,
-    init_index: BTreeMap<InitSegment, u32>,
-    /// The keys that apply from here on.
-    current_keys: Vec<u32>,
-    current_set: Option<u32>,
-    current_init: Option<u32>,
-    /// What the tags before a segment's reference say of it.
-    next: Next,
-    lines: usize,
-}
+    /// Returns true without segments.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
 
-#[derive(Default)]
-struct Next {
-    duration_us: Option<u64>,
-    /// Length and, if written, offset.
-    range: Option<(u64, Option<u64>)>,
-    is_discontinuity: bool,
-    is_gap: bool,
-}
+    /// Returns the segments, in order.
+    pub fn segments(&self) -> impl Iterator<Item = Segment<'_>> {
+        let mut dates = self.dates.iter().peekable();
+        self.records.iter().enumerate().map(move |(index, record)| {
+            let date = dates.next_if(|(of, _)| *of as usize == index).map(|(_, span)| self.text_of(*span));
+            self.segment(index, *record, date)
+        })
+    }
 
-impl<'a> Reader<'a> {
-    fn new(imported: &'a Variables) -> Self {
-        Self {
-            imported,
-            variables: Variables::new(),
-            playlist: MediaPlaylist::default(),
-            key_tags: KeyTags::default(),
-            key_index: BTreeMap::new(),
-            set_index: BTreeMap::new(),
-            init_index: BTreeMap::new(),
-            current_keys: Vec::new(),
-            current_set: None,
-            current_init: None,
-            next: Next::default(),
-            lines: 0,
+    fn segment<'a>(&'a self, index: usize, record: Record, date: Option<&'a str>) -> Segment<'a> {
+        let duration = record
+            .has(Record::HAS_DURATION)
+            .then(|| MediaTime { ticks: record.ticks, timescale: 10_u64.saturating_pow(u32::from(record.digits)) });
+        Segment {
+            reference: Some(Cow::Borrowed(self.text_of(record.reference))),
+            range: record.has(Record::HAS_RANGE).then_some(record.range),
+            start: None,
+            duration,
+            sequence: self.media_sequence.saturating_add(index as u64),
+            key_set: (record.key_set != Record::NONE).then_some(record.key_set as usize),
+            init: (record.init != Record::NONE).then_some(record.init as usize),
+            is_discontinuity: record.has(Record::DISCONTINUITY),
+            is_gap: record.has(Record::GAP),
+            line: record.line,
+            program_date_time: date,
         }
     }
 
-    fn tag(&mut self, name: &str, list: &str) -> Result<()> {
-        let playlist = &mut self.playlist;
-        match name {
-            "-X-KEY" => {
-                let list = expand(list, &self.variables)?;
-                match self.key_tags.read(&list)? {
-                    Some(key) => self.key(key),
-                    None => _ = playlist.malformed_tags.insert("EXT-X-KEY"),
-                }
-            }
-            // It belongs into a multivariant playlist; its keys are asked for all the same.
-            "-X-SESSION-KEY" => {
-                let list = expand(list, &self.variables)?;
-                match self.key_tags.read(&list)? {
-                    Some(key) => _ = self.index_of(key),
-                    None => _ = playlist.malformed_tags.insert("EXT-X-SESSION-KEY"),
-                }
-            }
-            "-X-MAP" => self.map(list)?,
-            "INF" => self.next.duration_us = decimal_us(list.split(',').next().unwrap_or_default()),
-            "-X-BYTERANGE" => {
-                self.count()?;
-                self.next.range = byte_range(list);
-            }
-            "-X-DISCONTINUITY" => self.next.is_discontinuity = true,
-            "-X-GAP" => self.next.is_gap = true,
-            "-X-DEFINE" => {
-                if !define(&mut self.variables, list, self.imported) {
-                    playlist.malformed_tags.insert("EXT-X-DEFINE");
-                }
-            }
-            "-X-TARGETDURATION" => playlist.target_duration_us = decimal_us(list),
-            "-X-MEDIA-SEQUENCE" => playlist.media_sequence = list.trim().parse().unwrap_or(0),
-            "-X-DISCONTINUITY-SEQUENCE" => playlist.discontinuity_sequence = list.trim().parse().unwrap_or(0),
-            "-X-PLAYLIST-TYPE" => playlist.playlist_type = Some(list.trim().to_owned()),
-            "-X-ENDLIST" => playlist.has_end = true,
-            _ => {}
-        }
-        Ok(())
+    /// Returns the keys of a set: one for each key format, all for the same content key.
+    pub fn key_set(&self, index: usize) -> impl Iterator<Item = &Key> {
+        let (start, end) = self.key_sets.get(index).copied().unwrap_or_default();
+        let members = self.key_members.get(start as usize..end as usize).unwrap_or_default();
+        members.iter().filter_map(|key| self.keys.get(*key as usize))
     }
 
-    /// A key tag applies until the next one of its format (RFC 8216, 4.3.2.4); `METHOD=NONE` ends all.
-    fn key(&mut self, key: Key) {
-        let (format, is_none) = (key.tag.key_format.clone(), key.tag.method == Method::None);
-        let index = self.index_of(key);
-        if is_none {
-            self.current_keys.clear();
-        }
-        let keys = &self.playlist.keys;
-        self.current_keys.retain(|known| format_of(keys, *known) != Some(&format));
-        if !is_none {
-            self.current_keys.push(index);
-        }
-        self.current_set = None;
+    /// Returns the IV of a segment under a key: the explicit one, or the segment's number for an identity key whose
+    /// method takes an IV (RFC 8216, 5.2). `None` where the IV stands in the media.
+    pub fn iv(&self, segment: &Segment<'_>, key: &Key) -> Option<[u8; 16]> {
+        let is_implied = key.system() == KeySystem::Identity && matches!(&*key.method, "AES-128" | "SAMPLE-AES");
+        key.iv.or_else(|| is_implied.then(|| u128::from(segment.sequence).to_be_bytes()))
     }
 
-    fn index_of(&mut self, key: Key) -> u32 {
-        if let Some(known) = self.key_index.get(&key) {
-            return *known;
-        }
-        let index = u32::try_from(self.playlist.keys.len()).unwrap_or(u32::MAX);
-        self.key_index.insert(key.clone(), index);
-        self.playlist.keys.push(key);
-        index
+    /// Returns true if segments are encrypted as a whole: neither their boxes nor those of the init segment can be read.
+    pub fn has_encrypted_segments(&self) -> bool {
+        self.keys.iter().any(|key| key.scope() == KeyScope::Segment)
     }
 
-    /// Returns the index of the keys that apply now.
-    fn key_set(&mut self) -> Option<u32> {
-        if self.current_keys.is_empty() {
-            return None;
-        }
-        if self.current_set.is_none() {
-            let next = u32::try_from(self.playlist.key_sets.len()).unwrap_or(u32::MAX);
-            let index = *self.set_index.entry(self.current_keys.clone()).or_insert(next);
-            if index == next {
-                self.playlist.key_sets.push(self.current_keys.clone());
-            }
-            self.current_set = Some(index);
-        }
-        self.current_set
+    /// Returns every tag of the playlist with the text after its colon, also those that this model does not know.
+    pub fn tags(&self) -> impl Iterator<Item = (&str, &str)> {
+        lines(self.source()).filter_map(|line| match line {
+            Line::Tag(name, list) => Some((name, list)),
+            _ => None,
+        })
     }
 
-    fn map(&mut self, list: &str) -> Result<()> {
-        let list = expand(list, &self.variables)?;
-        let Some(reference) = value(&list, "URI").filter(|uri| !uri.is_empty()) else {
-            self.playlist.malformed_tags.insert("EXT-X-MAP");
-            return Ok(());
-        };
-        self.count()?;
-        let range = value(&list, "BYTERANGE").and_then(byte_range);
-        let range = range.map(|(length, offset)| ByteSpan { offset: offset.unwrap_or(0), length });
-        let init = InitSegment { reference: reference.to_owned(), range, keys: self.key_set() };
-        let next = u32::try_from(self.playlist.inits.len()).unwrap_or(u32::MAX);
-        let index = *self.init_index.entry(init.clone()).or_insert(next);
-        if index == next {
-            self.playlist.inits.push(init);
-        }
-        self.current_init = Some(index);
-        Ok(())
+    /// Returns the `EXT-X-DATERANGE` tags of Apple's interstitials.
+    pub fn interstitials(&self) -> impl Iterator<Item = Attributes> {
+        self.tags()
+            .filter(|(name, list)| {
+                *name == "-X-DATERANGE" && value(list, "CLASS") == Some("com.apple.hls.interstitial")
+            })
+            .map(|(_, list)| Attributes(Arc::from(list)))
     }
 
-    fn segment(&mut self, line: u32, reference: &str) -> Result<()> {
-        self.count()?;
-        let reference: Box<str> = expand(reference, &self.variables)?.into();
-        let next = std::mem::take(&mut self.next);
-        let range = next.range.map(|(length, offset)| {
-            // Without an offset it follows the part before it (RFC 8216, 4.3.2.2).
-            let previous = self.playlist.segments.last().filter(|last| last.reference == reference);
-            let follows = previous.and_then(|last| last.range).map(|range| range.range().end);
-            ByteSpan { offset: offset.or(follows).unwrap_or(0), length }
-        });
-        let (keys, init) = (self.key_set(), self.current_init);
-        let Next { duration_us, is_discontinuity, is_gap, .. } = next;
-        let segment = Segment { reference, range, duration_us, is_discontinuity, is_gap, keys, init, line };
-        self.playlist.segments.push(segment);
-        Ok(())
+    /// Returns the playlist's own text, without byte order mark.
+    pub fn source(&self) -> &str {
+        self.text.get(..self.source_bytes).unwrap_or_default()
     }
 
-    fn count(&mut self) -> Result<()> {
-        self.lines += 1;
-        if self.lines > MAX_PLAYLIST_LINES {
-            let message = format!("the playlist has more than {MAX_PLAYLIST_LINES} tags and segments");
-            return Err(Error::new(Code::ManifestTooLarge, message));
-        }
-        Ok(())
+    pub(super) fn text_of(&self, span: Span) -> &str {
+        let start = span.start as usize;
+        self.text.get(start..start + span.length as usize).unwrap_or_default()
     }
-}
-
-fn format_of(keys: &[Key], index: u32) -> Option<&KeyFormat> {
-    keys.get(usize::try_from(index).ok()?).map(|key| &key.tag.key_format)
-}
-
-/// `length[@offset]` (RFC 8216, 4.3.2.2). Text after the numbers is ignored, as are malformed numbers.
-fn byte_range(text: &str) -> Option<(u64, Option<u64>)> {
-    let text = text.trim();
-    let end = text.find(|c: char| !c.is_ascii_digit() && c != '@').unwrap_or(text.len());
-    let (length, offset) = match text.get(..end)?.split_once('@') {
-        Some((length, offset)) => (length, offset.parse().ok()),
-        None => (text.get(..end)?, None),
-    };
-    Some((length.parse().ok()?, offset))
-}
-
-/// Decimal seconds to microseconds, without a float: digits beyond the sixth are cut.
-fn decimal_us(text: &str) -> Option<u64> {
-    let text = text.trim();
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    if whole.is_empty() && fraction.is_empty() || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let whole: u64 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
-    let micros =
-        fraction.bytes().chain(std::iter::repeat(b'0')).take(6).fold(0, |us, digit| us * 10 + u64::from(digit - b'0'));
-    whole.checked_mul(1_000_000)?.checked_add(micros)
 }

@@ -1,107 +1,68 @@
-//! HLS playlists (RFC 8216): bytes to the media model. Pure.
+//! HLS playlists (RFC 8216 and its successor, draft-pantos-hls-rfc8216bis): bytes to a model. Pure.
+//!
+//! Read line by line and not by m3u8-rs: docs/adr/0012 says why.
 //!
 //! | file | what |
 //! |---|---|
-//! | `lines` | tags and references line by line, variables replaced |
-//! | `attributes` | attribute lists of tags |
-//! | [`keys`] | key tags, and the URIs in them |
-//! | `multivariant` | a multivariant playlist to variants and renditions |
-//! | `media` | a media playlist to segments, init segments and keys |
+//! | `lines`, `attributes`, `variables` | a playlist as lines, attribute lists, `EXT-X-DEFINE` |
+//! | `reader` | from lines to one of the two models |
+//! | `multivariant` | [`Multivariant`]: variants, renditions, session keys |
+//! | `media` | [`MediaPlaylist`]: segments, init segments, keys |
+//! | [`keys`] | key tags and their URIs |
 
-mod attributes;
+pub(super) mod attributes;
 pub mod keys;
-mod lines;
+pub(super) mod lines;
 mod media;
 mod multivariant;
+mod reader;
+pub(super) mod variables;
 
-pub use keys::{KeyFormat, KeyTag, Method};
-pub use lines::Variables;
-pub use media::MediaPlaylist;
+pub use attributes::Attributes;
+pub use keys::{Key, KeyScope, KeySystem};
+pub use media::{InitSegment, MediaPlaylist, PlaylistType};
+pub(super) use multivariant::is_audio;
+pub use multivariant::{Multivariant, Rendition, Variant};
+use url::Url;
+pub use variables::Variables;
 
-pub(super) use attributes::{attributes, value as attribute_value};
-pub(super) use lines::{Line, define, expand};
-
-use lines::lines;
-
-use super::limits::MAX_KEY_TAGS;
-use super::presentation::{Key, Presentation};
 use super::text;
 use crate::error::{Code, Error, Result};
 
-/// A playlist.
-#[derive(Clone, Debug)]
+/// A playlist of either kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Playlist {
-    /// A multivariant playlist: it names media playlists.
-    Multivariant(Presentation),
-    /// A media playlist: it names segments.
+    /// It names media playlists.
+    Multivariant(Multivariant),
+    /// It names segments.
     Media(MediaPlaylist),
 }
 
-/// Reads a playlist. `imported` are the variables of the multivariant playlist that names it, if one does.
+/// Reads a playlist from a folder. `imported` are the variables of the multivariant playlist that names it, if one does.
 ///
-/// Fails with [`Code::ManifestInvalid`] if the bytes are no playlist, have another encoding, or mix tags of both kinds
-/// (RFC 8216, 4.3.4), and with [`Code::ManifestTooLarge`] beyond the [`limits`](super::limits).
+/// Fails with [`Code::ManifestInvalid`] if the bytes are not a playlist, are in another encoding, or mix tags of both kinds
+/// (RFC 8216, 4.3.4), with [`Code::ManifestTooLarge`] beyond the [`limits`](super::limits).
 pub fn read(bytes: &[u8], imported: &Variables) -> Result<Playlist> {
-    let text = text::decode(bytes)?;
-    let text = text.trim_start();
-    if !text.starts_with("#EXTM3U") {
-        return Err(not_a_playlist(text));
-    }
-    let (mut has_multivariant_tag, mut has_media_tag, mut key_tags) = (false, false, 0_usize);
-    for (_, line) in lines(text) {
-        if let Line::Tag { name, .. } = line {
-            has_multivariant_tag |= multivariant::is_own_tag(name);
-            has_media_tag |= media::is_own_tag(name);
-            key_tags += usize::from(name == "-X-KEY" || name == "-X-SESSION-KEY");
-        }
-    }
-    match (has_multivariant_tag, has_media_tag) {
-        (false, false) if key_tags > MAX_KEY_TAGS => Err(too_many_key_tags()),
-        (true, true) => Err(Error::new(
-            Code::ManifestInvalid,
-            "the playlist mixes tags of multivariant and media playlists (RFC 8216, 4.3.4)",
-        )),
-        (true, false) => multivariant::read(text, imported).map(Playlist::Multivariant),
-        (false, true) => media::read(text, imported).map(Playlist::Media),
-        (false, false) => Err(Error::new(Code::ManifestInvalid, "the playlist names neither playlists nor segments")),
-    }
+    read_from(bytes, imported, None)
 }
 
-fn not_a_playlist(text: &str) -> Error {
+/// As [`read`], for a playlist from a server: `url` (after redirects) gives the values of `EXT-X-DEFINE:QUERYPARAM`.
+pub fn read_from(bytes: &[u8], imported: &Variables, url: Option<&Url>) -> Result<Playlist> {
+    let text = text::decode(bytes)?;
+    let start = text.trim_start();
+    if !start.starts_with("#EXTM3U") {
+        return Err(not_a_playlist(start));
+    }
+    reader::read(start, imported, url)
+}
+
+pub(super) fn not_a_playlist(text: &str) -> Error {
     let message = match text.get(..1) {
         None => "the playlist is empty",
         Some("<") => "the playlist is XML or a web page, not #EXTM3U",
         Some(_) => "the playlist does not begin with #EXTM3U",
     };
     Error::new(Code::ManifestInvalid, message)
-}
-
-fn too_many_key_tags() -> Error {
-    Error::new(Code::ManifestTooLarge, format!("the playlist has more than {MAX_KEY_TAGS} key tags"))
-}
-
-/// Counts key tags, whose number is limited.
-#[derive(Default)]
-struct KeyTags(usize);
-
-impl KeyTags {
-    /// Reads the attributes of a key tag; `None` without `METHOD`.
-    fn read(&mut self, list: &str) -> Result<Option<Key>> {
-        self.0 += 1;
-        if self.0 > MAX_KEY_TAGS {
-            return Err(too_many_key_tags());
-        }
-        let Some(tag) = KeyTag::read(list) else { return Ok(None) };
-        let (mut iv, mut format_versions) = (None, None);
-        for attribute in attributes(list) {
-            match attribute.name {
-                "IV" => iv = keys::hex_iv(attribute.value.trim()),
-                "KEYFORMATVERSIONS" => format_versions = Some(attribute.value.to_owned()),
-                _ => {}
-            }
-        }
-        Ok(Some(Key { tag, iv, format_versions }))
-    }
 }
 
 #[cfg(test)]

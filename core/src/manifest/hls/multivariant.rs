@@ -1,150 +1,213 @@
-//! A multivariant playlist: variants, renditions, session keys (RFC 8216, 4.3.4).
+//! Multivariant playlists: variants, renditions, and what holds for the whole presentation.
 
-use super::KeyTags;
-use super::attributes::{Attribute, attributes};
-use super::lines::{Line, Variables, define, expand, lines};
-use crate::error::{Code, Error, Result};
-use crate::manifest::limits::MAX_PLAYLIST_LINES;
-use crate::manifest::presentation::{Period, Presentation, Track, TrackMedia, TrackSet};
-use crate::model::TrackKind;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
 
-/// Returns true for tags that only a multivariant playlist may have.
-pub(super) fn is_own_tag(name: &str) -> bool {
-    matches!(name, "-X-STREAM-INF" | "-X-I-FRAME-STREAM-INF" | "-X-MEDIA" | "-X-SESSION-DATA")
+use super::attributes::Attributes;
+use super::keys::Key;
+use super::variables::Variables;
+use crate::manifest::presentation::{
+    Period, PlaysWith, Presentation, Property, PropertyKind, Reference, Track, TrackMedia, TrackSet,
+};
+use crate::manifest::resolve::public_name;
+use crate::model::{MediaFormat, TrackKind};
+
+/// A multivariant playlist. Every attribute of its tags is kept, known or not.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Multivariant {
+    /// `EXT-X-VERSION`.
+    pub version: Option<u64>,
+    /// Its variants and I-frame variants, in order.
+    pub variants: Vec<Variant>,
+    /// Its `EXT-X-MEDIA` tags, in order.
+    pub renditions: Vec<Rendition>,
+    /// Its `EXT-X-SESSION-KEY` tags, each once, in order.
+    pub keys: Vec<Key>,
+    /// Its `EXT-X-SESSION-DATA` tags, in order.
+    pub session_data: Vec<Attributes>,
+    /// Its `EXT-X-CONTENT-STEERING` tag.
+    pub steering: Option<Attributes>,
+    /// Its variables, for its media playlists.
+    pub variables: Variables,
+    /// Names of tags that were malformed.
+    pub malformed_tags: BTreeSet<&'static str>,
 }
 
-pub(super) fn read(text: &str, imported: &Variables) -> Result<Presentation> {
-    let mut presentation = Presentation::default();
-    let mut tracks = Vec::new();
-    let mut key_tags = KeyTags::default();
-    // The variant whose reference is on the next line.
-    let mut variant = None;
-    for (_, line) in lines(text) {
-        let variables = &presentation.variables;
-        match line {
-            Line::Reference(reference) => {
-                let Some(track) = variant.take() else { continue };
-                let reference = expand(reference, variables)?.into_owned();
-                tracks.push(Track { media: TrackMedia::Playlist(reference), ..track });
+/// Without the variables' values, which may be tokens.
+impl fmt::Debug for Multivariant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Multivariant")
+            .field("variants", &self.variants)
+            .field("renditions", &self.renditions)
+            .field("keys", &self.keys)
+            .field("variables", &self.variables)
+            .field("malformed_tags", &self.malformed_tags)
+            .finish()
+    }
+}
+
+/// An `EXT-X-STREAM-INF` or `EXT-X-I-FRAME-STREAM-INF` tag and its reference.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Variant {
+    /// The media playlist, as written.
+    pub reference: Arc<str>,
+    /// True for `EXT-X-I-FRAME-STREAM-INF`.
+    pub is_i_frame: bool,
+    /// All attributes: `BANDWIDTH`, `CODECS`, `RESOLUTION`, `AUDIO`, `STABLE-VARIANT-ID` and so on.
+    pub attributes: Attributes,
+    /// Where the tag stands in the playlist, without its line end.
+    pub span: Range<usize>,
+}
+
+impl Variant {
+    /// Returns the kind by `RESOLUTION` and `CODECS`: audio if all codecs are audio and no resolution is given.
+    pub fn kind(&self) -> TrackKind {
+        let is_audio =
+            self.attributes.get("RESOLUTION").is_none() && self.attributes.get("CODECS").is_some_and(is_audio);
+        if is_audio { TrackKind::Audio } else { TrackKind::Video }
+    }
+
+    /// Returns width and height in pixels.
+    pub fn resolution(&self) -> Option<(u32, u32)> {
+        let (width, height) = self.attributes.get("RESOLUTION")?.split_once(['x', 'X'])?;
+        Some((width.trim().parse().ok()?, height.trim().parse().ok()?))
+    }
+}
+
+/// Without the query, which may be signed.
+impl fmt::Debug for Variant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:?}", self.kind().as_str(), public_name(&self.reference))
+    }
+}
+
+/// An `EXT-X-MEDIA` tag.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Rendition {
+    /// The media playlist, as written; `None` for a rendition inside the variants' segments.
+    pub reference: Option<Arc<str>>,
+    /// All attributes: `TYPE`, `GROUP-ID`, `NAME`, `LANGUAGE`, `DEFAULT` and so on.
+    pub attributes: Attributes,
+    /// Where the tag stands in the playlist, without its line end.
+    pub span: Range<usize>,
+}
+
+impl Rendition {
+    /// Returns the kind by `TYPE`.
+    pub fn kind(&self) -> TrackKind {
+        match self.attributes.get("TYPE") {
+            Some("AUDIO") => TrackKind::Audio,
+            Some("VIDEO") => TrackKind::Video,
+            Some("SUBTITLES" | "CLOSED-CAPTIONS") => TrackKind::Text,
+            _ => TrackKind::Other,
+        }
+    }
+}
+
+/// Without the query, which may be signed.
+impl fmt::Debug for Rendition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:?}", self.kind().as_str(), self.reference.as_deref().map(public_name))
+    }
+}
+
+impl Multivariant {
+    /// Returns the media playlists that it names, each once, with its kind. A playlist that is both a rendition and a
+    /// variant has the kind that the rendition says.
+    pub fn playlists(&self) -> BTreeMap<&str, TrackKind> {
+        let variants = self.variants.iter().map(|variant| (&*variant.reference, variant.kind()));
+        let renditions =
+            self.renditions.iter().filter_map(|rendition| Some((rendition.reference.as_deref()?, rendition.kind())));
+        let mut playlists = BTreeMap::new();
+        for (reference, kind) in variants.chain(renditions) {
+            playlists.entry(reference).and_modify(|known: &mut TrackKind| *known = kind.max(*known)).or_insert(kind);
+        }
+        playlists
+    }
+
+    /// Returns the model of the title: one period; a set of variants, and one set for each rendition group.
+    pub fn presentation(&self) -> Presentation {
+        let variants = TrackSet { tracks: self.variants.iter().map(variant_track).collect(), ..TrackSet::default() };
+        let mut sets = vec![variants];
+        let mut by_group: BTreeMap<(TrackKind, Option<&str>), usize> = BTreeMap::new();
+        for rendition in &self.renditions {
+            let track = rendition_track(rendition);
+            let group = rendition.attributes.get("GROUP-ID");
+            let index = *by_group.entry((track.kind, group)).or_insert(sets.len());
+            if index == sets.len() {
+                sets.push(TrackSet { id: track.group.clone(), ..TrackSet::default() });
             }
-            Line::Tag { name: "-X-STREAM-INF", list } => variant = Some(variant_of(&expand(list, variables)?)),
-            Line::Tag { name: "-X-I-FRAME-STREAM-INF", list } => {
-                tracks.extend(i_frames_of(&expand(list, variables)?));
+            if let Some(set) = sets.get_mut(index) {
+                set.tracks.push(track);
             }
-            Line::Tag { name: "-X-MEDIA", list } => match rendition_of(&expand(list, variables)?) {
-                Some(track) => tracks.push(track),
-                None => _ = presentation.malformed_tags.insert("EXT-X-MEDIA"),
-            },
-            Line::Tag { name: "-X-SESSION-KEY" | "-X-KEY", list } => match key_tags.read(&expand(list, variables)?)? {
-                Some(key) => presentation.session_keys.push(key),
-                None => _ = presentation.malformed_tags.insert("EXT-X-SESSION-KEY"),
-            },
-            Line::Tag { name: "-X-DEFINE", list } => {
-                if !define(&mut presentation.variables, list, imported) {
-                    presentation.malformed_tags.insert("EXT-X-DEFINE");
-                }
-            }
-            Line::Tag { .. } => {}
         }
-        if tracks.len() > MAX_PLAYLIST_LINES {
-            let message = format!("the playlist has more than {MAX_PLAYLIST_LINES} variants and renditions");
-            return Err(Error::new(Code::ManifestTooLarge, message));
+        Presentation {
+            format: MediaFormat::Hls,
+            is_live: false,
+            duration: None,
+            session_keys: self.keys.clone(),
+            protection: Vec::new(),
+            periods: vec![Period { sets, ..Period::default() }],
+            linked: Vec::new(),
         }
-    }
-    presentation.periods = vec![Period { sets: vec![TrackSet { tracks, ..TrackSet::default() }], ..Period::default() }];
-    Ok(presentation)
-}
-
-fn variant_of(list: &str) -> Track {
-    let mut track = Track { kind: TrackKind::Video, ..Track::default() };
-    for attribute in attributes(list) {
-        match attribute.name {
-            "AUDIO" => track.plays_with.audio = text(attribute),
-            "SUBTITLES" => track.plays_with.subtitles = text(attribute),
-            "CLOSED-CAPTIONS" => track.plays_with.closed_captions = text(attribute),
-            "STABLE-VARIANT-ID" => track.id = attribute.value.to_owned(),
-            _ => take_stream_attribute(&mut track, attribute),
-        }
-    }
-    if track.resolution.is_none() && track.codecs.as_deref().is_some_and(is_audio_only) {
-        track.kind = TrackKind::Audio;
-    }
-    track
-}
-
-/// `None` without a reference: then there is nothing to play.
-fn i_frames_of(list: &str) -> Option<Track> {
-    let mut track = Track { kind: TrackKind::Video, is_trick_play: true, ..Track::default() };
-    let mut reference = None;
-    for attribute in attributes(list) {
-        match attribute.name {
-            "URI" => reference = text(attribute),
-            "STABLE-VARIANT-ID" => track.id = attribute.value.to_owned(),
-            _ => take_stream_attribute(&mut track, attribute),
-        }
-    }
-    if track.resolution.is_none() && track.codecs.as_deref().is_some_and(is_audio_only) {
-        track.kind = TrackKind::Audio;
-    }
-    Some(Track { media: TrackMedia::Playlist(reference?), ..track })
-}
-
-fn take_stream_attribute(track: &mut Track, attribute: Attribute<'_>) {
-    match attribute.name {
-        "BANDWIDTH" => track.bandwidth = attribute.value.trim().parse().ok(),
-        "CODECS" if attribute.is_quoted => track.codecs = text(attribute),
-        "RESOLUTION" => track.resolution = Some(resolution(attribute.value).unwrap_or_default()),
-        "FRAME-RATE" => track.frame_rate = text(attribute),
-        "NAME" => track.label = text(attribute),
-        _ => {}
     }
 }
 
-/// `None` if the tag is malformed: a media playlist of closed captions, a type or reference that is empty.
-fn rendition_of(list: &str) -> Option<Track> {
-    let mut track = Track::default();
-    let (mut kind, mut reference) = (None, None);
-    for attribute in attributes(list) {
-        match attribute.name {
-            "TYPE" => kind = Some(attribute.value),
-            "URI" => reference = Some(attribute.value),
-            "GROUP-ID" => track.group = text(attribute),
-            "LANGUAGE" => track.language = text(attribute),
-            "NAME" => track.label = text(attribute),
-            "CHANNELS" => track.channels = text(attribute),
-            "STABLE-RENDITION-ID" => track.id = attribute.value.to_owned(),
-            "DEFAULT" => track.is_default = attribute.value.trim() == "YES",
-            "FORCED" => track.is_forced = attribute.value.trim() == "YES",
-            "CHARACTERISTICS" => track.roles = attribute.value.split(',').map(|role| role.trim().to_owned()).collect(),
-            _ => {}
-        }
+fn variant_track(variant: &Variant) -> Track {
+    let attributes = &variant.attributes;
+    Track {
+        kind: variant.kind(),
+        bandwidth: attributes.number("BANDWIDTH"),
+        resolution: variant.resolution(),
+        plays_with: PlaysWith {
+            audio: attributes.shared("AUDIO"),
+            video: attributes.shared("VIDEO"),
+            subtitles: attributes.shared("SUBTITLES"),
+            closed_captions: attributes.shared("CLOSED-CAPTIONS"),
+        },
+        is_trick_play: variant.is_i_frame,
+        media: TrackMedia::Playlist(Reference(Arc::clone(&variant.reference))),
+        span: variant.span.clone(),
+        ..track(attributes, "STABLE-VARIANT-ID")
     }
-    track.kind = match kind {
-        Some("AUDIO") => TrackKind::Audio,
-        Some("VIDEO") => TrackKind::Video,
-        Some("SUBTITLES" | "CLOSED-CAPTIONS") => TrackKind::Text,
-        _ => TrackKind::Other,
+}
+
+fn rendition_track(rendition: &Rendition) -> Track {
+    let reference = rendition.reference.clone();
+    Track {
+        kind: rendition.kind(),
+        group: rendition.attributes.shared("GROUP-ID"),
+        media: reference.map_or(TrackMedia::InOtherTrack, |reference| TrackMedia::Playlist(Reference(reference))),
+        span: rendition.span.clone(),
+        ..track(&rendition.attributes, "STABLE-RENDITION-ID")
+    }
+}
+
+/// Reads the attributes that variants and renditions share.
+fn track(attributes: &Attributes, id: &str) -> Track {
+    let characteristics = attributes.get("CHARACTERISTICS").unwrap_or_default().split(',').map(str::trim);
+    let characteristic = |value| {
+        let kind = PropertyKind::Characteristic;
+        Property { kind, scheme: Arc::default(), value: Arc::from(value) }
     };
-    if let (Some(kind), Some(reference)) = (kind, reference) {
-        if kind.is_empty() || kind == "CLOSED-CAPTIONS" || reference.is_empty() {
-            return None;
-        }
-        track.media = TrackMedia::Playlist(reference.to_owned());
+    Track {
+        id: attributes.shared(id).unwrap_or_default(),
+        language: attributes.shared("LANGUAGE"),
+        labels: attributes.shared("NAME").into_iter().collect(),
+        properties: characteristics.filter(|value| !value.is_empty()).map(characteristic).collect(),
+        codecs: attributes.shared("CODECS"),
+        frame_rate: attributes.shared("FRAME-RATE"),
+        channels: attributes.shared("CHANNELS"),
+        is_default: attributes.is_yes("DEFAULT"),
+        is_forced: attributes.is_yes("FORCED"),
+        ..Track::default()
     }
-    Some(track)
-}
-
-fn text(attribute: Attribute<'_>) -> Option<String> {
-    Some(attribute.value.to_owned()).filter(|value| !value.is_empty())
-}
-
-fn resolution(text: &str) -> Option<(u32, u32)> {
-    let (width, height) = text.trim().split_once(['x', 'X'])?;
-    Some((width.parse().ok()?, height.parse().ok()?))
 }
 
 /// Returns true if every codec of a list is an audio codec (RFC 6381 names).
-fn is_audio_only(codecs: &str) -> bool {
+pub(in crate::manifest) fn is_audio(codecs: &str) -> bool {
     const AUDIO: [&str; 10] = ["mp4a", "ac-3", "ec-3", "ac-4", "opus", "flac", "alac", "dts", "mhm", "mha"];
     codecs
         .split(',')

@@ -2,70 +2,70 @@
 //!
 //! `boot.xml` names the playlists as they were on the server (`DataItem`) and a folder for each stream, whose
 //! `StreamInfoBoot.xml` names the stream's own playlist and its stored files. In the playlists all references still lead
-//! to the server; what is stored is what the XML says. Apple does not document the format: what is not understood is
-//! skipped, and the session keys of the multivariant playlist are what registration needs first.
+//! to the server; the XML names the stored files. Apple does not document the format: unknown parts are skipped, and the
+//! session keys of the multivariant playlist are the first thing that registration needs.
 
 use std::path::Path;
 
 use quick_xml::events::Event;
 
-use super::hls::{Title, renditions};
-use super::scan::Scanner;
 use crate::error::{Code, Result};
-use crate::manifest::hls::{self, MediaPlaylist, Playlist, Variables};
+use crate::manifest::hls::{self, MediaPlaylist, Multivariant, Playlist, Variables};
 use crate::manifest::limits::{MAX_MEDIA_PLAYLISTS, MAX_SCANNED_SEGMENTS};
 use crate::manifest::local::Folder;
-use crate::manifest::presentation::{InitSegment, Segment};
+use crate::manifest::protection::hls::{Title, TrackFiles};
+use crate::manifest::protection::scan::Scanner;
 use crate::manifest::protection::{IssueKind, Protection};
-use crate::manifest::reference::{Place, public_name};
+use crate::manifest::resolve::{Part, Target, public_name};
 use crate::manifest::text;
 use crate::manifest::xml::{Xml, for_each_attribute, local_name};
 use crate::model::TrackKind;
 
 pub(super) fn inspect(package: &Path) -> Result<Protection> {
-    let mut scanner = Scanner::new(Folder::at(package)?);
+    let mut folder = Folder::at(package)?;
+    let mut scanner = Scanner::new(&mut folder);
     let mut title = Title::new(&mut scanner);
-    let place = Place::manifest("boot.xml");
-    let boot = title.file(&place, "boot.xml")?.map(|bytes| Boot::read(&bytes)).transpose()?.unwrap_or_default();
-    let mut kinds: Vec<(String, TrackKind)> = Vec::new();
+    let base = Target::in_folder("boot.xml");
+    let boot = title.document(&base, "boot.xml")?.map(|bytes| Boot::read(&bytes)).transpose()?.unwrap_or_default();
+    let mut kinds = Vec::new();
     let mut variables = Variables::new();
     for reference in &boot.playlists {
-        let place = place.join(reference);
-        let Some(bytes) = title.file(&place, reference)? else { continue };
+        let target = base.join(reference);
+        let Some(bytes) = title.document(&target, reference)? else { continue };
         match hls::read(&bytes, &Variables::new()) {
             Ok(Playlist::Multivariant(playlist)) => {
-                title.session_keys(&playlist, &place)?;
-                kinds.extend(renditions(&playlist).into_iter().map(|(uri, kind)| (uri.to_owned(), kind)));
+                title.session_keys(&playlist, &target)?;
+                kinds.extend(names_and_kinds(&playlist));
                 variables.extend(playlist.variables);
             }
-            Ok(Playlist::Media(playlist)) => title.media(&playlist, &place, TrackKind::Other, reference)?,
+            Ok(Playlist::Media(playlist)) => title.media_playlist(&playlist, &target, TrackKind::Other, reference)?,
             Err(error) if error.code() == Code::ManifestTooLarge => return Err(error),
             Err(_) => title.issue(IssueKind::MalformedFile, reference),
         }
     }
     for stream in &boot.streams {
-        let place = place.join(&format!("{}/StreamInfoBoot.xml", stream.folder));
-        read_stream(&mut title, stream, &place, kind_of(stream, &kinds), &variables)?;
+        let target = base.join(&format!("{}/StreamInfoBoot.xml", stream.folder));
+        read_stream(&mut title, stream, &target, kind_of(stream, &kinds), &variables)?;
     }
     title.finish()
 }
 
-/// One stream: its playlist gives the keys, its XML the stored files.
+/// Reads one stream: its playlist gives the keys, its XML the stored files.
 fn read_stream(
-    title: &mut Title<'_>,
+    title: &mut Title<'_, '_>,
     stream: &Stream,
-    place: &Place,
+    base: &Target,
     kind: TrackKind,
     variables: &Variables,
 ) -> Result<()> {
-    let Some(bytes) = title.file(place, &stream.folder)? else { return Ok(()) };
+    let Some(bytes) = title.document(base, &stream.folder)? else { return Ok(()) };
     let Ok(info) = StreamInfo::read(&bytes) else {
         title.issue(IssueKind::MalformedFile, &stream.folder);
         return Ok(());
     };
     let mut media = MediaPlaylist::default();
     if let Some(playlist) = &info.playlist
-        && let Some(bytes) = title.file(&place.join(playlist), playlist)?
+        && let Some(bytes) = title.document(&base.join(playlist), playlist)?
     {
         match hls::read(&bytes, variables) {
             Ok(Playlist::Media(read)) => media = read,
@@ -73,20 +73,30 @@ fn read_stream(
             Ok(Playlist::Multivariant(_)) | Err(_) => title.issue(IssueKind::MalformedFile, playlist),
         }
     }
-    let init = |reference| InitSegment { reference, range: None, keys: None };
-    media.inits = info.init_segments.into_iter().map(init).collect();
-    media.segments = info.segments.iter().map(|reference| Segment::whole(reference)).collect();
-    title.media(&media, place, kind, &stream.folder)
+    let part = |reference: &String| Part::new(base, "", Some(reference), None);
+    let mut inits: Vec<&String> = info.init_segments.iter().collect();
+    inits.sort_unstable();
+    inits.dedup();
+    let files = TrackFiles {
+        kind,
+        name: &stream.folder,
+        keys: &media.keys,
+        malformed_tags: &media.malformed_tags,
+        inits: inits.into_iter().map(part).collect(),
+        segments: &mut info.segments.iter().map(part),
+    };
+    title.track(files, base)
 }
 
-/// What a stream is: what the multivariant playlist says of the playlist that it was downloaded from.
+fn names_and_kinds(playlist: &Multivariant) -> Vec<(String, TrackKind)> {
+    playlist.playlists().into_iter().map(|(reference, kind)| (public_name(reference), kind)).collect()
+}
+
+/// Returns the kind of a stream: the one that the multivariant playlist gives the playlist from which it was downloaded.
 fn kind_of(stream: &Stream, kinds: &[(String, TrackKind)]) -> TrackKind {
     let url = public_name(&stream.url);
-    let is_it = |(reference, _): &&(String, TrackKind)| {
-        let name = public_name(reference);
-        url == name || url.strip_suffix(&name).is_some_and(|before| before.ends_with('/'))
-    };
-    kinds.iter().find(is_it).map_or(TrackKind::Other, |(_, kind)| *kind)
+    let is_same = |name: &str| url == *name || url.strip_suffix(name).is_some_and(|before| before.ends_with('/'));
+    kinds.iter().find(|(name, _)| is_same(name)).map_or(TrackKind::Other, |(_, kind)| *kind)
 }
 
 /// `boot.xml`.

@@ -28,7 +28,11 @@ fn at(period: usize, set: usize, track: usize) -> TrackAt {
 const URL: &str = "https://cdn.example/film/main?sig=1&x=2";
 
 fn absolute(text: &str, format: MediaFormat) -> String {
-    make_absolute(text, format, URL, &mut |_| true).unwrap()
+    absolute_with(text, format, &mut |_| true).unwrap()
+}
+
+fn absolute_with(text: &str, format: MediaFormat, keeps: &mut dyn FnMut(TrackAt) -> bool) -> Result<String> {
+    make_absolute(text.as_bytes(), format, URL, keeps).map(|bytes| String::from_utf8(bytes).unwrap())
 }
 
 const MULTIVARIANT: &str = "\u{feff}#EXTM3U\r\n\
@@ -186,10 +190,112 @@ fn dropped_tracks_of_an_mpd_take_their_empty_set_and_period_along() {
         .periods
         .iter()
         .flat_map(|period| &period.sets)
-        .map(|set| set.tracks.iter().map(|track| track.id.as_str()).collect())
+        .map(|set| set.tracks.iter().map(|track| &*track.id).collect())
         .collect();
     assert_eq!((presentation.periods.len(), ids), (1, vec![vec!["hi"]]));
     assert!(rewritten.contains("EventStream"), "{rewritten}");
+}
+
+#[test]
+fn dropped_periods_let_those_after_them_start_earlier() {
+    let mpd = "<MPD mediaPresentationDuration='PT30.5S'><Period id='1' duration='PT10S'><AdaptationSet><Representation/></AdaptationSet></Period>\
+        <Period id='2' start='PT10S' note='a>b'><AdaptationSet><Representation/></AdaptationSet></Period>\
+        <Period id='3' start='PT20.5S'><AdaptationSet><Representation/></AdaptationSet></Period></MPD>";
+    let mut edits = Recorder { dropped: vec![at(0, 0, 0)], ..Recorder::default() };
+    let rewritten = rewrite(mpd, MediaFormat::Dash, &mut edits).unwrap();
+    let times = |text: &str| -> Vec<String> {
+        let presentation = crate::manifest::dash::read(text.as_bytes()).unwrap();
+        let of_periods = presentation.periods.iter().flat_map(|period| [period.start, period.duration]);
+        of_periods.chain([presentation.duration]).map(|time| time.unwrap().to_string()).collect()
+    };
+    assert_eq!(times(mpd), ["0", "10", "10", "10.5", "20.5", "10", "30.5"]);
+    assert_eq!(times(&rewritten), ["0", "10.5", "10.5", "10", "20.5"]);
+    assert!(rewritten.contains("note='a>b'"), "{rewritten}");
+}
+
+#[test]
+fn variants_are_told_apart_by_their_resolved_references() {
+    let text = "#EXTM3U\n#EXT-X-DEFINE:NAME=\"v\",VALUE=\"v1\"\n#EXT-X-STREAM-INF:BANDWIDTH=1\n{$v}.m3u8\n\
+        #EXT-X-STREAM-INF:BANDWIDTH=2\n./v1.m3u8\n#EXT-X-STREAM-INF:BANDWIDTH=3\nv2.m3u8\n";
+    let kept = absolute_with(text, MediaFormat::Hls, &mut |track| track == at(0, VARIANTS, 1)).unwrap();
+    let expected = "#EXTM3U\n#EXT-X-DEFINE:NAME=\"v\",VALUE=\"v1\"\n#EXT-X-STREAM-INF:BANDWIDTH=3\n\
+        https://cdn.example/film/v2.m3u8\n";
+    assert_eq!(kept, expected);
+}
+
+#[test]
+fn a_video_rendition_that_is_not_kept_disappears_with_its_group() {
+    let text = "#EXTM3U\n#EXT-X-MEDIA:TYPE=VIDEO,GROUP-ID=\"angle\",NAME=\"b\",URI=\"b.m3u8\"\n\
+        #EXT-X-STREAM-INF:BANDWIDTH=2,VIDEO=\"angle\"\nv.m3u8\n";
+    let mut edits = Recorder { dropped: vec![at(0, VIDEO, 0)], ..Recorder::default() };
+    let rewritten = rewrite(text, MediaFormat::Hls, &mut edits).unwrap();
+    assert_eq!(rewritten, "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=2\nv.m3u8\n");
+}
+
+#[test]
+fn a_removed_group_takes_its_codecs_along() {
+    let text = "#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\",NAME=\"x\",URI=\"a.m3u8\"\n\
+        #EXT-X-MEDIA:TYPE=SUBTITLES,GROUP-ID=\"s\",NAME=\"x\",URI=\"s.m3u8\"\n\
+        #EXT-X-STREAM-INF:BANDWIDTH=2,CODECS=\"avc1.4d401e,ac-3,stpp.ttml.im1t\",AUDIO=\"a\",SUBTITLES=\"s\"\nv.m3u8\n\
+        #EXT-X-STREAM-INF:BANDWIDTH=1,CODECS=\"ac-3\",AUDIO=\"a\"\na.m3u8\n";
+    let mut edits = Recorder { dropped: vec![at(0, AUDIO, 0)], ..Recorder::default() };
+    let rewritten = rewrite(text, MediaFormat::Hls, &mut edits).unwrap();
+    assert!(rewritten.contains("CODECS=\"avc1.4d401e,stpp.ttml.im1t\",SUBTITLES=\"s\"\n"), "{rewritten}");
+    assert!(rewritten.contains("BANDWIDTH=1,CODECS=\"ac-3\"\n"), "an audio-only variant keeps its codec: {rewritten}");
+}
+
+#[test]
+fn a_variable_of_the_url_is_written_with_its_value() {
+    let text = "#EXTM3U\n#EXT-X-DEFINE:QUERYPARAM=\"sig\"\n#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"{$sig}\",NAME=\"x\",URI=\"a?{$sig}\"\n";
+    let expected = "#EXTM3U\n#EXT-X-DEFINE:NAME=\"sig\",VALUE=\"1\"\n#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"{$sig}\",NAME=\"x\",\
+        URI=\"https://cdn.example/film/a?1\"\n";
+    assert_eq!(absolute(text, MediaFormat::Hls), expected);
+}
+
+#[test]
+fn a_manifest_keeps_its_encoding() {
+    let text = "\u{feff}<?xml version='1.0' encoding='UTF-16'?><MPD><BaseURL>\u{e4}/</BaseURL></MPD>";
+    let utf16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let rewritten = make_absolute(&utf16, MediaFormat::Dash, URL, &mut |_| true).unwrap();
+    let expected = text.replace("\u{e4}/", "https://cdn.example/film/%C3%A4/");
+    assert_eq!(rewritten, expected.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>());
+}
+
+#[test]
+fn hostile_manifests_are_rewritten_soon_or_refused() {
+    let begun = std::time::Instant::now();
+    let groups: String =
+        (0..20_000).map(|n| format!("#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"{n}\",NAME=\"x\",URI=\"a\"\n")).collect();
+    let variants: String =
+        (0..20_000).map(|n| format!("#EXT-X-STREAM-INF:BANDWIDTH=1,AUDIO=\"{n}\"\nv{n}\n")).collect();
+    let text = format!("#EXTM3U\n{groups}{variants}");
+    let kept = absolute_with(&text, MediaFormat::Hls, &mut |track| track.set == VARIANTS).unwrap();
+    assert!(!kept.contains("AUDIO"));
+    let long = "x".repeat(10_000);
+    let lines = ("{$a}".repeat(100) + "\n").repeat(2_000);
+    let growing = format!("#EXTM3U\n#EXT-X-DEFINE:NAME=\"a\",VALUE=\"{long}\"\n{lines}");
+    let error = rewrite(&growing, MediaFormat::Hls, &mut Recorder::default()).unwrap_err();
+    assert_eq!(error.code(), Code::ManifestTooLarge);
+    let periods = "<Period duration='PT1S'><AdaptationSet><Representation/></AdaptationSet></Period>".repeat(15_000);
+    let odd =
+        absolute_with(&format!("<MPD>{periods}</MPD>"), MediaFormat::Dash, &mut |track| track.period % 2 == 1).unwrap();
+    assert_eq!(crate::manifest::dash::read(odd.as_bytes()).unwrap().periods.len(), 7_500);
+    assert!(begun.elapsed().as_secs() < 30);
+}
+
+/// Replaces every reference by a name of its own, as a download does, and keeps everything.
+#[derive(Default)]
+struct Renamer(usize);
+
+impl Edits for Renamer {
+    fn keeps(&mut self, _: TrackAt) -> bool {
+        true
+    }
+
+    fn replace(&mut self, _: Reference<'_>) -> Option<String> {
+        self.0 += 1;
+        Some(format!("local-{}.bin", self.0))
+    }
 }
 
 #[test]
@@ -208,7 +314,7 @@ fn a_text_that_is_no_manifest_is_refused() {
     }
     let mp4 = rewrite("", MediaFormat::Mp4, &mut Recorder::default()).unwrap_err();
     assert_eq!(mp4.code(), Code::FormatUnsupported);
-    let bad = make_absolute("#EXTM3U\n#EXTINF:1,\nhttp://[\n", MediaFormat::Hls, URL, &mut |_| true);
+    let bad = absolute_with("#EXTM3U\n#EXTINF:1,\nhttp://[\n", MediaFormat::Hls, &mut |_| true);
     assert_eq!(bad.unwrap_err().code(), Code::UrlInvalid);
 }
 
@@ -229,5 +335,89 @@ proptest::proptest! {
         let mut edits = Recorder { prefix: Some("x/"), ..Recorder::default() };
         let _ = rewrite(&mpd, MediaFormat::Dash, &mut edits);
         let _ = rewrite(&playlist, MediaFormat::Hls, &mut edits);
+    }
+
+    #[test]
+    fn a_localized_media_playlist_has_the_same_segments_under_other_references(
+        segments in proptest::collection::vec(
+            ("[a-z]{1,5}", 1_u32..100_000, proptest::option::of((1_u64..9_999, proptest::option::of(0_u64..9_999))), 0_u8..32), 1..20,
+        ),
+        end in proptest::sample::select(vec!["\n", "\r\n", "\r"]),
+    ) {
+        let mut lines = vec!["#EXTM3U".to_owned(), "#EXT-X-TARGETDURATION:100".to_owned(), "#EXT-X-OWN:a=\"b,c\"".to_owned()];
+        for (name, milliseconds, range, marks) in segments {
+            for (bit, tag) in [
+                (1, "#EXT-X-DISCONTINUITY"),
+                (2, "#EXT-X-GAP"),
+                (4, "#EXT-X-KEY:METHOD=AES-128,URI=\"k\",IV=0x1"),
+                (8, "#EXT-X-MAP:URI=\"i.mp4\",BYTERANGE=\"9@1\""),
+                (16, "#EXT-X-KEY:METHOD=NONE"),
+            ] {
+                if marks & bit != 0 {
+                    lines.push(tag.to_owned());
+                }
+            }
+            lines.push(format!("#EXTINF:{}.{:03},", milliseconds / 1000, milliseconds % 1000));
+            if let Some((length, start)) = range {
+                lines.push(format!("#EXT-X-BYTERANGE:{length}@{}", start.unwrap_or(0)));
+            }
+            lines.push(format!("{name}.m4s"));
+        }
+        let text = lines.join(end);
+        let facts = |text: &str| {
+            let read = crate::manifest::hls::read(text.as_bytes(), &crate::manifest::hls::Variables::new()).unwrap();
+            let crate::manifest::hls::Playlist::Media(playlist) = read else { panic!("{text}") };
+            playlist
+                .segments()
+                .map(|s| {
+                    let keys = s.key_set.map(|set| playlist.key_set(set).count());
+                    (s.range, s.duration, keys, s.init.is_some(), s.is_discontinuity, s.is_gap, s.line)
+                })
+                .collect::<Vec<_>>()
+        };
+        let localized = rewrite(&text, MediaFormat::Hls, &mut Renamer::default()).unwrap();
+        proptest::prop_assert_eq!(facts(&localized), facts(&text));
+        proptest::prop_assert!(!localized.contains(".m4s"));
+    }
+
+    #[test]
+    fn a_localized_mpd_has_the_same_tracks_and_times_under_other_references(
+        sets in proptest::collection::vec(
+            proptest::collection::vec(("[a-z]{1,4}", 1_u32..9_999, 0_u8..3, 1_u64..9), 1..4), 1..4,
+        ),
+    ) {
+        let mut text = "<MPD mediaPresentationDuration='PT40S'><BaseURL>base/</BaseURL><Period>".to_owned();
+        for set in sets {
+            text += "<AdaptationSet lang='en'><!-- kept -->";
+            for (id, bandwidth, addressing, duration) in set {
+                let inside = match addressing {
+                    0 => format!("<SegmentTemplate media='$Number$.m4s' initialization='i.mp4' duration='{duration}'/>"),
+                    1 => format!("<SegmentList duration='{duration}'><Initialization sourceURL='i.mp4' range='0-9'/>\
+                        <SegmentURL media='a.m4s' mediaRange='10-{bandwidth}'/><SegmentURL media='b.m4s'/></SegmentList>"),
+                    _ => "<BaseURL>one.mp4</BaseURL><SegmentBase indexRange='10-20'/>".to_owned(),
+                };
+                text += &format!("<Representation id='{id}' bandwidth='{bandwidth}'>{inside}</Representation>");
+            }
+            text += "</AdaptationSet>";
+        }
+        text += "</Period></MPD>";
+        let facts = |text: &str| {
+            let presentation = crate::manifest::dash::read(text.as_bytes()).unwrap();
+            let tracks = presentation.periods.into_iter().flat_map(|period| period.sets).flat_map(|set| set.tracks);
+            tracks
+                .map(|track| {
+                    let crate::manifest::presentation::TrackMedia::Segments(addressing) = &track.media else { panic!() };
+                    let segments: Vec<_> = addressing
+                        .segments()
+                        .map(|segment| (segment.range, segment.start, segment.duration, segment.reference.is_some()))
+                        .collect();
+                    let init = addressing.init().map(|init| (init.reference.is_some(), init.range));
+                    (track.id, track.bandwidth, track.language, init, addressing.index().map(|index| index.range), segments)
+                })
+                .collect::<Vec<_>>()
+        };
+        let localized = rewrite(&text, MediaFormat::Dash, &mut Renamer::default()).unwrap();
+        proptest::prop_assert_eq!(facts(&localized), facts(&text));
+        proptest::prop_assert!(!localized.contains(".m4s") && !localized.contains("one.mp4") && !localized.contains("base/"));
     }
 }

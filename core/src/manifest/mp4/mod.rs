@@ -65,7 +65,12 @@ impl Mp4Facts {
     /// Fails with [`Code::ManifestInvalid`] if a box is longer than what it lies in, with [`Code::ManifestTooLarge`] if
     /// there are more boxes or keys than in any real file, with [`Code::MediaUnreadable`] if the disk fails. A file that
     /// ends within its media data is fine.
-    pub fn read(&mut self, source: impl Read + Seek, bytes: Option<Range<u64>>, budget: &mut Budget) -> Result<()> {
+    pub fn read<R: Read + Seek + ?Sized>(
+        &mut self,
+        source: &mut R,
+        bytes: Option<Range<u64>>,
+        budget: &mut Budget,
+    ) -> Result<()> {
         let mut reader = BufReader::with_capacity(4 << 10, source);
         let length = reader.seek(SeekFrom::End(0)).map_err(read_error)?;
         let range = bytes.unwrap_or(0..length);
@@ -133,8 +138,8 @@ impl Mp4Facts {
     }
 }
 
-struct Walk<'a, R> {
-    reader: BufReader<R>,
+struct Walk<'a, R: ?Sized> {
+    reader: BufReader<&'a mut R>,
     /// Where the reader stands.
     at: u64,
     budget: &'a mut Budget,
@@ -151,7 +156,7 @@ struct Header {
 /// of 1,000 keys 40.
 const MAX_CONTENT_BYTES: u64 = 1 << 20;
 
-impl<R: Read + Seek> Walk<'_, R> {
+impl<R: Read + Seek + ?Sized> Walk<'_, R> {
     fn file(&mut self, range: Range<u64>) -> Result<()> {
         let mut at = range.start;
         while let Some(header) = self.header(at..range.end, true)? {

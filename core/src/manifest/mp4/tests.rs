@@ -64,7 +64,7 @@ fn film() -> Vec<u8> {
 
 fn read(bytes: &[u8]) -> Result<Mp4Facts> {
     let mut facts = Mp4Facts::default();
-    facts.read(Cursor::new(bytes), None, &mut Budget::default()).map(|()| facts)
+    facts.read(&mut Cursor::new(bytes), None, &mut Budget::default()).map(|()| facts)
 }
 
 fn keys(keys: &[u8]) -> BTreeSet<KeyId> {
@@ -89,10 +89,10 @@ fn only_the_asked_bytes_are_read() {
     let moov_at = film.windows(4).position(|four| four == b"moov").unwrap() as u64 - 4;
     let moof_at = film.windows(4).position(|four| four == b"moof").unwrap() as u64 - 4;
     let mut facts = Mp4Facts::default();
-    facts.read(Cursor::new(&film), Some(moof_at..u64::MAX), &mut Budget::default()).unwrap();
+    facts.read(&mut Cursor::new(&film), Some(moof_at..u64::MAX), &mut Budget::default()).unwrap();
     assert!(!facts.has_moov);
     assert_eq!(facts.key_ids(), keys(&[3, 4]));
-    facts.read(Cursor::new(&film), Some(moov_at..moof_at), &mut Budget::default()).unwrap();
+    facts.read(&mut Cursor::new(&film), Some(moov_at..moof_at), &mut Budget::default()).unwrap();
     assert!(facts.has_moov);
     assert_eq!(facts.tracks[&1].key_ids, keys(&[1, 3, 4]));
 }

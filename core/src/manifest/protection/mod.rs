@@ -1,29 +1,37 @@
-//! The protection of a title: init data, keys per track, key files, and what is odd about the media.
+//! The protection of a title: its init data, the keys of each track, its key files, and the issues found on the way.
+//!
+//! Pure functions over the media model. Documents and media files are read through the port in `files`.
 //!
 //! | file | what |
 //! |---|---|
-//! | `builder` | collects finds from manifests and media files, in any order, and makes one answer of them |
+//! | `hls`, `dash` | from playlists or a presentation to findings |
+//! | `builder` | collects findings |
+//! | `answer` | from findings to a [`Protection`] |
+//! | `scan` | searches media files for keys |
 
-mod builder;
+mod answer;
+pub(super) mod builder;
+pub(super) mod dash;
+pub(super) mod hls;
+pub(super) mod scan;
 
 use std::collections::BTreeSet;
 use std::fmt;
 
-pub(super) use self::builder::{InitDataSourceId, ProtectedTrack, ProtectionBuilder};
-use super::local::Absent;
-use super::reference;
+use super::files::Absent;
+use super::resolve;
 use crate::error::{Code, Error, Quoted, Result};
 use crate::model::{DrmScheme, InitData, InitDataTrack, KeyId, TrackKind};
 
 /// How a title is protected. Equal for equal media, whatever the order of its tracks, boxes and attributes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Protection {
-    /// True if a license is needed. AES-128 with a key file is content, not a license: see [`Protection::key_files`].
+    /// True if a license is needed. AES-128 with a key file needs none: see [`Protection::key_files`].
     pub is_protected: bool,
-    /// Every way to ask for keys, of every key system, known to Larder or not. Sorted.
+    /// All init data, of every key system, known to Larder or not. Sorted.
     pub init_data: Vec<InitData>,
-    /// The protected tracks and the keys that each needs, as far as the media says. Sorted; a track that is not listed is
-    /// clear, one with no key ids needs keys that it does not name.
+    /// The protected tracks and the keys that each needs, as far as the media says. Sorted. A track that is not listed is
+    /// clear; a track without key ids needs keys that the media does not name.
     pub required_keys: Vec<TrackKeys>,
     /// The container's MIME type, as a CDM wants it: `video/mp4`, `video/mp2t` or `video/webm`.
     pub mime: &'static str,
@@ -31,7 +39,7 @@ pub struct Protection {
     pub key_files: Vec<KeyFile>,
     /// License servers that the manifest itself names (`Laurl`). Sorted.
     pub license_urls: Vec<LicenseUrl>,
-    /// What could not be read or is odd, for the log and for whoever prepares the media. Sorted.
+    /// Files that could not be read and oddities of the media, for the log and for the packager. Sorted.
     pub issues: Vec<Issue>,
 }
 
@@ -45,7 +53,7 @@ pub struct TrackKeys {
 }
 
 impl Protection {
-    /// The init data of one key system.
+    /// Returns the init data of one key system.
     ///
     /// Fails with [`Code::SessionKeyMissing`] for FairPlay and [`Code::InitDataMissing`] for others if protected media
     /// has none; clear media has an empty list.
@@ -63,13 +71,13 @@ impl Protection {
         })
     }
 
-    /// The keys of all tracks together.
+    /// Returns the keys of all tracks together.
     pub fn required_key_ids(&self) -> BTreeSet<KeyId> {
         self.required_keys.iter().flat_map(|track| track.key_ids.iter().copied()).collect()
     }
 }
 
-pub(super) fn session_key_missing() -> Error {
+fn session_key_missing() -> Error {
     Error::new(
         Code::SessionKeyMissing,
         "the media is protected with FairPlay, but no playlist names an skd:// key; keep the EXT-X-SESSION-KEY and \
@@ -80,9 +88,9 @@ pub(super) fn session_key_missing() -> Error {
 /// A key file that a playlist names.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KeyFile {
-    /// As the playlist gives it. May be signed: never log it.
+    /// The URI as the playlist gives it. May be signed: never log it.
     pub uri: String,
-    /// Whether the key can be read without a network.
+    /// The state of the file.
     pub state: KeyFileState,
 }
 
@@ -96,9 +104,9 @@ impl fmt::Debug for KeyFile {
 /// A license server that a manifest names.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LicenseUrl {
-    /// The key system it is for, if the descriptor says one that Larder knows.
+    /// The key system, if the descriptor names one that Larder knows.
     pub scheme: Option<DrmScheme>,
-    /// The URL as it stands there. May be signed: never log it.
+    /// The URL as written. May be signed: never log it.
     pub url: String,
 }
 
@@ -109,40 +117,40 @@ impl fmt::Debug for LicenseUrl {
     }
 }
 
-/// Whether a key file can be read without a network.
+/// The state of a key file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum KeyFileState {
-    /// It lies in the folder and has the length of a key.
+    /// The file is in the folder and has the length of a key.
     Present,
-    /// The key stands in the playlist itself (`data:`).
+    /// The key is in the playlist itself (`data:`).
     Inline,
-    /// It should lie in the folder and does not.
+    /// The file should be in the folder and is missing.
     Missing,
-    /// A file is there, but it is no key: another length than 16 or 32 bytes.
+    /// The file has another length than 16 or 32 bytes, so it is not a key.
     NotAKey,
-    /// It is on a server: the title does not play offline.
+    /// The key is on a server: the title does not play offline.
     Remote,
-    /// It is outside the folder or unreadable.
+    /// The file is outside the folder or unreadable.
     Refused,
 }
 
 impl KeyFileState {
-    /// True if playing needs no network for this key.
+    /// Returns true if playback needs no network for this key.
     pub const fn is_usable(self) -> bool {
         matches!(self, Self::Present | Self::Inline)
     }
 }
 
-/// Something about the media that is worth a line in the log.
+/// An oddity of the media that is worth a line in the log.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Issue {
-    /// What is the matter.
+    /// The kind of oddity.
     pub kind: IssueKind,
-    /// With what: a reference without its query, a tag, a track, in quotes; or a number. Escaped and shortened; safe to log.
+    /// The subject: a reference without its query, a tag or a track in quotes, or a number. Escaped and shortened; safe to log.
     pub what: String,
 }
 
-/// What can be odd about media.
+/// The kinds of issues.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum IssueKind {
     /// A reference leads to a server; it was not fetched.
@@ -157,20 +165,20 @@ pub enum IssueKind {
     MalformedFile,
     /// A tag or attribute is malformed; it was skipped.
     MalformedTag,
-    /// A PSSH box or what should contain one is malformed; it was skipped.
+    /// A PSSH box, or the element that should contain one, is malformed; it was skipped.
     MalformedPssh,
-    /// Protected by a way that Larder does not support.
+    /// The protection scheme is one that Larder does not support.
     UnknownProtection,
-    /// The init segment needs other keys than the manifest announces; the init segment is right.
+    /// The init segment needs other keys than the manifest announces. The init segment is right.
     KeyIdMismatch,
     /// Too many segments to look for keys in all of them.
     SegmentsNotScanned,
-    /// There are more issues than are kept.
+    /// More issues were found than are kept.
     MoreIssues,
 }
 
 impl Issue {
-    /// An issue with a reference, a tag or a track.
+    /// Returns an issue with a reference, a tag or a track.
     pub(super) fn new(kind: IssueKind, what: &str) -> Self {
         Self { kind, what: public(what) }
     }
@@ -187,7 +195,7 @@ impl fmt::Display for Issue {
             IssueKind::MalformedFile => write!(f, "{what} is malformed"),
             IssueKind::MalformedTag => write!(f, "{what} is malformed and was skipped"),
             IssueKind::MalformedPssh => write!(f, "a PSSH box in {what} is malformed and was skipped"),
-            IssueKind::UnknownProtection => write!(f, "{what} is protected by a way that Larder does not know"),
+            IssueKind::UnknownProtection => write!(f, "{what} is protected by a scheme that Larder does not know"),
             IssueKind::KeyIdMismatch => write!(f, "{what} needs other keys than the manifest announces"),
             IssueKind::SegmentsNotScanned => write!(f, "only the first {what} segments were searched for keys"),
             IssueKind::MoreIssues => write!(f, "and {what} more"),
@@ -195,8 +203,8 @@ impl fmt::Display for Issue {
     }
 }
 
-/// The issue of a reference that cannot be read.
-pub(super) fn absent_issue(absent: Absent) -> IssueKind {
+/// Returns the kind of issue for a reference that cannot be read.
+fn absent_issue(absent: Absent) -> IssueKind {
     match absent {
         Absent::Remote => IssueKind::RemoteReference,
         Absent::Outside => IssueKind::OutsideFolder,
@@ -205,12 +213,12 @@ pub(super) fn absent_issue(absent: Absent) -> IssueKind {
     }
 }
 
-/// A track of this name. Names come from manifests and are kept short: each is repeated for each of its keys.
-pub(super) fn track(kind: TrackKind, name: &str) -> InitDataTrack {
+/// Returns a track of this name. Names come from manifests and are kept short: each is repeated for each of its keys.
+fn track_of(kind: TrackKind, name: &str) -> InitDataTrack {
     const MAX_NAME_CHARS: usize = 256;
-    InitDataTrack { kind, name: reference::public_name(name).chars().take(MAX_NAME_CHARS).collect() }
+    InitDataTrack { kind, name: resolve::public_name(name).chars().take(MAX_NAME_CHARS).collect() }
 }
 
 fn public(reference: &str) -> String {
-    Quoted(&reference::public_name(reference)).to_string()
+    Quoted(&resolve::public_name(reference)).to_string()
 }
