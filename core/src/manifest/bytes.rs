@@ -1,6 +1,6 @@
-//! A cursor over hostile bytes: every step may say no.
+//! A cursor over hostile bytes: every read returns `None` at the end.
 
-/// What is left to read.
+/// The bytes that are left to read.
 #[derive(Clone, Copy)]
 pub(super) struct Bytes<'a>(pub(super) &'a [u8]);
 

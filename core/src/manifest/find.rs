@@ -8,18 +8,19 @@ use super::sniff::{Kind, sniff};
 use crate::error::{Code, Error, Quoted, Result};
 use crate::model::MediaFormat;
 
-/// Media on this device: what it is, and what a player opens.
+/// Media on this device: its format, and the file that a player opens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalMedia {
-    /// What it is, by its content.
+    /// The format, by the content.
     pub format: MediaFormat,
-    /// What a player opens: the manifest or media file, or the package folder of an AVFoundation download (`.movpkg`).
+    /// The file that a player opens: the manifest or media file, or the package folder of an AVFoundation download
+    /// (`.movpkg`).
     pub manifest: PathBuf,
-    /// True if the path that was asked for is a folder.
+    /// True if the given path is a folder.
     pub is_folder: bool,
 }
 
-/// Finds what to play at a path: a manifest, a media file, or a folder that holds one manifest (or, without any, one
+/// Finds the file to play at a path: a manifest, a media file, or a folder that holds one manifest (or, without any, one
 /// media file).
 ///
 /// The content decides, not the extension. In a folder the multivariant playlist wins over media playlists, and
@@ -27,12 +28,12 @@ pub struct LocalMedia {
 ///
 /// Fails with [`Code::MediaNotFound`], [`Code::MediaUnreadable`] (permission, a link loop, a special file),
 /// [`Code::FormatUnsupported`], [`Code::ManifestInvalid`] (empty, a web page), or [`Code::MediaAmbiguous`] if several
-/// manifests are as likely: then register one of them by its own path.
+/// manifests are equally likely: then register one of them by its own path.
 pub fn find(path: &Path) -> Result<LocalMedia> {
     find_format(path, None)
 }
 
-/// As [`find`]; of several formats in one folder this one is taken.
+/// As [`find`]. If a folder holds several formats, the `wanted` one is taken.
 pub fn find_format(path: &Path, wanted: Option<MediaFormat>) -> Result<LocalMedia> {
     let metadata = std::fs::metadata(path).map_err(|error| local::io_error(path, error))?;
     if metadata.is_dir() {
@@ -57,33 +58,34 @@ fn find_in_folder(path: &Path, wanted: Option<MediaFormat>) -> Result<LocalMedia
     }
 }
 
-/// A download of AVFoundation: a folder that describes itself in `boot.xml`.
+/// Returns true for a download of AVFoundation: a folder that describes itself in `boot.xml`.
 fn is_movie_package(path: &Path, folder: &Folder) -> bool {
     folder.entry(Path::new("boot.xml")).is_ok()
         && local::read_head(&path.join("boot.xml"), SNIFF_BYTES).is_ok_and(|head| sniff(&head) == Kind::MoviePackage)
 }
 
-/// A file in the folder, and what it is.
+/// A file in the folder, and its kind.
 struct Candidate {
     name: PathBuf,
     kind: Kind,
 }
 
-/// The files that may be what to play: those named like manifests; if there are none, any that is one by its content.
+/// Returns the files that may be played: those named like manifests or, if none of these is one, all that are by their
+/// content.
 fn candidates(path: &Path, folder: &Folder, unreadable: &mut Option<Error>) -> Result<Vec<Candidate>> {
     let names = folder.names(MAX_FOLDER_ENTRIES)?;
-    let named = look_at(path, folder, names.iter().filter(|name| is_named_like_a_manifest(name)), unreadable);
+    let named = read_heads(path, folder, names.iter().filter(|name| is_named_like_a_manifest(name)), unreadable);
     if named.iter().any(|candidate| is_manifest(candidate.kind)) {
         return Ok(named);
     }
     let rest = names.iter().filter(|name| !is_named_like_a_manifest(name)).take(MAX_SNIFFED_FILES);
     let mut all = named;
-    all.extend(look_at(path, folder, rest, &mut None));
+    all.extend(read_heads(path, folder, rest, &mut None));
     Ok(all)
 }
 
-/// Links out of the folder, special files and what cannot be read are no candidates.
-fn look_at<'a>(
+/// Reads the heads of files. Links out of the folder, special files and unreadable files are no candidates.
+fn read_heads<'a>(
     path: &Path,
     folder: &Folder,
     names: impl Iterator<Item = &'a PathBuf>,
@@ -128,7 +130,7 @@ fn choose(
     }
 }
 
-/// The best files of a format: one if the choice is clear, several if not.
+/// Returns the likeliest files of a format: one if the choice is clear, several if not.
 fn likeliest(candidates: &[Candidate], format: MediaFormat) -> Vec<&Candidate> {
     let of_kind = |kinds: &[Kind]| -> Vec<&Candidate> {
         candidates.iter().filter(|candidate| kinds.contains(&candidate.kind)).collect()
@@ -149,9 +151,9 @@ fn likeliest(candidates: &[Candidate], format: MediaFormat) -> Vec<&Candidate> {
 }
 
 fn name_rank(name: &Path) -> usize {
-    const USUAL: [&str; 4] = ["master", "index", "manifest", "playlist"];
+    const COMMON: [&str; 4] = ["master", "index", "manifest", "playlist"];
     let stem = name.file_stem().map(|stem| stem.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
-    USUAL.iter().position(|usual| *usual == stem).unwrap_or(USUAL.len())
+    COMMON.iter().position(|common| *common == stem).unwrap_or(COMMON.len())
 }
 
 fn is_named_like_a_manifest(name: &Path) -> bool {
@@ -191,7 +193,7 @@ fn not_media(path: &Path, kind: Kind) -> Error {
     }
 }
 
-/// Nothing playable in a folder: if a file is named like a manifest, say what is wrong with that one.
+/// Returns the error for a folder without media. If a file is named like a manifest, the error says what is wrong with it.
 fn nothing_found(path: &Path, candidates: &[Candidate]) -> Error {
     let named = candidates.iter().find(|candidate| is_named_like_a_manifest(&candidate.name));
     match named {

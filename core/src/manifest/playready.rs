@@ -11,12 +11,12 @@ use super::bytes::Bytes;
 use super::xml::{self, Xml};
 use crate::model::KeyId;
 
-/// The key ids that the object states; none if it is malformed.
+/// Returns the key ids that the object states; none if it is malformed.
 pub fn key_ids(object: &[u8]) -> Vec<KeyId> {
     header(object).and_then(|header| header_key_ids(&header)).unwrap_or_default()
 }
 
-/// The WRMHEADER of an object ("PlayReady Header Specification", 2).
+/// Returns the WRMHEADER of an object ("PlayReady Header Specification", 2).
 fn header(object: &[u8]) -> Option<String> {
     const RIGHTS_MANAGEMENT_HEADER: u16 = 1;
     let mut input = Bytes(object);
@@ -57,7 +57,7 @@ fn header_key_ids(header: &str) -> Option<Vec<KeyId>> {
     }
 }
 
-/// A KID from base64: the bytes of a GUID, put into the order of its text form.
+/// Reads a KID from base64: the bytes of a GUID, put into the order of its text form.
 fn guid(text: &str) -> Option<KeyId> {
     let bytes: [u8; 16] = STANDARD.decode(text.trim()).ok()?.try_into().ok()?;
     let [a, b, c, d, e, f, g, h, rest @ ..] = bytes;

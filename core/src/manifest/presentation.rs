@@ -1,4 +1,4 @@
-//! The media model: what a title consists of, whatever the format of its manifest.
+//! The media model: the periods, tracks and segments of a title, for every manifest format alike.
 //!
 //! References stay as they are written, so that one model serves a local folder and a URL: `resolve.rs` resolves them
 //! when they are needed. Times are integers in a timescale, never floats.
@@ -164,7 +164,7 @@ pub struct TrackSet {
 pub struct Track {
     /// `Representation@id`, `STABLE-VARIANT-ID` or `STABLE-RENDITION-ID`; empty without.
     pub id: Arc<str>,
-    /// What it is.
+    /// The kind of media.
     pub kind: TrackKind,
     /// The language, as written (BCP 47 or ISO 639).
     pub language: Option<Arc<str>>,

@@ -1,4 +1,4 @@
-//! PSSH boxes (ISO/IEC 23001-7, 8.1): what a CDM gets, and the key ids they state.
+//! PSSH boxes (ISO/IEC 23001-7, 8.1): the init data of CDMs, and the key ids in them.
 
 use std::collections::BTreeSet;
 
@@ -20,23 +20,23 @@ pub const COMMON: [u8; 16] = 0x1077efec_c0b2_4d02_ace3_3c1e52e2fb4b_u128.to_be_b
 /// One box.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PsshBox {
-    /// Whose box it is.
+    /// The key system.
     pub system_id: [u8; 16],
     /// The key ids of a version 1 box. Version 0 has none, but see [`PsshBox::stated_key_ids`].
     pub listed_key_ids: Vec<KeyId>,
-    /// The key system's own data.
+    /// The data of the key system.
     pub data: Vec<u8>,
-    /// The whole box with a plain 32-bit size, as CDMs want it.
+    /// The whole box with a 32-bit size, as CDMs expect it.
     pub bytes: Vec<u8>,
 }
 
 impl PsshBox {
-    /// The key system, if Larder knows it.
+    /// Returns the key system, if Larder knows it.
     pub fn scheme(&self) -> Option<DrmScheme> {
         DrmScheme::from_system_id(&self.system_id)
     }
 
-    /// The keys that the box is for, from its list and from the key system's data. Empty if it does not say.
+    /// Returns the keys that the box is for, from its list and from the key system's data. Empty if it states none.
     pub fn stated_key_ids(&self) -> BTreeSet<KeyId> {
         let mut key_ids: BTreeSet<KeyId> = self.listed_key_ids.iter().copied().collect();
         match self.system_id {
@@ -50,7 +50,7 @@ impl PsshBox {
     }
 }
 
-/// Without the data, which may hold an account's.
+/// Without the data, which may hold account data.
 impl std::fmt::Debug for PsshBox {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("PsshBox")
@@ -61,9 +61,9 @@ impl std::fmt::Debug for PsshBox {
     }
 }
 
-/// Reads boxes that stand one after the other, as in `cenc:pssh` and in Widevine's key tags; at least one.
+/// Reads boxes that follow each other, as in `cenc:pssh` and in Widevine's key tags; at least one.
 ///
-/// Fails with [`Code::ManifestInvalid`] if a length lies or something else stands among them, and with
+/// Fails with [`Code::ManifestInvalid`] if a length is wrong or another box is among them, and with
 /// [`Code::ManifestTooLarge`] beyond [`MAX_PSSH_BYTES`].
 pub fn parse_all(bytes: &[u8]) -> Result<Vec<PsshBox>> {
     if bytes.len() > MAX_PSSH_BYTES {
@@ -77,7 +77,7 @@ pub fn parse_all(bytes: &[u8]) -> Result<Vec<PsshBox>> {
     Ok(boxes)
 }
 
-/// A version 0 box around a key system's data, for playlists that give the data alone.
+/// Returns a version 0 box around a key system's data, for playlists that hold the data alone.
 pub fn wrap(system_id: [u8; 16], data: &[u8]) -> Result<PsshBox> {
     if data.len() > MAX_PSSH_BYTES {
         return Err(too_large(data.len() as u64));
@@ -87,14 +87,11 @@ pub fn wrap(system_id: [u8; 16], data: &[u8]) -> Result<PsshBox> {
 }
 
 fn malformed() -> Error {
-    Error::new(Code::ManifestInvalid, "a PSSH box is malformed: a length in it is wrong, or it is something else")
+    Error::new(Code::ManifestInvalid, "a PSSH box is malformed: a length in it is wrong, or the bytes are no PSSH box")
 }
 
 pub(super) fn too_large(size: u64) -> Error {
-    Error::new(
-        Code::ManifestTooLarge,
-        format!("a PSSH box has {size} bytes; more than {MAX_PSSH_BYTES} is no real one"),
-    )
+    Error::new(Code::ManifestTooLarge, format!("a PSSH box has {size} bytes; the limit is {MAX_PSSH_BYTES}"))
 }
 
 fn parse_next(input: &mut Bytes<'_>) -> Option<PsshBox> {
@@ -124,7 +121,7 @@ fn parse_next(input: &mut Bytes<'_>) -> Option<PsshBox> {
         _ => return None,
     };
     let data_size = usize::try_from(body.u32()?).ok()?;
-    // Bytes behind the data are padding; some packagers leave it.
+    // Bytes after the data are padding that some packagers leave.
     let data = body.take(data_size)?;
     let bytes = assemble(version, system_id, &key_ids, data)?;
     Some(PsshBox { system_id, listed_key_ids: key_ids, data: data.to_vec(), bytes })
@@ -181,20 +178,20 @@ mod tests {
     }
 
     #[test]
-    fn a_lying_length_is_malformed_wherever_it_stands() {
-        let honest = assemble(1, COMMON, &[id(1)], b"data").unwrap();
-        let data_size_at = honest.len() - 4 - 4;
+    fn a_wrong_length_is_malformed_in_every_field() {
+        let valid = assemble(1, COMMON, &[id(1)], b"data").unwrap();
+        let data_size_at = valid.len() - 4 - 4;
         for (at, lie) in
             [(0, 7), (0, 200), (0, u32::MAX), (28, 2), (28, u32::MAX), (data_size_at, 5), (data_size_at, u32::MAX)]
         {
-            let mut lying = honest.clone();
-            lying[at..at + 4].copy_from_slice(&u32::to_be_bytes(lie));
-            assert_eq!(parse_all(&lying).unwrap_err().code(), Code::ManifestInvalid, "{lie} at {at}");
+            let mut flawed = valid.clone();
+            flawed[at..at + 4].copy_from_slice(&u32::to_be_bytes(lie));
+            assert_eq!(parse_all(&flawed).unwrap_err().code(), Code::ManifestInvalid, "{lie} at {at}");
         }
-        for length in 0..honest.len() {
-            assert!(parse_all(&honest[..length]).is_err(), "cut to {length}");
+        for length in 0..valid.len() {
+            assert!(parse_all(&valid[..length]).is_err(), "cut to {length}");
         }
-        assert_eq!(parse_all(&[honest, vec![0]].concat()).unwrap_err().code(), Code::ManifestInvalid);
+        assert_eq!(parse_all(&[valid, vec![0]].concat()).unwrap_err().code(), Code::ManifestInvalid);
     }
 
     #[test]
@@ -219,7 +216,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_wrapped_is_read_back(system in any::<[u8; 16]>(), data in proptest::collection::vec(any::<u8>(), 0..100)) {
+        fn wrapped_data_is_read_back(system in any::<[u8; 16]>(), data in proptest::collection::vec(any::<u8>(), 0..100)) {
             let wrapped = wrap(system, &data).unwrap();
             prop_assert_eq!(parse_all(&wrapped.bytes).unwrap(), vec![wrapped]);
         }

@@ -1,8 +1,8 @@
-//! What a file is, by its first bytes. Names lie: players and servers rename files.
+//! The kind of a file, by its first bytes. File names are not reliable: players and servers rename files.
 
 use super::text;
 
-/// What a file's first bytes say.
+/// The kind of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// An MPD.
@@ -11,21 +11,21 @@ pub(super) enum Kind {
     MultivariantPlaylist,
     /// A playlist that names segments.
     MediaPlaylist,
-    /// A playlist that says neither within the bytes at hand.
+    /// A playlist whose head does not say which kind it is.
     Playlist,
     /// An ISO base media file.
     Mp4,
-    /// A package that AVFoundation's downloads make describes itself in such a file (`boot.xml`).
+    /// The description of an AVFoundation download (`boot.xml`).
     MoviePackage,
     /// A web page.
     Html,
-    /// Nothing at all.
+    /// An empty file.
     Empty,
     /// Anything else.
     Unknown,
 }
 
-/// Says what a file is. `head` is its first part; a cut in the middle of anything is fine.
+/// Returns the kind of a file. `head` is its first part, cut anywhere.
 pub(super) fn sniff(head: &[u8]) -> Kind {
     if head.is_empty() {
         return Kind::Empty;
@@ -46,15 +46,15 @@ pub(super) fn sniff(head: &[u8]) -> Kind {
     }
 }
 
-/// The text of the head: a character that the cut tore apart is left out.
+/// Returns the text of the head, without a character that the cut divided.
 fn head_text(head: &[u8]) -> Option<std::borrow::Cow<'_, str>> {
     (0..4).find_map(|cut| text::decode(head.get(..head.len().checked_sub(cut)?)?).ok()).or_else(|| {
-        // One bad byte in the middle does not change what the file is; its reader will name the byte.
+        // One bad byte in the middle does not change the kind; the reader will name the byte.
         head.iter().take(16).all(|b| b.is_ascii()).then(|| String::from_utf8_lossy(head))
     })
 }
 
-/// The first box says it. A media segment alone is a media file, too.
+/// Returns true if the first box is one of an ISO base media file. A media segment alone is a media file, too.
 fn is_mp4(head: &[u8]) -> bool {
     const FIRST_BOXES: [&[u8; 4]; 12] =
         [b"ftyp", b"styp", b"moov", b"moof", b"sidx", b"free", b"skip", b"wide", b"mdat", b"pssh", b"emsg", b"prft"];
@@ -73,7 +73,7 @@ fn playlist(text: &str) -> Kind {
     Kind::Playlist
 }
 
-/// True for the tags that only a multivariant playlist has (RFC 8216, 4.3.4).
+/// Returns true for the tags that only a multivariant playlist has (RFC 8216, 4.3.4).
 fn is_multivariant_tag(line: &str) -> bool {
     const TAGS: [&str; 5] = [
         "#EXT-X-STREAM-INF:",
@@ -85,7 +85,7 @@ fn is_multivariant_tag(line: &str) -> bool {
     TAGS.iter().any(|tag| line.starts_with(tag))
 }
 
-/// The local name of the first element, or of the document type, whichever comes first.
+/// Returns the local name of the first element or of the document type.
 fn root_element(text: &str) -> Option<&str> {
     let mut rest = text;
     loop {
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_content_tells_what_a_file_is() {
+    fn the_kind_of_a_file_is_told_by_its_content() {
         for (head, kind) in [
             (&b"<MPD>"[..], Kind::Mpd),
             (b"\xef\xbb\xbf<?xml version='1.0'?>\n<!-- <html> -->\n<dash:MPD xmlns:dash='x' ", Kind::Mpd),

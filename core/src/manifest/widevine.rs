@@ -1,10 +1,10 @@
-//! Key ids in Widevine's PSSH data. It is a protocol buffer (`WidevinePsshData`); two of its fields are of interest:
+//! Key ids in Widevine's PSSH data. The data is a protocol buffer (`WidevinePsshData`); two of its fields are read:
 //! `key_ids` (2) and, for entitlement licenses, `key_id` (2) inside `entitled_keys` (14).
 
 use super::bytes::Bytes;
 use crate::model::KeyId;
 
-/// The key ids that the data states. Data that is no protocol buffer states those before the first flaw.
+/// Returns the key ids that the data states. Malformed data states those before the first flaw.
 pub fn key_ids(data: &[u8]) -> Vec<KeyId> {
     let mut found = Vec::new();
     for_each_bytes_field(data, &mut |field, value| match field {
@@ -23,7 +23,7 @@ fn key_id(value: &[u8]) -> Option<KeyId> {
     value.try_into().ok().map(KeyId)
 }
 
-/// Calls back for each length-delimited field of a message; the others are skipped.
+/// Calls `found` for each length-delimited field of a message. Other fields are skipped.
 fn for_each_bytes_field(message: &[u8], found: &mut dyn FnMut(u64, &[u8])) {
     let mut input = Bytes(message);
     while next_field(&mut input, found).is_some() {}
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lying_length_ends_the_search() {
+    fn a_wrong_length_ends_the_search() {
         assert_eq!(key_ids(&[0x12, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 1]), []);
         assert_eq!(key_ids(&[0x12, 17, 1]), []);
         assert_eq!(key_ids(b"\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80"), []);

@@ -83,8 +83,14 @@ pub(super) fn for_each_attribute(element: &BytesStart<'_>, found: &mut dyn FnMut
     // Without the check for duplicates, which compares each name with all before it.
     for attribute in element.attributes().with_checks(false) {
         let attribute = attribute.map_err(|error| malformed_attribute().caused_by(error))?;
+        let name = attribute.key.local_name().into_inner();
+        // Normalizing costs more than all the rest, and most values are normal.
+        if attribute.value.bytes().all(|byte| byte != b'&' && byte >= b' ') {
+            found(name, attribute.value);
+            continue;
+        }
         let value = attribute.normalized_value(XmlVersion::Implicit1_0);
-        found(attribute.key.local_name().into_inner(), value.map_err(|error| malformed_attribute().caused_by(error))?);
+        found(name, value.map_err(|error| malformed_attribute().caused_by(error))?);
     }
     Ok(())
 }

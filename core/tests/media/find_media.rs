@@ -1,4 +1,4 @@
-//! From a path to what a player opens: files, folders, lying names, links.
+//! From a path to the file that a player opens: files, folders, misleading names, links.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests may say what they expect")]
 
@@ -43,7 +43,7 @@ fn a_file_is_known_by_its_content_and_not_by_its_name() {
 }
 
 #[test]
-fn what_is_no_media_says_why() {
+fn an_error_says_why_a_file_is_no_media() {
     let folder =
         Folder::new().with("empty.mpd", "").with("page.m3u8", HTML).with("note.txt", "hello").with("zeros", [0; 64]);
     for (name, code, says) in [
@@ -72,7 +72,7 @@ fn a_folder_is_played_by_its_one_manifest() {
 }
 
 #[test]
-fn the_multivariant_playlist_wins_and_then_the_usual_names() {
+fn the_multivariant_playlist_wins_and_then_the_common_names() {
     let media = || Folder::new().with("audio.m3u8", MEDIA).with("index.m3u8", MEDIA).with("video.m3u8", MEDIA);
     assert_eq!(found(&media().with("zz.m3u8", MULTIVARIANT)).unwrap().1, "zz.m3u8");
     let two = media().with("zz.m3u8", MULTIVARIANT).with("playlist.m3u8", MULTIVARIANT);
@@ -97,13 +97,13 @@ fn an_ambiguous_folder_lists_its_manifests_and_the_format_may_decide() {
 }
 
 #[test]
-fn the_wanted_format_does_not_hide_what_is_there() {
+fn a_wanted_format_that_is_missing_does_not_hide_another() {
     let folder = Folder::new().with("a.mpd", MPD);
     assert_eq!(find_format(&folder.path(""), Some(MediaFormat::Hls)).unwrap().format, MediaFormat::Dash);
 }
 
 #[test]
-fn a_folder_without_a_manifest_says_what_is_wrong_with_it() {
+fn the_error_of_a_folder_without_a_manifest_names_the_fault() {
     assert_eq!(code(&Folder::new()), Code::FormatUnsupported);
     assert_eq!(code(&Folder::new().with("note.txt", "x").with("sub/a.mpd", MPD)), Code::FormatUnsupported);
     assert_eq!(code(&Folder::new().with("a.mpd", HTML)), Code::ManifestInvalid);
@@ -144,7 +144,7 @@ fn links_are_followed_within_the_folder_only_and_loops_end() {
     assert_eq!(find(&folder.path("loop.mpd")).unwrap_err().code(), Code::MediaUnreadable);
     symlink(folder.path("nowhere"), folder.path("dangling.mpd")).unwrap();
     assert_eq!(find(&folder.path("dangling.mpd")).unwrap_err().code(), Code::MediaNotFound);
-    // The path that the app names may be a link; what is found in a folder may not lead out of it.
+    // The path that the app names may be a link. A link in a folder may not lead out of it.
     symlink(outside.path("real.mpd"), folder.path("out.mpd")).unwrap();
     assert_eq!(find(&folder.path("out.mpd")).unwrap().format, MediaFormat::Dash);
     assert_eq!(code(&folder), Code::FormatUnsupported);
@@ -167,10 +167,10 @@ fn special_files_are_refused_before_they_can_block() {
     assert_eq!(find("/dev/zero".as_ref()).unwrap_err().code(), Code::MediaUnreadable);
 }
 
-/// Linux's own files say that they are regular and empty; reading some of them waits for ever.
+/// Kernel files claim to be regular and empty; reading some of them blocks for ever.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_folder_of_the_kernels_own_files_is_no_media_and_blocks_nobody() {
+fn folders_of_kernel_files_are_no_media_and_do_not_block() {
     let begun = std::time::Instant::now();
     for folder in ["/proc", "/proc/self", "/sys"] {
         assert_eq!(find(folder.as_ref()).unwrap_err().code(), Code::FormatUnsupported, "{folder}");
@@ -180,13 +180,13 @@ fn a_folder_of_the_kernels_own_files_is_no_media_and_blocks_nobody() {
 
 #[cfg(unix)]
 #[test]
-fn what_may_not_be_read_says_so() {
+fn a_file_without_permission_is_unreadable() {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = Folder::new().with("locked/a.mpd", MPD);
     let lock =
         |path: &str, mode| std::fs::set_permissions(folder.path(path), std::fs::Permissions::from_mode(mode)).unwrap();
     lock("locked/a.mpd", 0);
-    // The super-user may read everything; for everybody else it must be the error.
+    // Root may read everything; every other user must get the error.
     if std::fs::read(folder.path("locked/a.mpd")).is_err() {
         assert_eq!(find(&folder.path("locked/a.mpd")).unwrap_err().code(), Code::MediaUnreadable);
         assert_eq!(find(&folder.path("locked")).unwrap_err().code(), Code::MediaUnreadable);

@@ -1,4 +1,4 @@
-//! Bad input: every piece of it is answered with a typed error or read for what it is, in bounded time.
+//! Hostile and broken input: each piece is read or refused with a typed error, in bounded time.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests may say what they expect")]
 
@@ -16,7 +16,7 @@ use larder_core::model::DrmScheme;
 use larder_core::{Code, Remedy, Result};
 use proptest::prelude::*;
 
-/// What a flawed title may come to: an answer, or an error of the media with something that the caller can do.
+/// Returns true for an answer, or for an error of the media with a remedy.
 fn is_typed(result: &Result<Protection>) -> bool {
     match result {
         Ok(_) => true,
@@ -33,7 +33,7 @@ fn is_typed(result: &Result<Protection>) -> bool {
     }
 }
 
-/// Generous: the machine may be busy. What it guards against takes minutes or for ever.
+/// Fails if the work takes long. The limit is generous, because the machine may be busy: the faults take minutes or never end.
 fn soon<T>(what: impl FnOnce() -> T) -> T {
     let started = Instant::now();
     let result = what();
@@ -61,7 +61,7 @@ fn an_mpd_cut_at_any_byte_is_invalid() {
     for length in 0..whole.trim_ascii_end().len() {
         let error = dash::read(&whole[..length]).unwrap_err();
         assert_eq!(error.code(), Code::ManifestInvalid, "{length}");
-        // The way over the disk is longer; every few bytes are enough for it.
+        // Through the file system it takes longer; every 29th length is enough.
         if length % 29 == 0 {
             folder.write("m.mpd", &whole[..length]);
             let code = refused(folder.inspect("m.mpd"));
@@ -118,7 +118,7 @@ fn two_hundred_megabytes_are_refused_before_they_are_read() {
     std::io::Seek::seek(&mut file, std::io::SeekFrom::Start(16 + u64::from(hole))).unwrap();
     std::io::Write::write_all(&mut file, &moov).unwrap();
     assert!(soon(|| folder.inspect("film.mp4")).unwrap().is_protected);
-    // Nothing but a hole.
+    // A file without a written byte.
     folder.write("hole.mpd", "");
     File::options().write(true).open(folder.path("hole.mpd")).unwrap().set_len(200 << 20).unwrap();
     assert_eq!(refused(soon(|| folder.inspect("hole.mpd"))), Code::FormatUnsupported);
@@ -167,7 +167,7 @@ fn a_hundred_thousand_keys_are_answered_soon() {
 
 #[test]
 fn many_tracks_times_many_keys_are_refused_soon() {
-    // Each number alone is allowed; their product is the attack.
+    // Each number alone is allowed; their product is not.
     let boxes: Vec<Vec<u8>> = (0..5_000_u32).map(|n| pssh(WIDEVINE, &[], &n.to_be_bytes())).collect();
     let tracks: String = (0..15_000).fold(String::new(), |mut text, n| {
         let _ = write!(text, "<Representation id='{n}'/>");
@@ -202,7 +202,7 @@ fn entities_and_document_types_are_refused() {
 }
 
 #[test]
-fn a_wrong_encoding_says_which() {
+fn an_error_names_the_wrong_encoding() {
     let latin: Vec<u8> = mpd("<AdaptationSet lang='").bytes().chain([0xE9]).chain(*b"'/>").collect();
     let utf16: Vec<u8> = mpd("").encode_utf16().flat_map(u16::to_le_bytes).collect();
     let playlist: Vec<u8> = b"#EXTM3U\n#EXTINF:4,\n".iter().copied().chain([0xE9, b'\n']).collect();
@@ -218,11 +218,11 @@ fn a_wrong_encoding_says_which() {
 }
 
 #[test]
-fn a_pssh_box_with_a_lying_length_is_an_error_unless_another_one_is_good() {
+fn a_pssh_box_with_a_wrong_length_is_an_error_unless_another_box_is_good() {
     let good = pssh(WIDEVINE, &[1], b"data");
     for (at, lie) in [(3, 0), (3, 7), (0, 0xFF), (28, 0xFF), (good.len() - 5, 0xFF)] {
-        let mut lying = good.clone();
-        lying[at] = lie;
+        let mut flawed = good.clone();
+        flawed[at] = lie;
         // Size 0 means to the end, which is true here.
         if lie == 0 {
             continue;
@@ -235,12 +235,12 @@ fn a_pssh_box_with_a_lying_length_is_an_error_unless_another_one_is_good() {
             ))
         };
         let dash = |boxes: &[Vec<u8>]| Folder::new().with("m.mpd", set(boxes)).inspect("");
-        assert_eq!(refused(dash(std::slice::from_ref(&lying))), Code::ManifestInvalid, "{at}");
-        let both = dash(&[lying.clone(), good.clone()]).unwrap();
+        assert_eq!(refused(dash(std::slice::from_ref(&flawed))), Code::ManifestInvalid, "{at}");
+        let both = dash(&[flawed.clone(), good.clone()]).unwrap();
         assert_eq!((both.for_scheme(DrmScheme::Widevine).unwrap().len(), both.issues.len()), (1, 1), "{at}");
         let tag = format!(
             "#EXTM3U\n#EXT-X-KEY:METHOD=SAMPLE-AES,URI=\"data:;base64,{}\",KEYFORMAT=\"urn:uuid:{WIDEVINE}\"\n#EXTINF:4,\n1.ts\n",
-            base64(&lying)
+            base64(&flawed)
         );
         assert_eq!(refused(Folder::new().with("m.m3u8", tag).inspect("")), Code::ManifestInvalid, "{at}");
     }
@@ -298,7 +298,7 @@ fn references_out_of_the_folder_are_noted_and_not_read() {
 }
 
 #[test]
-fn what_is_remote_missing_or_odd_is_an_issue_without_its_query() {
+fn remote_missing_and_odd_files_are_issues_without_their_query() {
     let text = "#EXTM3U\n\
         #EXT-X-STREAM-INF:BANDWIDTH=1\nhttps://user:pass@host/v.m3u8?token=secret\n\
         #EXT-X-STREAM-INF:BANDWIDTH=1\nmissing.m3u8?token=secret\n\
@@ -337,7 +337,7 @@ fn issues_are_counted_beyond_a_hundred() {
 }
 
 #[test]
-fn more_segments_than_are_searched_is_said() {
+fn a_title_with_more_segments_than_are_searched_has_an_issue() {
     let segments = "#EXTINF:1,\n#EXT-X-BYTERANGE:8@0\nv.mp4\n".repeat(50_001);
     let text = format!("#EXTM3U\n#EXT-X-MAP:URI=\"v.mp4\"\n#EXT-X-KEY:METHOD=SAMPLE-AES,URI=\"skd://x\"\n{segments}");
     let folder = Folder::new().with("m.m3u8", text).with("v.mp4", boxed(b"free", b""));

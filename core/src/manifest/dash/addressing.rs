@@ -12,7 +12,7 @@ use crate::manifest::limits::MAX_REFERENCE_BYTES;
 use crate::manifest::presentation::{BaseChain, ByteRange, MediaTime, Resource, Segment};
 use crate::manifest::xml::for_each_attribute;
 
-/// What one level declares. A level below inherits what it does not declare itself.
+/// The addressing that one level declares. A level below inherits every attribute that it does not declare itself.
 #[derive(Clone, Default)]
 pub(super) struct Declared {
     initialization: Option<Arc<str>>,

@@ -1,4 +1,4 @@
-//! XML to levels: what each of MPD, Period, AdaptationSet and Representation says by itself.
+//! XML to levels: the attributes and elements of MPD, Period, AdaptationSet and Representation, each by itself.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::manifest::xml::{Xml, for_each_attribute, local_name, resolve};
 /// The levels, from the root.
 const LEVELS: [&str; 4] = ["MPD", "Period", "AdaptationSet", "Representation"];
 
-/// What one level says.
+/// The attributes and elements of one level.
 #[derive(Default)]
 pub(super) struct Level {
     pub(super) id: Option<Arc<str>>,

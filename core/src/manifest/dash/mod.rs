@@ -1,8 +1,8 @@
 //! DASH manifests (ISO/IEC 23009-1): an MPD to a [`Presentation`]. Pure.
 //!
-//! quick-xml reads the document event by event into the four levels MPD, Period, AdaptationSet and Representation. What a
-//! level says holds for the levels below, wherever among its children it stands; inheritance is done once, here. Element
-//! and attribute names are compared without their namespace prefix.
+//! quick-xml reads the document event by event into the four levels MPD, Period, AdaptationSet and Representation. The
+//! attributes and elements of a level hold for the levels below, in any order among its children; inheritance is done once,
+//! here. Names are compared without their namespace prefix.
 //!
 //! | file | what |
 //! |---|---|

@@ -57,7 +57,7 @@ struct Reader<'a> {
     media: MediaPlaylist,
     /// The variant whose reference is the next line.
     variant: Option<Variant>,
-    /// What the tags so far say about the next segment.
+    /// The tags of the next segment, as far as they are read.
     next: Record,
     /// `EXT-X-BYTERANGE` without an offset: it follows the range before it.
     follows: bool,

@@ -1,7 +1,7 @@
-//! ISO base media files (ISO/IEC 14496-12): which tracks are protected, by which keys, and the PSSH boxes.
+//! ISO base media files (ISO/IEC 14496-12): protected tracks, their keys, and PSSH boxes.
 //!
-//! The walk goes down the known path only (`moov/trak/mdia/minf/stbl/stsd`, `moof/traf`), so nested nonsense costs
-//! nothing, and it seeks over everything else: a film of gigabytes is a few reads. `sample_entry` looks into `stsd`.
+//! The walk follows the known path only (`moov/trak/mdia/minf/stbl/stsd`, `moof/traf`), so that deep nesting costs nothing,
+//! and seeks over everything else: a film of gigabytes is a few reads. `sample_entry` reads `stsd`.
 
 mod sample_entry;
 
@@ -15,7 +15,7 @@ use super::pssh::{self, PsshBox};
 use crate::error::{Code, Error, Result};
 use crate::model::{KeyId, TrackKind};
 
-/// What one or several media files say about protection.
+/// The protection of one or several media files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mp4Facts {
     /// Tracks by their id.
@@ -30,7 +30,7 @@ pub struct Mp4Facts {
     pssh_bytes: usize,
 }
 
-/// How many boxes may still be visited, over all files of one title.
+/// The boxes that may still be visited, over all files of one title.
 #[derive(Clone, Debug)]
 pub struct Budget {
     boxes: u64,
@@ -45,7 +45,7 @@ impl Default for Budget {
 /// One track of a media file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mp4Track {
-    /// By its handler.
+    /// The kind, by the handler.
     pub kind: TrackKind,
     /// True if it has an encrypted sample entry.
     pub is_protected: bool,
@@ -60,11 +60,11 @@ impl Mp4Track {
 }
 
 impl Mp4Facts {
-    /// Reads a media file, an init segment or a media segment, or the given bytes of one, and adds what it says.
+    /// Reads a media file, an init segment or a media segment, or the given bytes of one, and adds its facts.
     ///
     /// Fails with [`Code::ManifestInvalid`] if a box is longer than what it lies in, with [`Code::ManifestTooLarge`] if
     /// there are more boxes or keys than in any real file, with [`Code::MediaUnreadable`] if the disk fails. A file that
-    /// ends within its media data is fine.
+    /// ends within its media data is accepted.
     pub fn read<R: Read + Seek + ?Sized>(
         &mut self,
         source: &mut R,
@@ -80,13 +80,13 @@ impl Mp4Facts {
         Walk { reader, at: start, budget, facts: self }.file(start..end)
     }
 
-    /// The keys of all tracks together.
+    /// Returns the keys of all tracks together.
     pub fn key_ids(&self) -> BTreeSet<KeyId> {
         self.tracks.values().flat_map(|track| track.key_ids.iter().copied()).collect()
     }
 
-    /// True if a track is protected, or if a file without tracks, as a media segment, says how to ask for keys. Boxes
-    /// beside clear tracks are for other tracks of the title.
+    /// Returns true if a track is protected, or if a file without tracks (a media segment) has init data. PSSH boxes beside
+    /// clear tracks are for other tracks of the title.
     pub fn is_protected(&self) -> bool {
         let has_boxes = !self.pssh.is_empty() || self.has_malformed_pssh;
         self.tracks.values().any(|track| track.is_protected) || (self.tracks.is_empty() && has_boxes)
@@ -140,20 +140,20 @@ impl Mp4Facts {
 
 struct Walk<'a, R: ?Sized> {
     reader: BufReader<&'a mut R>,
-    /// Where the reader stands.
+    /// The position of the reader.
     at: u64,
     budget: &'a mut Budget,
     facts: &'a mut Mp4Facts,
 }
 
-/// A box: its kind, and where its content lies.
+/// A box: its kind, and the position of its content.
 struct Header {
     kind: [u8; 4],
     content: Range<u64>,
 }
 
-/// The largest content that is taken into memory. A `stsd` with a full set of codec headers has some kilobytes, a `sgpd`
-/// of 1,000 keys 40.
+/// The largest content that is read into memory. A `stsd` with all codec headers has some kilobytes, a `sgpd` of 1,000 keys
+/// has 40.
 const MAX_CONTENT_BYTES: u64 = 1 << 20;
 
 impl<R: Read + Seek + ?Sized> Walk<'_, R> {
@@ -185,7 +185,7 @@ impl<R: Read + Seek + ?Sized> Walk<'_, R> {
         let mut track = Mp4Track::new();
         self.children(range, |walk, kind, content| match kind {
             b"tkhd" => {
-                id = track_id_of_tkhd(&walk.head(content, 24)?).ok_or_else(lying)?;
+                id = track_id_of_tkhd(&walk.head(content, 24)?).ok_or_else(malformed)?;
                 Ok(())
             }
             b"mdia" => walk.mdia(content, &mut track),
@@ -197,7 +197,7 @@ impl<R: Read + Seek + ?Sized> Walk<'_, R> {
     fn mdia(&mut self, range: Range<u64>, track: &mut Mp4Track) -> Result<()> {
         self.children(range, |walk, kind, content| match kind {
             b"hdlr" => {
-                track.kind = kind_of_hdlr(&walk.head(content, 12)?).ok_or_else(lying)?;
+                track.kind = kind_of_hdlr(&walk.head(content, 12)?).ok_or_else(malformed)?;
                 Ok(())
             }
             b"minf" => walk.children(content, |walk, kind, content| match kind {
@@ -211,7 +211,7 @@ impl<R: Read + Seek + ?Sized> Walk<'_, R> {
     fn stbl(&mut self, range: Range<u64>, track: &mut Mp4Track) -> Result<()> {
         self.children(range, |walk, kind, content| match kind {
             b"stsd" => {
-                let protection = sample_entry::read(&walk.content(content)?).ok_or_else(lying)?;
+                let protection = sample_entry::read(&walk.content(content)?).ok_or_else(malformed)?;
                 track.is_protected |= protection.is_protected;
                 track.key_ids.extend(protection.key_ids);
                 Ok(())
@@ -237,7 +237,7 @@ impl<R: Read + Seek + ?Sized> Walk<'_, R> {
         let mut key_ids = BTreeSet::new();
         self.children(range, |walk, kind, content| match kind {
             b"tfhd" => {
-                id = track_id_of_tfhd(&walk.head(content, 8)?).ok_or_else(lying)?;
+                id = track_id_of_tfhd(&walk.head(content, 8)?).ok_or_else(malformed)?;
                 Ok(())
             }
             b"sgpd" => {
@@ -255,7 +255,7 @@ impl<R: Read + Seek + ?Sized> Walk<'_, R> {
             return Err(pssh::too_large(size));
         }
         let content = self.content(content)?;
-        // Whatever form the size had in the file, the box gets a plain one.
+        // The box gets a 32-bit size, whatever form the size has in the file.
         let size = u32::try_from(size).map_err(|_| pssh::too_large(size))?;
         self.facts.add_pssh(&[&size.to_be_bytes()[..], b"pssh", &content].concat())
     }
@@ -273,7 +273,7 @@ impl<R: Read + Seek + ?Sized> Walk<'_, R> {
         Ok(())
     }
 
-    /// The box at the start of a range, if there is one.
+    /// Returns the box at the start of a range, if there is one.
     fn header(&mut self, range: Range<u64>, is_top: bool) -> Result<Option<Header>> {
         let room = range.end.saturating_sub(range.start);
         if room < 8 {
@@ -288,29 +288,29 @@ impl<R: Read + Seek + ?Sized> Walk<'_, R> {
         let mut head = Bytes(&head);
         let (size, kind) = match (head.u32(), head.array::<4>()) {
             (Some(size), Some(kind)) => (size, kind),
-            _ => return Err(lying()),
+            _ => return Err(malformed()),
         };
         if is_top && kind == [0; 4] {
-            // A hole: the rest of a preallocated file that was never written.
+            // The unwritten rest of a preallocated file.
             return Ok(None);
         }
         let (size, header_bytes) = match size {
             0 => (room, 8),
-            1 => (head.u64().ok_or_else(lying)?, 16),
+            1 => (head.u64().ok_or_else(malformed)?, 16),
             size => (u64::from(size), 8),
         };
         if size < header_bytes {
-            return Err(lying());
+            return Err(malformed());
         }
         if size > room {
-            // A download that stopped within media data; in anything else the size lies.
+            // A download that stopped within media data. In any other box the size is wrong.
             let is_cut = is_top && matches!(&kind, b"mdat" | b"free" | b"skip" | b"mfra" | b"sidx" | b"emsg" | b"uuid");
-            return if is_cut { Ok(None) } else { Err(lying()) };
+            return if is_cut { Ok(None) } else { Err(malformed()) };
         }
         Ok(Some(Header { kind, content: range.start + header_bytes..range.start + size }))
     }
 
-    /// A whole content.
+    /// Returns a whole content.
     fn content(&mut self, range: Range<u64>) -> Result<Vec<u8>> {
         let size = range.end - range.start;
         if size > MAX_CONTENT_BYTES {
@@ -319,14 +319,14 @@ impl<R: Read + Seek + ?Sized> Walk<'_, R> {
         self.head(range, size)
     }
 
-    /// At most the first `limit` bytes of a content.
+    /// Returns at most the first `limit` bytes of a content.
     fn head(&mut self, range: Range<u64>, limit: u64) -> Result<Vec<u8>> {
         let step = i64::try_from(range.start).ok().zip(i64::try_from(self.at).ok());
-        let (to, from) = step.ok_or_else(lying)?;
+        let (to, from) = step.ok_or_else(malformed)?;
         self.reader.seek_relative(to - from).map_err(read_error)?;
         self.at = range.start;
         let count = limit.min(range.end - range.start);
-        let mut bytes = vec![0; usize::try_from(count).map_err(|_| lying())?];
+        let mut bytes = vec![0; usize::try_from(count).map_err(|_| malformed())?];
         self.reader.read_exact(&mut bytes).map_err(read_error)?;
         self.at += count;
         Ok(bytes)
@@ -359,13 +359,13 @@ fn kind_of_hdlr(content: &[u8]) -> Option<TrackKind> {
     })
 }
 
-fn lying() -> Error {
+fn malformed() -> Error {
     Error::new(Code::ManifestInvalid, "the media file is malformed: a box is cut or its size is wrong")
 }
 
 fn read_error(error: std::io::Error) -> Error {
     match error.kind() {
-        ErrorKind::UnexpectedEof => lying(),
+        ErrorKind::UnexpectedEof => malformed(),
         _ => Error::new(Code::MediaUnreadable, "the media file cannot be read").caused_by(error),
     }
 }

@@ -1,18 +1,18 @@
-//! Sample entries and sample groups: where ISO/IEC 23001-7 puts key ids (8.2 `tenc`, 6 `seig`).
+//! Key ids in sample entries and sample groups (ISO/IEC 23001-7, 8.2 `tenc` and 6 `seig`).
 
 use std::collections::BTreeSet;
 
 use crate::manifest::bytes::Bytes;
 use crate::model::KeyId;
 
-/// What a `stsd` says about one track.
+/// The protection of one track, by its `stsd`.
 #[derive(Default)]
 pub(super) struct SampleProtection {
     pub(super) is_protected: bool,
     pub(super) key_ids: BTreeSet<KeyId>,
 }
 
-/// Reads the content of a `stsd` box. None if it is cut.
+/// Reads the content of a `stsd` box. `None` if it is cut.
 pub(super) fn read(stsd: &[u8]) -> Option<SampleProtection> {
     let mut input = Bytes(stsd);
     let _version_and_flags = input.take(4)?;
@@ -28,10 +28,10 @@ pub(super) fn read(stsd: &[u8]) -> Option<SampleProtection> {
     Some(protection)
 }
 
-/// The `sinf/schi/tenc` of an encrypted sample entry.
+/// Returns the key ids of an encrypted sample entry (`sinf/schi/tenc`).
 ///
-/// The header before the boxes differs by media, brand and version (QuickTime has three for sound), so `sinf` is looked
-/// for; its size must fit, and what is in it must be boxes again.
+/// The header before the boxes differs by media, brand and version (QuickTime has three for audio), so `sinf` is searched
+/// for. Its size must fit, and its content must be boxes again.
 fn default_key_ids(entry: &[u8]) -> BTreeSet<KeyId> {
     let is_sinf = |at: &usize| entry.get(at + 4..at + 8) == Some(b"sinf");
     (0..entry.len())
@@ -53,7 +53,7 @@ fn default_key_id(tenc: &[u8]) -> Option<KeyId> {
     tenc.array().map(KeyId).filter(|id| is_protected && *id != KeyId([0; 16]))
 }
 
-/// The key ids of a `sgpd` box of grouping type `seig`: keys that rotate. Empty for other groups and flaws.
+/// Returns the key ids of a `sgpd` box of grouping type `seig`: rotating keys. Empty for other groups and malformed boxes.
 pub(super) fn group_key_ids(sgpd: &[u8]) -> BTreeSet<KeyId> {
     let mut key_ids = BTreeSet::new();
     let _ = read_group(&mut Bytes(sgpd), &mut key_ids);

@@ -84,7 +84,7 @@ fn tracks_keys_and_boxes_are_found_in_moov_and_moof() {
 }
 
 #[test]
-fn only_the_asked_bytes_are_read() {
+fn only_the_given_bytes_are_read() {
     let film = film();
     let moov_at = film.windows(4).position(|four| four == b"moov").unwrap() as u64 - 4;
     let moof_at = film.windows(4).position(|four| four == b"moof").unwrap() as u64 - 4;
@@ -105,13 +105,13 @@ fn a_box_with_size_zero_reaches_to_the_end() {
 }
 
 #[test]
-fn a_lying_size_is_an_error_but_cut_media_data_is_not() {
+fn a_wrong_size_is_an_error_but_cut_media_data_is_not() {
     let film = film();
     let moov_at = film.windows(4).position(|four| four == b"moov").unwrap();
     for lie in [0_u64, 15, 17, 1 << 40, u64::MAX] {
-        let mut lying = film.clone();
-        lying[moov_at + 4..moov_at + 12].copy_from_slice(&lie.to_be_bytes());
-        assert_eq!(read(&lying).unwrap_err().code(), Code::ManifestInvalid, "{lie}");
+        let mut flawed = film.clone();
+        flawed[moov_at + 4..moov_at + 12].copy_from_slice(&lie.to_be_bytes());
+        assert_eq!(read(&flawed).unwrap_err().code(), Code::ManifestInvalid, "{lie}");
     }
     assert_eq!(read(&film[..film.len() - 50]).unwrap(), read(&film).unwrap());
     let mut no_protection = boxed(b"free", b"");
@@ -120,11 +120,11 @@ fn a_lying_size_is_an_error_but_cut_media_data_is_not() {
 }
 
 #[test]
-fn a_pssh_box_that_lies_is_noted_and_the_rest_is_read() {
-    let mut lying = pssh_box(WIDEVINE, b"data");
-    let length = lying.len();
-    lying[length - 5] = 200;
-    let moov = boxed(b"moov", &[lying, pssh_box(COMMON, b""), trak(1, b"vide", &[])].concat());
+fn a_malformed_pssh_box_is_noted_and_the_rest_is_read() {
+    let mut flawed = pssh_box(WIDEVINE, b"data");
+    let length = flawed.len();
+    flawed[length - 5] = 200;
+    let moov = boxed(b"moov", &[flawed, pssh_box(COMMON, b""), trak(1, b"vide", &[])].concat());
     let facts = read(&moov).unwrap();
     assert!(facts.has_malformed_pssh);
     assert_eq!((facts.pssh.len(), facts.tracks.len()), (1, 1));

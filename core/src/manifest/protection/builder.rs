@@ -117,7 +117,7 @@ impl ProtectionBuilder {
         self.source(by_key_id(), BTreeSet::new(), 0)
     }
 
-    /// Adds what media files say about a track.
+    /// Adds the facts of media files to a track.
     pub(in crate::manifest) fn add_facts(&mut self, track: &mut ProtectedTrack, facts: &Mp4Facts) -> Result<()> {
         track.is_protected |= facts.is_protected();
         track.needed.extend(facts.key_ids());

@@ -45,7 +45,7 @@ pub(in crate::manifest) fn protection(
     builder.finish(if is_webm { "video/webm" } else { "video/mp4" })
 }
 
-/// What the descriptors of one level declare.
+/// The declarations of the descriptors of one level.
 struct Declared {
     is_protected: bool,
     sources: BTreeSet<SourceId>,

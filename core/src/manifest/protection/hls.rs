@@ -55,7 +55,7 @@ pub(in crate::manifest) struct TrackFiles<'a> {
     pub(in crate::manifest) segments: &'a mut dyn Iterator<Item = Part>,
 }
 
-/// What the key tags of one playlist amount to.
+/// The result of reading the key tags of one playlist.
 #[derive(Default)]
 struct PlaylistKeys {
     sources: BTreeSet<SourceId>,

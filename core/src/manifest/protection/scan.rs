@@ -30,7 +30,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Adds what an init segment or media file says. A flaw in it becomes an issue; only absurd size is an error.
+    /// Adds the facts of an init segment or media file. A flaw in it becomes an issue; only absurd size is an error.
     pub(super) fn init(&mut self, file: &Part, facts: &mut Mp4Facts, builder: &mut ProtectionBuilder) -> Result<()> {
         match self.files.open(&file.target) {
             Err(absent) => {
@@ -44,7 +44,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Adds what media segments say. A missing segment is no issue here: completeness is checked elsewhere.
+    /// Adds the facts of media segments. A missing segment is no issue here: completeness is checked elsewhere.
     pub(super) fn segments(
         &mut self,
         segments: &mut dyn Iterator<Item = Part>,

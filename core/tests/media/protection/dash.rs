@@ -24,7 +24,7 @@ fn key_ids_alone_are_asked_for_by_clearkey() {
 }
 
 #[test]
-fn clearkey_is_known_by_its_descriptor_by_the_common_box_and_once_if_by_both() {
+fn clearkey_is_found_by_its_descriptor_or_the_common_box_and_only_once_with_both() {
     let bare = descriptor(CLEARKEY, &[]);
     let common = descriptor(COMMON, &[pssh(COMMON, &[1], b"")]);
     for (descriptors, boxes) in [(bare.clone(), 0), (common.clone(), 1), (bare + &common, 1)] {
@@ -36,7 +36,7 @@ fn clearkey_is_known_by_its_descriptor_by_the_common_box_and_once_if_by_both() {
 }
 
 #[test]
-fn a_known_system_is_no_reason_for_clearkey() {
+fn a_known_system_leaves_out_clearkey_by_key_id() {
     let found = dash(&set("video", "v", &(default_kid(&[1]) + &descriptor(WIDEVINE, &[pssh(WIDEVINE, &[], b"x")]))))
         .inspect("")
         .unwrap();
@@ -61,7 +61,7 @@ fn several_boxes_of_one_system_are_told_apart_by_the_keys_they_state() {
     let sets = set("video", "v", &(default_kid(&[1]) + &both)) + &set("audio", "a", &(default_kid(&[2]) + &both));
     let found = dash(&sets).inspect("").unwrap();
     let data: Vec<_> = of(&found, DrmScheme::Widevine).iter().map(|data| (data.key_ids.clone(), names(data))).collect();
-    // Nobody needs the third; it is listed with those that carry it.
+    // No track needs the third; it is listed with the tracks that carry it.
     assert_eq!(data, [(keys(&[1]), vec!["v"]), (keys(&[2]), vec!["a"]), (keys(&[3]), vec!["v", "a"])]);
 }
 
@@ -75,7 +75,7 @@ fn a_silent_box_is_for_the_keys_that_no_other_box_states() {
 }
 
 #[test]
-fn the_init_segment_knows_its_keys_better_than_the_manifest() {
+fn the_keys_of_the_init_segment_win_over_those_of_the_manifest() {
     let folder = dash(&(set("video", "v", &default_kid(&[1])) + &set("audio", "a", &default_kid(&[2]))))
         .with("v.mp4", init(b"vide", Some(9), &[pssh(WIDEVINE, &[], b"init only")]))
         .with("a.mp4", init(b"soun", Some(2), &[]));
@@ -86,7 +86,7 @@ fn the_init_segment_knows_its_keys_better_than_the_manifest() {
 }
 
 #[test]
-fn protection_may_stand_in_the_init_segment_alone() {
+fn protection_may_be_in_the_init_segment_alone() {
     let folder = dash(&set("video", "v", "")).with("v.mp4", init(b"vide", Some(1), &[pssh(WIDEVINE, &[], b"x")]));
     let found = folder.inspect("").unwrap();
     assert!(found.is_protected);
@@ -194,13 +194,13 @@ fn an_unknown_key_system_is_reported_and_never_used() {
 }
 
 #[test]
-fn protected_media_that_says_no_way_is_an_error() {
+fn protected_media_without_init_data_is_an_error() {
     assert_eq!(refused(dash(&set("video", "v", &descriptor(WIDEVINE, &[]))).inspect("")), Code::InitDataMissing);
     assert_eq!(refused(dash(&set("video", "v", &default_kid(&[0]))).inspect("")), Code::InitDataMissing);
 }
 
 #[test]
-fn license_urls_are_noted_but_not_shown() {
+fn license_urls_are_kept_but_not_shown() {
     let laurl = format!(
         "<ContentProtection schemeIdUri='urn:uuid:{CLEARKEY}'><dashif:Laurl>https://u:p@host/l?token=secret</dashif:Laurl></ContentProtection>"
     );

@@ -39,7 +39,7 @@ fn a_session_key_and_the_same_key_of_a_playlist_are_one() {
     let found = folder.inspect("").unwrap();
     assert_eq!(found.init_data.len(), 1);
     assert_eq!(names(&found.init_data[0]), ["v.m3u8"]);
-    // Where the media playlist is not there, or says nothing, the session key holds for the whole presentation.
+    // If the media playlist is missing or has no key, the session key holds for the whole presentation.
     for folder in [Folder::new(), hls("")] {
         let found = folder.with("m.m3u8", session(&key)).inspect("m.m3u8").unwrap();
         assert!(found.is_protected && found.init_data[0].tracks.is_empty());
@@ -192,7 +192,7 @@ fn init_segments_of_a_playlist_are_read_in_their_range() {
 }
 
 #[test]
-fn a_package_of_avfoundation_gives_keys_from_its_playlists_and_boxes_from_its_streams() {
+fn a_package_of_avfoundation_has_keys_in_its_playlists_and_boxes_in_its_streams() {
     let boot = "<?xml version='1.0'?><HLSMoviePackage xmlns='http://apple.com/IMG/Schemas/HLSMoviePackage'><Streams>\
         <Stream ID='0-A' Path='0-A' NetworkURL='https://cdn/x/audio/en.m3u8?t=1'/></Streams>\
         <DataItems Directory='Data'><DataItem><Category>Playlist</Category><DataPath>m.m3u8</DataPath></DataItem></DataItems></HLSMoviePackage>";

@@ -1,4 +1,4 @@
-//! How media is protected, case by case, on media written by hand.
+//! The protection of media written by hand, case by case.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests may say what they expect")]
 
@@ -15,7 +15,7 @@ pub(crate) fn keys(bytes: &[u8]) -> Vec<KeyId> {
     bytes.iter().map(|byte| KeyId([*byte; 16])).collect()
 }
 
-/// What a track needs, by its name.
+/// The keys that a track needs, by its name.
 pub(crate) fn needs(found: &Protection, name: &str) -> Vec<KeyId> {
     found.required_keys.iter().find(|track| track.track.name == name).unwrap().key_ids.clone()
 }
