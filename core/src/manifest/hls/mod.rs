@@ -23,6 +23,7 @@ pub use keys::{Key, KeyScope, KeySystem};
 pub use media::{InitSegment, MediaPlaylist, PlaylistType};
 pub(super) use multivariant::is_audio;
 pub use multivariant::{Multivariant, Rendition, Variant};
+pub(super) use reader::byte_range;
 use url::Url;
 pub use variables::Variables;
 

@@ -237,9 +237,7 @@ impl<'a> Reader<'a> {
     }
 
     fn byte_range(&mut self, text: &str) {
-        // Text after the numbers is ignored: some packagers write a comment there.
-        let end = text.find(|c: char| !c.is_ascii_digit() && c != '@').unwrap_or(text.len());
-        let Some((length, start)) = byte_range(text.get(..end).unwrap_or_default()) else { return };
+        let Some((length, start)) = byte_range(text) else { return };
         self.next.range = ByteRange { start: start.unwrap_or(0), length };
         self.next.flags |= Record::HAS_RANGE;
         self.follows = start.is_none();
@@ -446,11 +444,14 @@ fn index_of<T: Clone + Eq + std::hash::Hash>(indices: &mut HashMap<T, u32>, list
     index
 }
 
-/// Reads `length` or `length@offset`.
-fn byte_range(text: &str) -> Option<(u64, Option<u64>)> {
-    let (length, start) = match text.trim().split_once('@') {
+/// Reads `length` or `length@offset`. Text after the numbers is ignored: some packagers write a comment there.
+pub(in crate::manifest) fn byte_range(text: &str) -> Option<(u64, Option<u64>)> {
+    let text = text.trim();
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '@').unwrap_or(text.len());
+    let numbers = text.get(..end)?;
+    let (length, start) = match numbers.split_once('@') {
         Some((length, start)) => (length, Some(start.parse().ok()?)),
-        None => (text.trim(), None),
+        None => (numbers, None),
     };
     Some((length.parse().ok()?, start))
 }

@@ -7,31 +7,48 @@ use quick_xml::events::Event;
 use quick_xml::reader::Reader;
 use url::Url;
 
-use super::{Edits, Patches, Reference, ReferenceKind, TrackAt};
+use super::{Edits, NewRange, Patches, Reference, ReferenceKind, TrackAt};
 use crate::error::{Code, Error, Result};
 use crate::manifest::dash;
 use crate::manifest::hls::attributes::position as position_of;
 use crate::manifest::limits::MAX_XML_DEPTH;
-use crate::manifest::presentation::MediaTime;
+use crate::manifest::presentation::{ByteRange, MediaTime};
 use crate::manifest::xml::{local_name, resolve};
 
-/// Attributes that hold references: the element, the attribute, and its use.
-const REFERENCES: [(&str, &str, ReferenceKind); 9] = [
-    ("SegmentTemplate", "media", ReferenceKind::Segment),
-    ("SegmentTemplate", "initialization", ReferenceKind::Init),
-    ("SegmentTemplate", "index", ReferenceKind::Other),
-    ("SegmentTemplate", "bitstreamSwitching", ReferenceKind::Other),
-    ("SegmentURL", "media", ReferenceKind::Segment),
-    ("SegmentURL", "index", ReferenceKind::Other),
-    ("Initialization", "sourceURL", ReferenceKind::Init),
-    ("RepresentationIndex", "sourceURL", ReferenceKind::Other),
-    ("BitstreamSwitching", "sourceURL", ReferenceKind::Other),
+/// An attribute that holds a reference.
+struct ReferenceAttribute {
+    element: &'static str,
+    name: &'static str,
+    kind: ReferenceKind,
+    /// The attribute beside it that names bytes of the resource.
+    range: Option<&'static str>,
+}
+
+const fn reference(
+    element: &'static str,
+    name: &'static str,
+    kind: ReferenceKind,
+    range: Option<&'static str>,
+) -> ReferenceAttribute {
+    ReferenceAttribute { element, name, kind, range }
+}
+
+const REFERENCES: [ReferenceAttribute; 9] = [
+    reference("SegmentTemplate", "media", ReferenceKind::Segment, None),
+    reference("SegmentTemplate", "initialization", ReferenceKind::Init, None),
+    reference("SegmentTemplate", "index", ReferenceKind::Other, None),
+    reference("SegmentTemplate", "bitstreamSwitching", ReferenceKind::Other, None),
+    reference("SegmentURL", "media", ReferenceKind::Segment, Some("mediaRange")),
+    reference("SegmentURL", "index", ReferenceKind::Other, Some("indexRange")),
+    reference("Initialization", "sourceURL", ReferenceKind::Init, Some("range")),
+    reference("RepresentationIndex", "sourceURL", ReferenceKind::Other, Some("range")),
+    reference("BitstreamSwitching", "sourceURL", ReferenceKind::Other, Some("range")),
 ];
 
 /// The levels below the MPD.
 const LEVELS: [&str; 3] = ["Period", "AdaptationSet", "Representation"];
 
-/// An open level: its start in the text, its number, the tracks or levels seen in it, and whether one of them is kept.
+/// An open level: its start in the text, its number, the levels seen in it, and whether it or one of them is kept.
 struct OpenLevel {
     start: usize,
     number: usize,
@@ -70,9 +87,11 @@ pub(super) fn rewrite(text: &str, url: Option<&Url>, edits: &mut dyn Edits) -> R
                 rewriter.start(local_name(&element), start..end, depth)?;
             }
             Event::Empty(element) => {
-                let name = local_name(&element).to_owned();
-                rewriter.start(&name, start..end, depth + 1)?;
+                // An empty BaseURL is none.
+                let has_top_base = rewriter.has_top_base;
+                rewriter.start(local_name(&element), start..end, depth + 1)?;
                 rewriter.end(end, depth + 1);
+                rewriter.has_top_base = has_top_base;
             }
             Event::End(_) => {
                 rewriter.end_text(start);
@@ -136,7 +155,11 @@ impl Rewriter<'_, '_> {
             let seen = self.open.last_mut().map_or(&mut self.periods, |above| &mut above.seen);
             let number = *seen;
             *seen += 1;
-            self.open.push(OpenLevel { start: tag.start, number, seen: 0, has_kept: false, depth });
+            let has_kept = match self.open.as_slice() {
+                [period, set] => self.edits.keeps(TrackAt { period: period.number, set: set.number, track: number }),
+                _ => false,
+            };
+            self.open.push(OpenLevel { start: tag.start, number, seen: 0, has_kept, depth });
         }
         match name {
             "BaseURL" => {
@@ -152,22 +175,52 @@ impl Rewriter<'_, '_> {
     }
 
     fn attributes(&mut self, element: &str, tag: Range<usize>) -> Result<()> {
-        let text = self.text;
-        let raw = text.get(tag).unwrap_or_default();
+        if self.is_in_dropped_track() {
+            return Ok(());
+        }
+        let raw = self.text.get(tag).unwrap_or_default();
         for (name, value) in raw_attributes(raw) {
             let local = name.rsplit(':').next().unwrap_or(name);
-            let known = REFERENCES.iter().find(|(of, attribute, _)| *of == element && *attribute == local);
-            let kind = match known {
-                Some((_, _, kind)) => *kind,
-                None if local == "href" && name != local => ReferenceKind::Other,
+            let known = REFERENCES.iter().find(|known| known.element == element && known.name == local);
+            let (kind, range_name) = match known {
+                Some(known) => (known.kind, known.range),
+                None if local == "href" && name != local => (ReferenceKind::Other, None),
                 None => continue,
             };
-            let written = unescaped(value)?;
-            if let Some(new) = self.edits.replace(Reference { kind, text: &written }) {
-                self.patches.replace(position_of(text, value), escaped(&new));
+            let written = range_name.and_then(|range| raw_attributes(raw).find(|(name, _)| *name == range));
+            let range = written.and_then(|(_, value)| byte_range(value));
+            let reference = Reference { kind, text: &unescaped(value)?, range };
+            let Some(new) = self.edits.replace(reference) else { continue };
+            let mut text = escaped(&new.reference);
+            let mut span = position_of(self.text, value);
+            match (new.range, written, range_name) {
+                (NewRange::Part(part), Some((_, value)), _) => {
+                    self.patches.replace(position_of(self.text, value), shown(part));
+                }
+                (NewRange::Part(part), None, Some(range_name)) => {
+                    // Behind the quote of the reference.
+                    let quote = self.text.get(span.end..=span.end).unwrap_or("\"");
+                    span.end += 1;
+                    text = format!("{text}{quote} {range_name}=\"{}\"", shown(part));
+                }
+                (NewRange::Whole, Some((name, value)), _) => self.remove_attribute(name, value),
+                _ => {}
             }
+            self.patches.replace(span, text);
         }
         Ok(())
+    }
+
+    /// Removes an attribute and the white space before it.
+    fn remove_attribute(&mut self, name: &str, value: &str) {
+        let (name, value) = (position_of(self.text, name), position_of(self.text, value));
+        let before = self.text.get(..name.start).unwrap_or_default().trim_end();
+        self.patches.remove(before.len()..value.end + 1);
+    }
+
+    /// Returns true inside of a Representation that is left out.
+    fn is_in_dropped_track(&self) -> bool {
+        matches!(self.open.as_slice(), [_, _, track] if !track.has_kept)
     }
 
     fn add_text(&mut self, part: &str) {
@@ -179,23 +232,19 @@ impl Rewriter<'_, '_> {
     /// Ends the text of an element.
     fn end_text(&mut self, at: usize) {
         if let Some((kind, start, written)) = self.text_of.take()
-            && let Some(new) = self.edits.replace(Reference { kind, text: written.trim() })
+            && !self.is_in_dropped_track()
+            && let Some(new) = self.edits.replace(Reference { kind, text: written.trim(), range: None })
         {
-            self.patches.replace(start..at, escaped(&new));
+            self.patches.replace(start..at, escaped(&new.reference));
         }
     }
 
     fn end(&mut self, end: usize, depth: usize) {
         self.text_of = None;
         let Some(level) = self.open.pop_if(|level| level.depth == depth) else { return };
-        let is_kept = match self.open.as_slice() {
-            [period, set] => {
-                let track = TrackAt { period: period.number, set: set.number, track: level.number };
-                self.edits.keeps(track)
-            }
-            // A level that never had a track stays as it is.
-            _ => level.has_kept || level.seen == 0,
-        };
+        // A set or period that never had a track stays as it is.
+        let is_track = self.open.len() == 2;
+        let is_kept = level.has_kept || (!is_track && level.seen == 0);
         if is_kept {
             if let Some(above) = self.open.last_mut() {
                 above.has_kept = true;
@@ -257,6 +306,18 @@ fn first_tag(text: &str) -> &str {
         _ => false,
     });
     text.get(..end.unwrap_or(text.len())).unwrap_or_default()
+}
+
+/// Reads `first-last`, both included.
+fn byte_range(text: &str) -> Option<ByteRange> {
+    let (first, last) = text.trim().split_once('-')?;
+    let (start, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
+    Some(ByteRange { start, length: last.checked_add(1)?.saturating_sub(start) })
+}
+
+/// Writes `first-last`. A range without a byte cannot be written, and becomes its first byte.
+fn shown(range: ByteRange) -> String {
+    format!("{}-{}", range.start, range.end().saturating_sub(1).max(range.start))
 }
 
 /// Returns name and raw value of each attribute of a tag.

@@ -4,12 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use url::Url;
 
-use super::{AUDIO, Edits, Patches, Reference, ReferenceKind, SUBTITLES, TrackAt, VARIANTS, VIDEO};
+use super::{
+    AUDIO, Edits, NewRange, Patches, Reference, ReferenceKind, Replacement, SUBTITLES, TrackAt, VARIANTS, VIDEO,
+};
 use crate::error::Result;
 use crate::manifest::hls::attributes::{attributes, position, value};
 use crate::manifest::hls::lines::{Line, read, whole_lines};
 use crate::manifest::hls::variables::{Variables, define, expand};
-use crate::manifest::hls::{is_audio, not_a_playlist};
+use crate::manifest::hls::{byte_range, is_audio, not_a_playlist};
+use crate::manifest::presentation::ByteRange;
 
 /// Tags whose attributes hold references, the attribute, and its use.
 const REFERENCES: [(&str, &str, ReferenceKind); 13] = [
@@ -41,6 +44,8 @@ pub(super) fn rewrite(text: &str, url: Option<&Url>, edits: &mut dyn Edits) -> R
         variables: Variables::new(),
         expanded_bytes: 0,
         before_reference: None,
+        range: None,
+        last: None,
     };
     let dropped = rewriter.dropped()?;
     rewriter.variables = Variables::new();
@@ -59,6 +64,19 @@ struct Rewriter<'a, 'e> {
     expanded_bytes: u64,
     /// The line of an `EXT-X-STREAM-INF` tag whose reference follows, and whether the variant is kept.
     before_reference: Option<(usize, bool)>,
+    /// The `EXT-X-BYTERANGE` line of the next segment.
+    range: Option<RangeLine<'a>>,
+    /// The last segment with a range: its reference, and the end of the range.
+    last: Option<(&'a str, u64)>,
+}
+
+/// An `EXT-X-BYTERANGE` line.
+#[derive(Clone, Copy)]
+struct RangeLine<'a> {
+    line: &'a str,
+    list: &'a str,
+    length: u64,
+    start: Option<u64>,
 }
 
 /// The lines and groups of a multivariant playlist that are left out.
@@ -83,9 +101,17 @@ impl<'a> Rewriter<'a, '_> {
         match parsed {
             Line::Reference(reference) => match self.before_reference.take() {
                 Some((_, false)) => self.patches.remove(position(self.text, line)),
-                Some((_, true)) => self.replace(ReferenceKind::Playlist, reference, false)?,
-                None => self.replace(ReferenceKind::Segment, reference, false)?,
+                Some((_, true)) => {
+                    let new = self.new_reference(ReferenceKind::Playlist, reference, None)?;
+                    if let Some(new) = new {
+                        self.patches.replace(position(self.text, reference), new.reference);
+                    }
+                }
+                None => self.segment(line, reference)?,
             },
+            Line::Tag("-X-BYTERANGE", list) => {
+                self.range = byte_range(list).map(|(length, start)| RangeLine { line, list, length, start });
+            }
             Line::Tag("-X-DEFINE", list) => self.define(list),
             Line::Tag("-X-STREAM-INF", list) => {
                 self.before_reference = Some((number, true));
@@ -94,7 +120,7 @@ impl<'a> Rewriter<'a, '_> {
             Line::Tag(name, list) => {
                 for (_, attribute, kind) in REFERENCES.iter().filter(|(tag, ..)| *tag == name) {
                     if let Some(reference) = value(list, attribute).filter(|reference| !reference.is_empty()) {
-                        self.replace(*kind, reference, true)?;
+                        self.attribute(*kind, list, reference)?;
                     }
                 }
             }
@@ -103,13 +129,71 @@ impl<'a> Rewriter<'a, '_> {
         Ok(())
     }
 
-    fn replace(&mut self, kind: ReferenceKind, reference: &'a str, is_quoted: bool) -> Result<()> {
+    fn new_reference(
+        &mut self,
+        kind: ReferenceKind,
+        reference: &'a str,
+        range: Option<ByteRange>,
+    ) -> Result<Option<Replacement>> {
         let expanded = expand(reference, &self.variables, &mut self.expanded_bytes)?;
-        if let Some(new) = self.edits.replace(Reference { kind, text: &expanded }) {
-            // A quote would end the attribute; a URL has none.
-            let new = if is_quoted { new.replace('"', "%22") } else { new };
-            self.patches.replace(position(self.text, reference), new);
+        Ok(self.edits.replace(Reference { kind, text: &expanded, range }))
+    }
+
+    /// Rewrites the reference of a segment and its `EXT-X-BYTERANGE`, which becomes the last tag before the reference.
+    fn segment(&mut self, line: &'a str, reference: &'a str) -> Result<()> {
+        let written = self.range.take();
+        let range = written.map(|written| {
+            let before = self.last.filter(|(last, _)| *last == reference).map_or(0, |(_, end)| end);
+            ByteRange { start: written.start.unwrap_or(before), length: written.length }
+        });
+        self.last = range.map(|range| (reference, range.end()));
+        let Some(new) = self.new_reference(ReferenceKind::Segment, reference, range)? else { return Ok(()) };
+        let span = position(self.text, reference);
+        match (new.range, written, range) {
+            (NewRange::Part(part), ..) => {
+                let end = line.get(line.trim_end_matches(['\n', '\r']).len()..).filter(|end| !end.is_empty());
+                let tag = format!("#EXT-X-BYTERANGE:{}@{}{}", part.length, part.start, end.unwrap_or("\n"));
+                self.patches.replace(position(self.text, line).start..span.end, tag + &new.reference);
+            }
+            (NewRange::AsWritten, Some(RangeLine { list, start: None, .. }), Some(range)) => {
+                // The range before it may have another reference now.
+                self.patches.replace(position(self.text, list), format!("{}@{}", range.length, range.start));
+                self.patches.replace(span, new.reference);
+            }
+            _ => self.patches.replace(span, new.reference),
         }
+        if let (NewRange::Part(_) | NewRange::Whole, Some(written)) = (new.range, written) {
+            self.patches.remove(position(self.text, written.line));
+        }
+        Ok(())
+    }
+
+    /// Rewrites a reference in an attribute, and the `BYTERANGE` attribute beside it.
+    fn attribute(&mut self, kind: ReferenceKind, list: &'a str, reference: &'a str) -> Result<()> {
+        let written = attributes(list).find(|attribute| attribute.name == "BYTERANGE");
+        let range = written
+            .and_then(|attribute| byte_range(attribute.value))
+            .map(|(length, start)| ByteRange { start: start.unwrap_or(0), length });
+        let Some(new) = self.new_reference(kind, reference, range)? else { return Ok(()) };
+        // A quote would end the attribute; a URL has none.
+        let mut text = new.reference.replace('"', "%22");
+        let mut span = position(self.text, reference);
+        match (new.range, written) {
+            (NewRange::Part(part), Some(written)) if kind == ReferenceKind::Init => {
+                self.patches.replace(position(self.text, written.value), format!("{}@{}", part.length, part.start));
+            }
+            (NewRange::Part(part), None) if kind == ReferenceKind::Init => {
+                let is_quoted = self.text.get(span.end..).is_some_and(|after| after.starts_with('"'));
+                span.end += usize::from(is_quoted);
+                let quote = if is_quoted { "\"" } else { "" };
+                text = format!("{text}{quote},BYTERANGE=\"{}@{}\"", part.length, part.start);
+            }
+            (NewRange::Whole, Some(written)) => {
+                self.remove_attribute(written.name, written.value, written.is_quoted);
+            }
+            _ => {}
+        }
+        self.patches.replace(span, text);
         Ok(())
     }
 

@@ -17,6 +17,7 @@ use std::ops::Range;
 use url::Url;
 
 use super::limits::MAX_MANIFEST_BYTES;
+use super::presentation::ByteRange;
 use super::resolve::scheme;
 use super::text;
 use crate::error::{Code, Error, Result};
@@ -53,6 +54,36 @@ pub struct Reference<'a> {
     pub kind: ReferenceKind,
     /// The reference.
     pub text: &'a str,
+    /// The bytes of the resource, if the manifest names a part of it.
+    pub range: Option<ByteRange>,
+}
+
+/// A new reference, and the bytes that it is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replacement {
+    /// The reference.
+    pub reference: String,
+    /// The bytes of the resource.
+    pub range: NewRange,
+}
+
+/// The bytes of a resource under its new reference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NewRange {
+    /// As the manifest has it. This is the default.
+    AsWritten,
+    /// All bytes.
+    Whole,
+    /// A part. Only segments, init segments and indexes can have one; elsewhere it is ignored, and so it is for DASH
+    /// templates.
+    Part(ByteRange),
+}
+
+/// The range stays as it is written.
+impl From<String> for Replacement {
+    fn from(reference: String) -> Self {
+        Self { reference, range: NewRange::AsWritten }
+    }
 }
 
 /// The use of a reference.
@@ -80,8 +111,9 @@ pub trait Edits {
     /// Returns false for a track that is to be left out.
     fn keeps(&mut self, track: TrackAt) -> bool;
 
-    /// Returns the new reference; `None` to keep it as it is written.
-    fn replace(&mut self, reference: Reference<'_>) -> Option<String>;
+    /// Returns the new reference; `None` to keep reference and range as they are written. References of tracks that are left
+    /// out are not asked for.
+    fn replace(&mut self, reference: Reference<'_>) -> Option<Replacement>;
 }
 
 /// Rewrites a manifest.
@@ -141,7 +173,7 @@ impl Edits for Absolute<'_> {
         (self.keeps)(track)
     }
 
-    fn replace(&mut self, reference: Reference<'_>) -> Option<String> {
+    fn replace(&mut self, reference: Reference<'_>) -> Option<Replacement> {
         // Everything relative in an MPD depends on its top BaseURL.
         if self.format == MediaFormat::Dash && reference.kind != (ReferenceKind::Base { is_top: true }) {
             return None;
@@ -149,8 +181,8 @@ impl Edits for Absolute<'_> {
         let written = reference.text.trim();
         match self.url.join(written) {
             // `skd:` and `data:` are absolute, too, and must not be normalized.
-            Ok(_) if scheme(written).is_some() => (written != reference.text).then(|| written.to_owned()),
-            Ok(url) => Some(url.into()),
+            Ok(_) if scheme(written).is_some() => (written != reference.text).then(|| written.to_owned().into()),
+            Ok(url) => Some(String::from(url).into()),
             Err(_) => {
                 self.failed = true;
                 None

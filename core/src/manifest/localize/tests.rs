@@ -15,9 +15,9 @@ impl Edits for Recorder {
         !self.dropped.contains(&track)
     }
 
-    fn replace(&mut self, reference: Reference<'_>) -> Option<String> {
+    fn replace(&mut self, reference: Reference<'_>) -> Option<Replacement> {
         self.seen.push((reference.kind, reference.text.to_owned()));
-        self.prefix.map(|prefix| format!("{prefix}{}", reference.text))
+        self.prefix.map(|prefix| format!("{prefix}{}", reference.text).into())
     }
 }
 
@@ -292,10 +292,87 @@ impl Edits for Renamer {
         true
     }
 
-    fn replace(&mut self, _: Reference<'_>) -> Option<String> {
+    fn replace(&mut self, _: Reference<'_>) -> Option<Replacement> {
         self.0 += 1;
-        Some(format!("local-{}.bin", self.0))
+        Some(format!("local-{}.bin", self.0).into())
     }
+}
+
+/// Packs everything that may have a range into one file, one after the other, a thousand bytes each.
+#[derive(Default)]
+struct Packer {
+    seen: Vec<Option<ByteRange>>,
+    is_whole: bool,
+}
+
+impl Edits for Packer {
+    fn keeps(&mut self, _: TrackAt) -> bool {
+        true
+    }
+
+    fn replace(&mut self, reference: Reference<'_>) -> Option<Replacement> {
+        let start = 1000 * self.seen.len() as u64;
+        self.seen.push(reference.range);
+        let part = NewRange::Part(ByteRange { start, length: 1000 });
+        let range = if self.is_whole { NewRange::Whole } else { part };
+        Some(Replacement { reference: "packed".to_owned(), range })
+    }
+}
+
+#[test]
+fn ranges_of_a_playlist_are_told_and_replaced_in_the_form_that_every_player_reads() {
+    let text = "#EXTM3U\n#EXT-X-MAP:URI=\"i.mp4\"\n#EXTINF:1,\n#EXT-X-BYTERANGE:10@5\n#EXT-X-DISCONTINUITY\n  a.mp4\r\n\
+        #EXT-X-BYTERANGE:20\n#EXTINF:1,\na.mp4\n#EXT-X-MAP:URI=\"i.mp4\",BYTERANGE=\"3@4\"\n#EXTINF:1,\nb.mp4";
+    let range = |start, length| Some(ByteRange { start, length });
+    let mut packer = Packer::default();
+    let packed = rewrite(text, MediaFormat::Hls, &mut packer).unwrap();
+    assert_eq!(packer.seen, [None, range(5, 10), range(15, 20), range(4, 3), None]);
+    let expected = "#EXTM3U\n#EXT-X-MAP:URI=\"packed\",BYTERANGE=\"1000@0\"\n#EXTINF:1,\n#EXT-X-DISCONTINUITY\n\
+        #EXT-X-BYTERANGE:1000@1000\r\npacked\r\n#EXTINF:1,\n#EXT-X-BYTERANGE:1000@2000\npacked\n\
+        #EXT-X-MAP:URI=\"packed\",BYTERANGE=\"1000@3000\"\n#EXTINF:1,\n#EXT-X-BYTERANGE:1000@4000\npacked";
+    assert_eq!(packed, expected);
+    let whole = rewrite(text, MediaFormat::Hls, &mut Packer { is_whole: true, ..Packer::default() }).unwrap();
+    assert!(!whole.contains("BYTERANGE") && whole.contains("#EXT-X-MAP:URI=\"packed\"\n"), "{whole}");
+    // Another name for each reference: what followed an earlier range gets an offset of its own.
+    let renamed = rewrite(text, MediaFormat::Hls, &mut Renamer::default()).unwrap();
+    assert!(renamed.contains("#EXT-X-BYTERANGE:20@15\n"), "{renamed}");
+}
+
+#[test]
+fn ranges_of_an_mpd_are_told_and_replaced() {
+    let text = "<MPD><Period><AdaptationSet><Representation><SegmentList><Initialization sourceURL='i.mp4' range=\"0-9\"/>\
+        <SegmentURL media=\"a.mp4\" /><SegmentURL mediaRange='10-19' media='a.mp4'/></SegmentList></Representation>\
+        </AdaptationSet></Period></MPD>";
+    let range = |start, length| Some(ByteRange { start, length });
+    let mut packer = Packer::default();
+    let packed = rewrite(text, MediaFormat::Dash, &mut packer).unwrap();
+    assert_eq!(packer.seen, [range(0, 10), None, range(10, 10)]);
+    let expected = text
+        .replace("'i.mp4' range=\"0-9\"", "'packed' range=\"0-999\"")
+        .replace("media=\"a.mp4\" ", "media=\"packed\" mediaRange=\"1000-1999\" ")
+        .replace("mediaRange='10-19' media='a.mp4'", "mediaRange='2000-2999' media='packed'");
+    assert_eq!(packed, expected);
+    let whole = rewrite(text, MediaFormat::Dash, &mut Packer { is_whole: true, ..Packer::default() }).unwrap();
+    let expected = text
+        .replace("'i.mp4' range=\"0-9\"", "'packed'")
+        .replace("\"a.mp4\"", "\"packed\"")
+        .replace(" mediaRange='10-19' media='a.mp4'", " media='packed'");
+    assert_eq!(whole, expected);
+}
+
+#[test]
+fn references_of_dropped_tracks_are_not_asked_for() {
+    let mut edits = Recorder { dropped: vec![at(0, 0, 1)], ..Recorder::default() };
+    rewrite(MPD, MediaFormat::Dash, &mut edits).unwrap();
+    assert!(!edits.seen.iter().any(|(_, text)| text == "hi/"), "{:?}", edits.seen);
+}
+
+#[test]
+fn an_empty_base_url_is_none() {
+    assert!(
+        absolute("<MPD><BaseURL/><Period/></MPD>", MediaFormat::Dash)
+            .starts_with("<MPD><BaseURL>https://cdn.example/film/main?")
+    );
 }
 
 #[test]
@@ -332,6 +409,10 @@ proptest::proptest! {
         if let Ok(same) = rewrite(&mpd, MediaFormat::Dash, &mut Recorder::default()) {
             proptest::prop_assert_eq!(&same, &mpd);
         }
+        for is_whole in [false, true] {
+            let _ = rewrite(&mpd, MediaFormat::Dash, &mut Packer { is_whole, ..Packer::default() });
+            let _ = rewrite(&playlist, MediaFormat::Hls, &mut Packer { is_whole, ..Packer::default() });
+        }
         let mut edits = Recorder { prefix: Some("x/"), ..Recorder::default() };
         let _ = rewrite(&mpd, MediaFormat::Dash, &mut edits);
         let _ = rewrite(&playlist, MediaFormat::Hls, &mut edits);
@@ -359,7 +440,8 @@ proptest::proptest! {
             }
             lines.push(format!("#EXTINF:{}.{:03},", milliseconds / 1000, milliseconds % 1000));
             if let Some((length, start)) = range {
-                lines.push(format!("#EXT-X-BYTERANGE:{length}@{}", start.unwrap_or(0)));
+                let start = start.map(|start| format!("@{start}")).unwrap_or_default();
+                lines.push(format!("#EXT-X-BYTERANGE:{length}{start}"));
             }
             lines.push(format!("{name}.m4s"));
         }
