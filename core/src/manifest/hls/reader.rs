@@ -298,7 +298,7 @@ impl<'a> Reader<'a> {
                 format!("the playlist has more than {MAX_KEY_TAGS} key tags"),
             ));
         }
-        let key = Key::read(&*self.expanded(list)?, &mut self.names);
+        let key = Key::read(&self.expanded(list)?, &mut self.names);
         if key.is_none() {
             self.malformed.insert(name);
         }
