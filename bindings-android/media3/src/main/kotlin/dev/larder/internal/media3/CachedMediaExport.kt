@@ -2,6 +2,7 @@ package dev.larder.internal.media3
 
 import androidx.annotation.OptIn
 import androidx.media3.common.util.UnstableApi
+import androidx.media3.datasource.DataSource
 import androidx.media3.datasource.DataSourceInputStream
 import androidx.media3.datasource.DataSpec
 import androidx.media3.datasource.cache.Cache
@@ -37,7 +38,7 @@ internal class CachedMediaExport(cache: Cache, private val folder: File) {
         if (!parent.isDirectory && !parent.mkdirs() && !parent.isDirectory) throw IOException("the folder cannot be made")
         when (format) {
             MediaFormat.DASH, MediaFormat.HLS -> write(file, manifest(request, format).inputStream())
-            MediaFormat.MP4 -> if (!file.exists()) write(file, open(request))
+            MediaFormat.MP4 -> if (!file.exists()) write(file, open(sources.createDataSource(), request))
         }
         return file
     }
@@ -45,15 +46,17 @@ internal class CachedMediaExport(cache: Cache, private val folder: File) {
     // The cache has the segments of the chosen tracks alone, under the URLs that they were fetched from.
     private fun manifest(request: DownloadRequest, format: MediaFormat): ByteArray {
         val kept = request.streamKeys.map { Triple(it.periodIndex, it.groupIndex, it.streamIndex) }
-        val bytes = open(request).use { it.readBytes() }
-        return ManifestRewriter.makeAbsolute(bytes, format, request.uri.toString(), kept.ifEmpty { null })
+        val source = sources.createDataSource()
+        return open(source, request).use { cached ->
+            val bytes = cached.readBytes()
+            // References are relative to the URL that answered, which the cache remembers.
+            val url = source.uri ?: request.uri
+            ManifestRewriter.makeAbsolute(bytes, format, url.toString(), kept.ifEmpty { null })
+        }
     }
 
-    private fun open(request: DownloadRequest): InputStream = CachedBytes(
-        DataSourceInputStream(
-            sources.createDataSource(),
-            DataSpec.Builder().setUri(request.uri).setKey(request.customCacheKey).build(),
-        ),
+    private fun open(source: DataSource, request: DownloadRequest): InputStream = CachedBytes(
+        DataSourceInputStream(source, DataSpec.Builder().setUri(request.uri).setKey(request.customCacheKey).build()),
     )
 
     // Another name until it is complete: a file that is there is whole.

@@ -7,6 +7,7 @@ import androidx.media3.datasource.ByteArrayDataSource
 import androidx.media3.datasource.DataSpec
 import androidx.media3.datasource.cache.CacheDataSource
 import androidx.media3.datasource.cache.CacheWriter
+import androidx.media3.datasource.cache.ContentMetadataMutations
 import androidx.media3.datasource.cache.NoOpCacheEvictor
 import androidx.media3.datasource.cache.SimpleCache
 import androidx.media3.exoplayer.offline.DefaultDownloadIndex
@@ -43,6 +44,13 @@ class Downloads(folder: File) : AutoCloseable {
     fun cut(url: String, bytes: ByteArray, left: Long) {
         cache.getCachedSpans(url).forEach(cache::removeSpan)
         fill(url, bytes, DataSpec.Builder().setPosition(0).setLength(left))
+    }
+
+    /** Lets the cache know that [url] was answered by [by]. */
+    fun redirect(url: String, by: String) {
+        val mutations = ContentMetadataMutations()
+        ContentMetadataMutations.setRedirectedUri(mutations, Uri.parse(by))
+        cache.applyContentMetadataMutations(url, mutations)
     }
 
     private fun fill(url: String, bytes: ByteArray, which: DataSpec.Builder = DataSpec.Builder()) {
