@@ -245,11 +245,11 @@ class ImportingDownloadsTest {
             keys = listOf(StreamKey(0, 0), StreamKey(1, 1)),
         )
         val files = reader().read().associate { it.assetId to File(checkNotNull(it.asset).registration.path).readText() }
-        assertTrue("high" in files.getValue("mpd") && "low" !in files.getValue("mpd") && "de" !in files.getValue("mpd"))
+        assertTrue("high" in files.getValue("dash") && "low" !in files.getValue("dash") && "de" !in files.getValue("dash"))
         assertEquals(
             "#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID=\"a\",NAME=\"de\",URI=\"https://cdn.example/de.m3u8\"\n" +
                 "#EXT-X-STREAM-INF:BANDWIDTH=1,AUDIO=\"a\"\nhttps://cdn.example/low.m3u8\n",
-            files.getValue("m3u8"),
+            files.getValue("hls"),
         )
     }
 
