@@ -1,4 +1,4 @@
-//! What an offline player is tested against: an origin, license servers that keep a book, faults by rule, scripted CDMs.
+//! Servers and fakes for tests of offline playback: an origin, license servers that record every license, faults by rule, scripted CDMs.
 //!
 //! The servers listen on loopback, in a thread of their own, and are used alike from Rust tests ([`Testkit`]), from the
 //! command (`larder testkit serve`) and so over HTTP from Kotlin and Swift tests.
@@ -15,6 +15,7 @@
 //! | [`cdm`] | scripted CDMs: one like MediaDrm, one like AVFoundation |
 //! | [`storage`](ScriptedStorage), [`clock`](ManualClock) | a secret storage with moods, a clock that a test moves |
 //! | [`playback`] | proof that stored keys really decrypt stored media |
+//! | `fixtures` | the sample media, copies of it, waiting for background work: [`media_root`], [`copy_dir`], [`eventually`] |
 //! | `http`, `connection`, `backend`, `wire`, `gate` | bytes, one connection, who answers, how bytes are written in JSON, where calls hang |
 
 pub mod admin;
@@ -24,6 +25,7 @@ pub mod cdm;
 mod clock;
 mod connection;
 mod faults;
+mod fixtures;
 mod gate;
 mod http;
 pub mod license;
@@ -38,6 +40,7 @@ mod wire;
 pub use book::{BookPage, IssuedLicense, Scheme};
 pub use clock::ManualClock;
 pub use faults::{Action, ActiveRule, Rule};
+pub use fixtures::{copy_dir, eventually, media_root};
 pub use license::fairplay::certificate;
 pub use origin::Origin;
 pub use policy::{ContentKey, KeyTable, Policy, read_key_table};

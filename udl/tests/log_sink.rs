@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use larder_ffi::{FfiError, FfiLogSink, FfiManager, LogLevel, set_log_sink};
-use support::{Device, clear, eventually, failed, protected, servers, uncancelled, wait};
+use larder_testkit::eventually;
+use support::{Device, clear, failed, protected, servers, uncancelled, wait};
 
 #[derive(Default)]
 struct Lines {

@@ -1,4 +1,4 @@
-//! What can be wrong on the command line or comes from there: a typed error with a remedy, in time, and nothing is left
+//! Mistakes on the command line: each gives a typed error with a remedy, in time, and nothing is left
 //! behind.
 
 use std::path::Path;

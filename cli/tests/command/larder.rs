@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use larder_testkit::{Options, Testkit};
@@ -15,7 +15,7 @@ pub(crate) const AUDIO_KEY_ID: &str = "0294b9599d755de2bbf0fdca3fa5eab7";
 
 /// The packaged titles.
 pub(crate) fn media(title: &str) -> PathBuf {
-    let media = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testkit/media");
+    let media = larder_testkit::media_root();
     std::fs::canonicalize(media).unwrap().join(title)
 }
 

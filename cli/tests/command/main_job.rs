@@ -1,5 +1,6 @@
 //! The main job on the command line: register online, look up offline, refresh, unregister, reconcile.
 
+use larder_testkit::copy_dir;
 use serde_json::{Value, json};
 
 use crate::larder::{AUDIO_KEY_ID, Home, VIDEO_KEY_ID, media, servers};
@@ -233,7 +234,7 @@ fn a_playback_starts_the_window() {
 #[test]
 fn keys_check_tells_media_that_was_damaged_from_media_that_plays() {
     let (home, kit) = (Home::new(), servers());
-    copy(&media("dash-cenc"), &home.path("film"));
+    copy_dir(&media("dash-cenc"), &home.path("film")).unwrap();
     let source = home.clearkey_source(&kit.url("/clearkey/license"));
     let film = home.path("film").to_str().unwrap().to_owned();
     home.run(["register", &film, "--id", "film", "--source", source.to_str().unwrap()]).ends_with(0);
@@ -250,18 +251,6 @@ fn keys_check_tells_media_that_was_damaged_from_media_that_plays() {
         std::fs::write(&path, bytes).unwrap();
     }
     home.run(["keys-check", "film"]).ends_with(1);
-}
-
-fn copy(from: &std::path::Path, to: &std::path::Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let (entry, target) = (entry.as_ref().unwrap(), to.join(entry.as_ref().unwrap().file_name()));
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).unwrap();
-        }
-    }
 }
 
 #[cfg(unix)]

@@ -87,7 +87,7 @@ fn license_url(kit: &Testkit) -> String {
     kit.url(&format!("/clearkey/license?duration_seconds=604800&sig={QUERY}"))
 }
 
-/// What a server may do to make a client talk.
+/// Server behaviours that could make a client reveal a secret.
 fn provocations(kit: &Testkit) -> Vec<Action> {
     vec![
         Action::Status { status: 403, retry_after_seconds: None },

@@ -1,4 +1,4 @@
-//! What is documented in `docs/guides/command.md` is what is printed: every example has the fields of the real thing.
+//! The output is as `docs/guides/command.md` documents it: every example has the fields of the real output.
 
 use std::collections::BTreeSet;
 

@@ -1,6 +1,6 @@
 //! The code in the documentation is code that runs somewhere: each block stands in a test of its language.
 
-/// What a fence of a page holds, without the import lines.
+/// Returns the content of a code fence, without its import lines.
 fn code(page: &str, fence: &str) -> String {
     let text = super::read(page);
     let block = text.split_once(&format!("```{fence}\n")).unwrap_or_else(|| panic!("{page} has no {fence}")).1;

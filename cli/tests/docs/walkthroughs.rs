@@ -1,4 +1,4 @@
-//! What the guides tell to type works: their ```sh walkthrough blocks are run as they stand.
+//! The walkthroughs of the guides work: their ```sh walkthrough blocks are run unchanged.
 
 use std::process::Command;
 

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use crate::test_device;
 use crate::test_device::{TestDevice, id, reconcile_all, register};
 use larder_core::assets::{LocalAssetsManager, Refresh, Verify};
 use larder_core::model::license::LicenseState;
@@ -15,7 +14,7 @@ use larder_core::model::{AssetRegistration, LicenseTimes, RenewalPolicy};
 use larder_core::store::Store;
 use larder_core::{Cancellation, Code, Result};
 use larder_testkit::cdm::{Call, Moment, Trouble};
-use larder_testkit::{Mood, StorageCall};
+use larder_testkit::{Mood, StorageCall, eventually};
 
 /// Returns a ClearKey title. A ClearKey handle is the license itself, so every renewal changes it.
 fn clear_key(device: &TestDevice) -> AssetRegistration {
@@ -105,18 +104,10 @@ fn renewal_that_arrives_after_the_timeout_is_kept() {
             manager.reconcile().unwrap();
             manager.verify_asset(&id("film"), Verify { media: false, licenses: true }).unwrap().is_playable
         };
-        assert!((0..500).any(|_| {
-            pause();
-            is_kept()
-        }));
+        eventually("the handle of the renewal is kept", is_kept);
         assert_one_license(&device, &manager);
         assert_eq!(device.widevine.key_set_ids().len(), 1);
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "work in the background has nothing to wait on")]
-fn pause() {
-    thread::sleep(Duration::from_millis(10));
 }
 
 #[test]
@@ -141,7 +132,7 @@ fn crash_during_a_renewal_in_the_cdm_continues_under_the_handle_that_the_cdm_has
 fn start_after_a_crash(device: &TestDevice) -> LocalAssetsManager {
     let mut config = device.config();
     config.data_dir = device.folder.path().join("after-the-crash");
-    test_device::copy(&device.data_dir(), &config.data_dir);
+    larder_testkit::copy_dir(&device.data_dir(), &config.data_dir).unwrap();
     device.try_start(config).unwrap()
 }
 
@@ -159,7 +150,7 @@ fn crash_after_the_save(
     assert!(device.storage.wait_until_hanging());
     let mut config = device.config();
     config.data_dir = device.folder.path().join("after-the-crash");
-    test_device::copy(&device.data_dir(), &config.data_dir);
+    larder_testkit::copy_dir(&device.data_dir(), &config.data_dir).unwrap();
     device.storage.let_go();
     crashing.join().unwrap();
     // Waits for its work in the background.

@@ -5,7 +5,7 @@
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::test_device::{TestDevice, id, reconcile_all, register};
 use larder_core::Code;
@@ -16,7 +16,7 @@ use larder_core::model::{
 use larder_core::ports::{AssetEvent, EventSink, Executors, NetworkState};
 use larder_core::store::{AssetRow, AssetState, Store, StoredPath};
 use larder_testkit::cdm::{Call, Moment, Trouble};
-use larder_testkit::{Action, Mood, Rule, StorageCall};
+use larder_testkit::{Action, Mood, Rule, StorageCall, eventually};
 use tokio::runtime::Builder;
 
 /// While the storage hangs, the CDM lists a license that the ledger does not know yet. Recovery must not take it for
@@ -113,18 +113,7 @@ fn pending_release_is_sent_when_the_network_is_back() {
     device.servers.remove_fault(rule).unwrap();
     // The clock stands still, so the pause after the failure does not end by itself.
     manager.set_network_state(NetworkState::Online).unwrap();
-    for _ in 0..2000 {
-        if device.live() == 0 {
-            return;
-        }
-        pause();
-    }
-    panic!("the release was not sent");
-}
-
-#[expect(clippy::disallowed_methods, reason = "the background work has no event to wait for")]
-fn pause() {
-    thread::sleep(Duration::from_millis(10));
+    eventually("the release is sent", || device.live() == 0);
 }
 
 #[test]
@@ -191,11 +180,7 @@ fn reconciliation_starts_while_every_foreign_thread_hangs() {
     let executors = Executors { foreign: foreign.handle().clone(), background: device.runtime.handle().clone() };
     let manager = LocalAssetsManager::open(device.config(), Ports { executors, ..device.ports() }).unwrap();
     let is_there = || Store::open(&dir).unwrap().store.read(|tx| tx.asset(&Profile::default(), &id("film"))).unwrap();
-    let end = Instant::now() + Duration::from_secs(60);
-    while is_there().is_some() {
-        assert!(Instant::now() < end, "the interrupted registration was not recovered");
-        thread::sleep(Duration::from_millis(20));
-    }
+    eventually("the interrupted registration is recovered", || is_there().is_none());
     drop(go);
     drop(manager);
 }

@@ -8,7 +8,6 @@
 use std::sync::Arc;
 use std::thread;
 
-use crate::test_device;
 use crate::test_device::{TestDevice, id, reconcile_all, register};
 use larder_core::assets::{Config, LocalAssetsManager, Refresh, Verify};
 use larder_core::model::license::LicenseState;
@@ -23,7 +22,7 @@ use larder_testkit::{Mood, StorageCall};
 fn crash(device: &TestDevice) -> Config {
     let mut config = device.config();
     config.data_dir = device.folder.path().join("after-the-crash");
-    test_device::copy(&device.data_dir(), &config.data_dir);
+    larder_testkit::copy_dir(&device.data_dir(), &config.data_dir).unwrap();
     config
 }
 

@@ -16,7 +16,7 @@ use larder_core::store::{AssetState, IntentKind, LicenseRow, Store, WriteTx};
 use larder_core::{Cancellation, Code, Result};
 use larder_testkit::cdm::{Call, Moment, Trouble};
 
-use crate::test_device::{self, TestDevice, id, reconcile_all, register};
+use crate::test_device::{TestDevice, id, reconcile_all, register};
 
 /// One row: the situation, and the outcome of recovery.
 fn table() -> Vec<(&'static str, &'static str)> {
@@ -219,7 +219,7 @@ impl Situation {
     fn of(device: TestDevice) -> Self {
         let mut config = device.config();
         config.data_dir = device.folder.path().join("after-the-crash");
-        test_device::copy(&device.data_dir(), &config.data_dir);
+        larder_testkit::copy_dir(&device.data_dir(), &config.data_dir).unwrap();
         let store = Store::open(&config.data_dir).unwrap().store;
         let old = store.read(|tx| tx.licenses_in(&[LicenseState::Active])).unwrap().remove(0);
         Self { device, config, old, new_handle: None }

@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what it expects")]
 
-use crate::test_device;
 use crate::test_device::{TestDevice, id, reconcile_all, register};
 use larder_core::assets::{Config, Refresh, SourceUrlMode, SourceUrlOrder, Verify};
 use larder_core::model::{
@@ -227,7 +226,7 @@ fn path_outside_every_root_stays_absolute_and_gives_a_warning() {
     let device = TestDevice::new();
     let manager = device.start();
     let outside = device.folder.path().join("elsewhere");
-    test_device::copy(&device.path("cmaf-clear"), &outside);
+    larder_testkit::copy_dir(&device.path("cmaf-clear"), &outside).unwrap();
     let mut registration = device.clear("film");
     registration.path = outside.clone();
     let status = register(&manager, registration).unwrap();
@@ -431,14 +430,14 @@ fn media_that_became_protected_gets_a_license_when_registered_again() {
     let device = TestDevice::new();
     let manager = device.start();
     let both = device.path("both");
-    test_device::copy(&device.path("cmaf-clear"), &both);
+    larder_testkit::copy_dir(&device.path("cmaf-clear"), &both).unwrap();
     let mut registration = device.clear_key("film");
     registration.path = both.clone();
     registration.source.format = Some(MediaFormat::Dash);
     let clear = register(&manager, registration.clone()).unwrap();
     assert!(clear.licenses.is_empty());
     std::fs::remove_dir_all(&both).unwrap();
-    test_device::copy(&device.path("dash-cenc"), &both);
+    larder_testkit::copy_dir(&device.path("dash-cenc"), &both).unwrap();
     let protected = register(&manager, registration).unwrap();
     assert_eq!(protected.licenses.len(), 1);
     assert!(protected.is_playable);

@@ -22,7 +22,7 @@ fn playlists(folder: &Path, found: &mut Vec<PathBuf>) {
 #[test]
 fn playlists_of_the_test_media_are_read_as_m3u8_rs_reads_them() {
     let mut found = Vec::new();
-    playlists(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../testkit/media"), &mut found);
+    playlists(&larder_testkit::media_root(), &mut found);
     let (mut multivariant, mut media) = (0, 0);
     for path in found {
         let bytes = fs::read(&path).unwrap();

@@ -4,7 +4,6 @@
 
 use std::fmt::Write as _;
 use std::fs::File;
-use std::path::Path;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,6 +13,7 @@ use crate::written::{
 use larder_core::manifest::{IssueKind, Protection, dash};
 use larder_core::model::DrmScheme;
 use larder_core::{Code, Remedy, Result};
+use larder_testkit::{copy_dir, media_root};
 use proptest::prelude::*;
 
 /// Returns true for an answer, or for an error of the media with a remedy.
@@ -357,20 +357,9 @@ fn an_open_ended_template_ends_with_its_files() {
 /// A copy of all real media, in which a test may break one file at a time.
 fn titles() -> &'static Mutex<Folder> {
     static TITLES: OnceLock<Mutex<Folder>> = OnceLock::new();
-    fn copy(from: &Path, to: &Path) {
-        std::fs::create_dir_all(to).unwrap();
-        for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
-            let to = to.join(entry.file_name());
-            if entry.path().is_dir() {
-                copy(&entry.path(), &to);
-            } else {
-                std::fs::copy(entry.path(), to).unwrap();
-            }
-        }
-    }
     TITLES.get_or_init(|| {
         let folder = Folder::new();
-        copy(&testkit(""), &folder.path(""));
+        copy_dir(&media_root(), &folder.path("")).unwrap();
         Mutex::new(folder)
     })
 }

@@ -1,12 +1,12 @@
 //! Init data of real packaged media (`testkit/media`), as snapshots.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use larder_core::manifest::{self, Protection};
 
 fn media(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../testkit/media").join(path)
+    larder_testkit::media_root().join(path)
 }
 
 #[expect(clippy::unwrap_used, reason = "tests may say what they expect")]

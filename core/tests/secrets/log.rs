@@ -1,4 +1,4 @@
-//! What this process logs, at the finest level, by our dependencies too.
+//! Collects the log of this process at the finest level, dependencies included.
 
 #![allow(clippy::unwrap_used, reason = "a test says what it expects")]
 

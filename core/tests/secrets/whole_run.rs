@@ -227,7 +227,7 @@ impl Run {
         std::thread::scope(|scope| {
             scope.spawn(|| drop(register(&self.manager, registration)));
             assert!(device.widevine.script().wait_until_hanging());
-            crate::test_device::copy(&device.data_dir(), &config.data_dir);
+            larder_testkit::copy_dir(&device.data_dir(), &config.data_dir).unwrap();
             device.widevine.script().let_go();
         });
         let again = self.device.try_start(config).unwrap();

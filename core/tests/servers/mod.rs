@@ -100,7 +100,7 @@ pub(crate) fn message(kind: ExchangeKind, body: impl Into<Vec<u8>>) -> ExchangeM
     ExchangeMessage { kind, url: None, body: body.into() }
 }
 
-/// What a Widevine CDM of the testkit says.
+/// Makes a message of the testkit's Widevine CDM.
 pub(crate) fn challenge(op: &str, license_id: Option<&str>) -> Vec<u8> {
     let mut challenge = json!({ "op": op, "kids": ["0a".repeat(16)], "device": "device-1", "nonce": 7 });
     if let Some(id) = license_id {

@@ -5,7 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what it expects")]
 #![allow(unreachable_pub, reason = "a module of several test crates")]
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use larder_core::ports::{
 };
 use larder_core::{Cancellation, Result};
 use larder_testkit::cdm::{FairPlayDevice, ScriptedFairPlay, ScriptedWidevine, WidevineDevice};
-use larder_testkit::{ManualClock, Options, ScriptedStorage, Testkit};
+use larder_testkit::{ManualClock, Options, ScriptedStorage, Testkit, copy_dir, media_root};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -45,7 +45,7 @@ impl TestDevice {
         let clock = Arc::new(ManualClock::at(now_ms()));
         let folder = tempfile::tempdir().unwrap();
         for title in ["cmaf-clear", "dash-cenc", "hls-cbcs", "hls-aes128"] {
-            copy(&media_root().join(title), &folder.path().join("downloads").join(title));
+            copy_dir(&media_root().join(title), &folder.path().join("downloads").join(title)).unwrap();
         }
         Self {
             widevine: Arc::new(WidevineDevice::new(servers.url("/widevine/provision"), Arc::clone(&clock) as _)),
@@ -181,23 +181,6 @@ pub fn reconcile_all(manager: &LocalAssetsManager) {
         std::thread::yield_now();
     }
     panic!("releases are still pending: {}", manager.diagnostics().unwrap());
-}
-
-pub fn media_root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../testkit/media")
-}
-
-pub fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).unwrap();
-        }
-    }
 }
 
 /// The machine's time: the servers' `Date` is the machine's, too.

@@ -7,7 +7,7 @@
     reason = "the lints know test functions, not what they call"
 )]
 
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::servers;
@@ -16,7 +16,7 @@ use larder_core::license::exchange::{Exchange, check_params};
 use larder_core::model::{DrmParams, DrmScheme, LicenseWire};
 use larder_core::ports::{ExchangeKind, ExchangeMessage, LicenseExchange as _, NetworkState};
 use larder_core::{Code, Error};
-use larder_testkit::{Action, Policy, RequestKind, Rule};
+use larder_testkit::{Action, Policy, RequestKind, Rule, eventually};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
@@ -184,7 +184,7 @@ fn a_certificate_that_one_could_not_fetch_the_others_fetch_for_themselves() {
     assert_eq!(failures, [Code::CertificateMissing]);
 }
 
-/// What so many exchanges for the same service get, all at the same time.
+/// Runs many exchanges for the same service at the same time, and returns their results.
 fn certificates_at_once(servers: &TestServers, count: usize) -> Vec<Result<Vec<u8>, Error>> {
     let exchanges: Vec<_> = (0..count).map(|_| servers.exchange(fairplay(servers))).collect();
     std::thread::scope(|scope| {
@@ -290,7 +290,7 @@ fn cancelling_ends_a_pause_between_attempts() {
     let flag = servers.cancellation.clone();
     let exchange = servers.widevine();
     let call = std::thread::spawn(move || exchange.send(license_message()));
-    wait_until(|| servers.requests() == 1);
+    eventually("the request reached the server", || servers.requests() == 1);
     flag.cancel();
     let started = Instant::now();
     assert_eq!(call.join().unwrap().unwrap_err().code(), Code::Cancelled);
@@ -305,7 +305,7 @@ fn an_answer_is_given_out_although_the_caller_cancelled_meanwhile() {
     let exchange = servers.widevine();
     let theirs = Arc::clone(&exchange);
     let call = std::thread::spawn(move || theirs.send(license_message()));
-    wait_until(|| servers.requests() == 1);
+    eventually("the request reached the server", || servers.requests() == 1);
     servers.cancellation.cancel();
     call.join().unwrap().expect("the server has granted a license: only the CDM can give it back");
     assert_eq!(exchange.send(license_message()).unwrap_err().code(), Code::Cancelled);
@@ -318,7 +318,7 @@ fn after_the_end_of_its_call_an_exchange_sends_nothing_and_drops_a_late_answer()
     servers.kit.add_fault(Rule::on("/", Action::Delay { delay_ms: 300 }).after_handling()).unwrap();
     let theirs = Arc::clone(&exchange);
     let call = std::thread::spawn(move || theirs.send(license_message()));
-    wait_until(|| servers.requests() == 1);
+    eventually("the request reached the server", || servers.requests() == 1);
     exchange.close();
     assert_eq!(call.join().unwrap().unwrap_err().code(), Code::Cancelled);
     assert!(exchange.is_outcome_unknown(), "the server granted a license that nobody took");
@@ -350,15 +350,4 @@ fn one_exchange_serves_several_threads() {
         }
     });
     assert_eq!(exchange.requests_made(), 8);
-}
-
-fn wait_until(mut is_true: impl FnMut() -> bool) {
-    let (_never, wait) = mpsc::channel::<()>();
-    for _ in 0..2000 {
-        if is_true() {
-            return;
-        }
-        let _ = wait.recv_timeout(Duration::from_millis(10));
-    }
-    panic!("it never came true");
 }

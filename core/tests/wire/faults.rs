@@ -1,4 +1,4 @@
-//! What servers and networks do to a license request: each has its own code, in time, and nothing secret is said.
+//! Faults of servers and networks: each has its own code, ends in time, and reveals nothing secret.
 
 #![allow(
     clippy::unwrap_used,

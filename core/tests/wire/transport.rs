@@ -7,7 +7,6 @@
     reason = "the lints know test functions, not what they call"
 )]
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,15 +16,11 @@ use larder_core::ports::{
     Validator,
 };
 use larder_core::{Code, Result};
-use larder_testkit::{Action, Options, Rule, Testkit};
+use larder_testkit::{Action, Options, Rule, Testkit, media_root};
 
 use crate::servers::{client, runtime};
 
 const FILE: &str = "dash-cenc/manifest.mpd";
-
-fn media_root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../testkit/media")
-}
 
 fn origin() -> Testkit {
     Testkit::start(Options { media_root: Some(media_root()), ..Options::default() }).unwrap()

@@ -58,7 +58,7 @@ pub fn refused(result: Result<Protection>) -> Code {
 }
 
 pub fn testkit(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../testkit/media").join(path)
+    larder_testkit::media_root().join(path)
 }
 
 pub fn uuid(text: &str) -> [u8; 16] {

@@ -6,7 +6,9 @@ use std::future::Future as _;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 
-use crate::support::{Device, Gate, code, eventually, protected, servers, uncancelled, wait};
+use larder_testkit::eventually;
+
+use crate::support::{Device, Gate, code, protected, servers, uncancelled, wait};
 use larder_ffi::{FfiCancellation, PlayabilityReason};
 
 const STEPS: [&str; 6] = ["acquire", "before send", "after send", "save", "load", "release"];

@@ -5,7 +5,9 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
-use crate::support::{Device, Gate, clear, code, eventually, failed, protected, servers, uncancelled, wait};
+use larder_testkit::eventually;
+
+use crate::support::{Device, Gate, clear, code, failed, protected, servers, uncancelled, wait};
 use larder_ffi::{
     ExchangeAnswer, FfiManager, FfiRequestAdapter, FfiSourceUrlProvider, FfiTokenProvider, HttpHeader, LicenseRequest,
     LicenseResponse, PlayabilityReason, SourceUrlMode, SourceUrlOrder,

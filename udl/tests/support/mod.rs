@@ -1,4 +1,4 @@
-//! What a platform would give, written in Rust: a storage with moods, an engine that tells what happens in it, media
+//! Rust implementations of the platform's part: a storage with faults, an engine that records its calls, media
 //! that was "downloaded", servers.
 #![allow(dead_code, reason = "each test binary uses its part")]
 #![allow(
@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use larder_ffi::{
     LicenseDuration, LicenseGrant, LicenseTimes, LicenseWire, MediaSource, NetworkState, ReleaseOutcome, Remedy,
     RenewalPolicy, SecurityLevel, StoredLicense,
 };
-use larder_testkit::{Options, Testkit};
+use larder_testkit::{Options, Testkit, copy_dir, media_root};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -39,7 +39,7 @@ pub(crate) fn code<T>(outcome: Result<T, FfiError>) -> String {
     }
 }
 
-/// What an adapter throws when the app's own code has failed.
+/// Makes the error that an adapter throws when the app's own code has failed.
 pub(crate) fn failed(code: &str, reason: &str) -> FfiError {
     FfiError::Failed {
         code: code.to_owned(),
@@ -98,7 +98,7 @@ impl Device {
     pub(crate) fn download(&self, what: &str) -> String {
         let title = what.split('/').next().unwrap();
         let downloads = self.folder.path().join("downloads");
-        copy(&media_root().join(title), &downloads.join(title));
+        copy_dir(&media_root().join(title), &downloads.join(title)).unwrap();
         text(&downloads.join(what))
     }
 }
@@ -133,25 +133,8 @@ pub(crate) fn uncancelled() -> Arc<FfiCancellation> {
     Arc::new(FfiCancellation::new())
 }
 
-fn media_root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../testkit/media")
-}
-
 fn text(path: &Path) -> String {
     path.to_str().unwrap().to_owned()
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).unwrap();
-        }
-    }
 }
 
 type Hook = Box<dyn Fn(&str) -> Result<(), FfiError> + Send + Sync>;
@@ -300,14 +283,5 @@ impl Gate {
     pub(crate) fn open(&self) {
         self.state.lock().unwrap().1 = true;
         self.changed.notify_all();
-    }
-}
-
-/// Looks until it is so, or fails with the message.
-pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let end = std::time::Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(std::time::Instant::now() < end, "never: {what}");
-        std::thread::park_timeout(Duration::from_millis(10));
     }
 }
