@@ -1,4 +1,4 @@
-//! What a license costs: round trips, as its server counts them.
+//! The cost of a license in round trips, as its server counts them.
 
 use std::error::Error;
 use std::path::Path;

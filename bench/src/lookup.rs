@@ -1,4 +1,4 @@
-//! What a player asks at every start: the local URL of an entry.
+//! The lookup that a player makes at every start: the local URL of an entry.
 
 use std::collections::HashMap;
 use std::error::Error;

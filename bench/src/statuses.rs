@@ -33,7 +33,7 @@ pub(crate) fn measure(catalogue: &Catalogue, table: &mut Table) -> Result<(), Bo
     Ok(())
 }
 
-/// What a status is made of, without making one.
+/// Reads the rows that a status is computed from, and computes none.
 pub(crate) fn read_rows(connection: &Connection) -> Result<usize, rusqlite::Error> {
     let mut cells = 0;
     for table in ["assets", "licenses"] {

@@ -35,7 +35,7 @@ impl Table {
         });
     }
 
-    /// Adds rows that somebody else has measured, one a line, cells separated by tabs.
+    /// Adds rows that other tools measured, one per line, cells separated by tabs.
     pub(crate) fn add_lines(&mut self, lines: &str) {
         for line in lines.lines().filter(|line| !line.trim().is_empty()) {
             let mut cells = line.split('\t').map(str::to_owned);

@@ -53,7 +53,7 @@ pub(crate) struct Global {
     pub(crate) verbose: bool,
 }
 
-/// What to do.
+/// The subcommand.
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Register media that lies on this machine, with its licenses if it is protected
@@ -177,7 +177,7 @@ pub(crate) struct Url {
     /// An entry's id or an asset's
     #[arg(value_name = "ENTRY_OR_ID")]
     pub(crate) id: String,
-    /// What would be played otherwise; printed if there is nothing better
+    /// The current URL; printed if there is no better one
     #[arg(long, value_name = "URL")]
     pub(crate) current: Option<String>,
     /// When a local copy is preferred

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use larder_core::ports::Clock;
 
-/// The system's time; on Linux also the time since boot, which shows when somebody sets the clock back.
+/// The system's time; on Linux also the time since boot, which shows that the clock was set back.
 pub(crate) struct SystemClock;
 
 impl Clock for SystemClock {

@@ -1,4 +1,4 @@
-//! What the command line means: a configuration, the desktop's ports, an open manager.
+//! The host of a command: configuration, the desktop's ports, an open manager.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -33,7 +33,7 @@ pub(crate) struct Host {
     runtime: Option<Runtime>,
 }
 
-/// What a command is going to do with the store.
+/// How a command uses the store.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// Ask. Needs no network, and touches none: nothing that waits for a server is sent by the way.

@@ -1,4 +1,4 @@
-//! What leaves the command: data on standard output, messages for people on standard error.
+//! The output of a command: data on standard output, messages for people on standard error.
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write};
@@ -82,9 +82,9 @@ impl Output {
         }
     }
 
-    /// Says something to whoever watches.
+    /// Prints a message for people.
     pub(crate) fn note(&self, text: &str) {
-        // Nobody reads standard error: nothing is left to tell them.
+        // A closed standard error leaves no channel for a message.
         let _ = writeln!(io::stderr().lock(), "{text}");
     }
 

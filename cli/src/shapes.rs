@@ -156,7 +156,7 @@ impl ReconcileReportShape {
     }
 }
 
-/// What the app stored with an asset, in base64; null for nothing.
+/// The metadata that the app stored with an asset, in base64; null if there is none.
 #[derive(Serialize)]
 pub(crate) struct MetadataShape {
     asset_id: String,

@@ -59,7 +59,7 @@ impl FileStorage {
             let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
             let path = self.folder.join(format!(".{key}.{}.{serial}", std::process::id()));
             let file = create_private(&path)?;
-            // Where there are no locks nobody can take one, and nothing is swept.
+            // A file system without locks refuses the sweeper's lock, too, so it removes nothing there.
             let _ = file.lock();
             // Between making and locking, another process may have taken it for a dead one's.
             if path.exists() {

@@ -1,4 +1,4 @@
-//! What answers, apart from sockets: the origin, the license servers, and all they share.
+//! The servers without their sockets: the origin, the license servers, and their shared state.
 
 use std::io;
 use std::path::Path;
@@ -30,7 +30,7 @@ pub(crate) struct Backend {
 struct Terms {
     policy: Policy,
     keys: KeyTable,
-    /// What a reset goes back to.
+    /// The state after a reset.
     first_keys: KeyTable,
 }
 

@@ -22,12 +22,12 @@ pub enum Scheme {
 pub struct IssuedLicense {
     /// The server's name for it.
     pub license_id: String,
-    /// Who issued it.
+    /// The scheme of the server that issued it.
     pub scheme: Scheme,
     /// The keys it covers. Empty for FairPlay, which names a content instead.
     #[serde(with = "crate::wire::key_ids")]
     pub key_ids: Vec<KeyId>,
-    /// What it is for, as far as the client said: `asset=` in the license URL, else FairPlay's content id.
+    /// The asset, as far as the client named it: `asset=` in the license URL, else FairPlay's content id.
     pub asset: Option<String>,
     /// The device, where the message names one (Widevine).
     pub device: Option<String>,

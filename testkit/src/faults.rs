@@ -34,7 +34,7 @@ pub struct Rule {
     /// The servers do their work before the fault takes the answer's place.
     #[serde(default)]
     pub after_handling: bool,
-    /// What happens.
+    /// The action.
     pub action: Action,
 }
 
@@ -77,7 +77,7 @@ impl Rule {
     }
 }
 
-/// What happens to a struck request. In JSON: `{"kind": "status", "status": 503, "retry_after_seconds": 1}`.
+/// The fault of a request that a rule strikes. In JSON: `{"kind": "status", "status": 503, "retry_after_seconds": 1}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Action {
@@ -252,7 +252,7 @@ impl Faults {
         (refusing, state.ends.iter().map(|(_, at)| *at).min())
     }
 
-    /// What happens to this request: all rules that strike it, in the order they were added.
+    /// Returns the faults of this request: those of all rules that strike it, in the order they were added.
     pub(crate) fn plan(&self, request: &Request, kind: RequestKind) -> Plan {
         let mut plan = Plan::default();
         for active in &mut self.state().rules {
@@ -279,7 +279,7 @@ impl Faults {
     }
 }
 
-/// What happens to one request.
+/// The faults of one request.
 #[derive(Default)]
 pub(crate) struct Plan {
     pub(crate) delay: Duration,
@@ -372,5 +372,5 @@ const MAX_REFUSE_MS: u64 = 24 * 3600 * 1000;
 const CAPTIVE_PORTAL: &str = "<!DOCTYPE html>\n<html><head><title>Welcome to our Wi-Fi</title></head>\
 <body><form action=\"/login\"><button>Accept</button></form></body></html>\n";
 
-/// What [`Action::Garbage`] sends: no status line, bytes outside of ASCII.
+/// The bytes that [`Action::Garbage`] sends: no status line, bytes outside of ASCII.
 pub(crate) const GARBAGE: &[u8] = b"\x00\xff\xfe\x15SSH-2.0-no-http\x80\x81\r\n\xc3\x28\x00\x00\r\n\r\n";

@@ -3,7 +3,7 @@
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Nobody is held longer: a runtime that is dropped waits for its blocked threads.
+/// The longest wait: a runtime that is dropped waits for its blocked threads.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Default)]

@@ -14,7 +14,7 @@ const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// Larger bodies are answered with 413. A license request has a few kilobytes.
 const MAX_BODY_BYTES: usize = 16 * 1024 * 1024;
 const MAX_HEADERS: usize = 100;
-/// What is read from a file and written to the socket at a time.
+/// The number of bytes that are read from a file and written to the socket at a time.
 const CHUNK_BYTES: u64 = 256 * 1024;
 
 /// A request as it arrived.
@@ -24,7 +24,7 @@ pub(crate) struct Request {
     pub(crate) method: String,
     /// The path as sent: percent-encoding kept, no query.
     pub(crate) path: String,
-    /// What follows the `?`, as sent.
+    /// The query after the `?`, as sent.
     pub(crate) query: Option<String>,
     /// Names as sent, in order.
     pub(crate) headers: Vec<(String, String)>,
@@ -50,7 +50,7 @@ pub(crate) fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<
     headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
 }
 
-/// What is answered, before [`Delivery`] damages it.
+/// The response, before [`Delivery`] damages it.
 pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
@@ -156,7 +156,7 @@ pub(crate) struct Delivery {
     pub(crate) drip: Option<(u64, Duration)>,
 }
 
-/// What becomes of the connection after a response.
+/// The state of the connection after a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Then {
     KeepAlive,

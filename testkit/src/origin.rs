@@ -16,7 +16,7 @@ use crate::http::{Body, Request, Response};
 /// Text up to this size is compressed for a client that accepts it. Segments never are.
 const MAX_GZIP_BYTES: u64 = 32 * 1024 * 1024;
 
-/// What the origin serves: folders under a prefix, and files made up by a test. May change while it serves.
+/// The content of the origin: folders under a prefix, and files that a test makes up. It may change while the origin serves.
 #[derive(Debug, Default)]
 pub struct Origin {
     // Held for a lookup only, never while a body is read or sent.

@@ -1,4 +1,4 @@
-//! What the license servers grant, and the keys they know.
+//! The policy of the license servers, and their keys.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::http::Request;
 
-/// What the license servers grant. In JSON every member may be left out: it keeps its value.
+/// The policy of the license servers. In JSON every member may be left out: it keeps its value.
 ///
 /// A request may say some of it for itself, in its license URL: `duration_seconds` (a number, or `never`), `playback_seconds` (the
 /// same), `persist`, `renewable` and `renew_in_place` (`true`, `false`). So every title of a test can have its own terms.

@@ -1,4 +1,4 @@
-//! What reached the public door: counts, and a journal of the latest requests. Figures such as "round trips per
+//! The requests at the public port: counts, and a journal of the latest ones. Figures such as "round trips per
 //! license" and proofs such as "not one request in offline mode" are read from here.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -13,7 +13,7 @@ const MAX_ENTRIES: usize = 1000;
 /// … and so much of each body.
 const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// What a request was for. A fault rule may ask for it.
+/// The kind of a request. A fault rule may select it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RequestKind {
@@ -65,7 +65,7 @@ pub struct SeenRequest {
     /// The first 64 KiB of the body, in base64 when written as JSON.
     #[serde(with = "crate::wire::base64_bytes")]
     pub body: Vec<u8>,
-    /// What it was for.
+    /// Its kind.
     pub kind: RequestKind,
 }
 

@@ -1,8 +1,8 @@
-//! The servers' life: one thread, one door that the public uses, one for the test.
+//! Starts and stops the servers: one thread, one public listener, and one listener for the test's admin requests.
 //!
-//! The public door can be shut and opened again on the same port, so that "the servers are down" and "up again" work
-//! with URLs that were stored meanwhile. While it is shut its port stays bound: a connection is refused at once, and
-//! nobody who asks for a free port is given this one.
+//! The public listener can be closed and opened again on the same port, so that "the servers are down" and "up again"
+//! work with URLs that were stored meanwhile. While it is closed its port stays bound: a connection is refused at once,
+//! and no process that asks for a free port is given this one.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
@@ -24,7 +24,7 @@ use crate::origin::Origin;
 use crate::policy::{KeyTable, Policy};
 use crate::seen::{Counts, SeenRequest};
 
-/// What to serve and where.
+/// The content to serve, and the port.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// The public port; 0, the default, takes a free one.
@@ -100,12 +100,12 @@ impl Testkit {
         &self.house.backend.origin
     }
 
-    /// What the license servers issued, renewed and took back.
+    /// Returns the licenses that the servers issued, renewed and released.
     pub fn book(&self) -> BookPage {
         self.house.backend.book.page()
     }
 
-    /// What the license servers grant.
+    /// Returns the policy of the license servers.
     pub fn policy(&self) -> Policy {
         self.house.backend.policy()
     }
@@ -197,13 +197,13 @@ impl Drop for Testkit {
     }
 }
 
-/// What every connection shares.
+/// The state that all connections share.
 pub(crate) struct House {
     pub(crate) backend: Backend,
     pub(crate) orders: UnboundedSender<Order>,
 }
 
-/// What the server thread is told.
+/// A command for the server thread.
 pub(crate) enum Order {
     /// Make the public door as it should be, then say so.
     Apply(Box<dyn FnOnce(io::Result<()>) + Send>),

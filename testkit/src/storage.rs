@@ -94,7 +94,7 @@ impl ScriptedStorage {
         self.state().values.keys().cloned().collect()
     }
 
-    /// What is really stored.
+    /// Returns the values that are really stored.
     pub fn value(&self, key: &str) -> Option<Vec<u8>> {
         self.state().values.get(key).cloned()
     }

@@ -3,8 +3,8 @@
 //! Outward, a core error gives its code, message, remedy, HTTP status and whether a retry can help; its source, which
 //! may quote a URL or an exception, stays behind. Inward, a delegate's [`FfiError`] becomes a core error again: a code
 //! that Larder knows is kept, so that an engine can pass on what `send` threw; anything else becomes the code that the
-//! delegate's port documents. A foreign exception that nobody expected says only that it happened: its text holds a
-//! stack trace and whatever the app's author put in.
+//! delegate's port documents. An unexpected foreign exception is reported without its text, which holds a stack
+//! trace and text of the app's author.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -20,7 +20,7 @@ pub enum FfiError {
         code: String,
         /// For developers, safe to log.
         reason: String,
-        /// What the caller can do.
+        /// The action that the caller can take.
         remedy: Remedy,
         /// True if the same call may succeed later.
         is_retryable: bool,
@@ -75,7 +75,7 @@ impl From<Error> for FfiError {
     }
 }
 
-/// What UniFFI makes of an exception that is not an [`FfiError`]. Its reason is the whole stack trace: dropped.
+/// Converts UniFFI's error for an exception that is no [`FfiError`]. Its reason is the whole stack trace, which is dropped.
 impl From<uniffi::UnexpectedUniFFICallbackError> for FfiError {
     fn from(_: uniffi::UnexpectedUniFFICallbackError) -> Self {
         Self::new(Code::DelegateFailed, "a callback of the app threw an exception of its own")

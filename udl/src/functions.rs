@@ -62,7 +62,7 @@ pub fn make_manifest_absolute(
     })
 }
 
-/// What PlayKit's `checkAssetStatus` reported for such an asset.
+/// Converts a status to the values that PlayKit's `checkAssetStatus` reported.
 pub fn play_kit_status(status: AssetStatus) -> PlayKitStatus {
     const NO_INFORMATION: PlayKitStatus =
         PlayKitStatus { expiry_time_seconds: -1, available_time_seconds: -1, is_registered: false };

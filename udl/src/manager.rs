@@ -193,7 +193,7 @@ impl FfiManager {
         self.call(|core| core.metadata(&AssetId::new(asset_id)?))
     }
 
-    /// What a player plays.
+    /// Returns the source that a player opens.
     pub fn local_media_source(&self, asset_id: String, path: Option<String>) -> Result<LocalMediaSource, FfiError> {
         self.call(|core| Ok(core.local_media_source(&AssetId::new(asset_id)?, path.as_deref().map(Path::new))?.into()))
     }
@@ -232,12 +232,12 @@ impl FfiManager {
         self.call(|core| core.set_source_url_mode(mode, order))
     }
 
-    /// What the app knows of the network.
+    /// The network state that the app reports.
     pub fn set_network_state(&self, state: NetworkState) -> Result<(), FfiError> {
         self.call(|core| core.set_network_state(state))
     }
 
-    /// What the device is like now.
+    /// Sets the device's conditions.
     pub fn set_conditions(&self, conditions: DeviceConditions) -> Result<(), FfiError> {
         self.call(|core| core.set_conditions(conditions.into()))
     }
@@ -298,7 +298,7 @@ async fn on_runtime<T: Send + 'static>(
     let job = runtime::operations()?.spawn_blocking(move || catching(|| work(&cancel)));
     let outcome = job.await;
     waiting.disarm();
-    // The job catches its panics and nobody aborts it; what is left is a runtime that is gone.
+    // The job catches its panics and is never aborted, so a join error means that the runtime has ended.
     outcome.unwrap_or_else(|_| Err(FfiError::new(Code::Internal, "the runtime dropped an operation")))
 }
 

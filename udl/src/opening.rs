@@ -16,7 +16,7 @@ pub(crate) struct Opening<T> {
 }
 
 enum State<T> {
-    /// Nobody is opening. The failure of the last attempt, if there was one, with its number.
+    /// No attempt is in progress. The failure of the last attempt, if there was one, with its number.
     Idle { attempts: u64, failure: Option<FfiError> },
     /// Attempt number so and so is under way.
     Running { attempt: u64 },
@@ -36,7 +36,7 @@ impl<T> Opening<T> {
         }
     }
 
-    /// What was opened. Waits for an attempt that is under way, and shares its outcome; makes one if there is none.
+    /// Returns the opened object. Waits for an attempt in progress and shares its outcome; starts one if there is none.
     pub(crate) fn get(&self) -> Result<Arc<T>, FfiError> {
         let mut state = self.state();
         loop {

@@ -20,7 +20,7 @@ const WORKERS: usize = 2;
 const MAX_OPERATIONS: usize = 256;
 /// Foreign calls under way at once, those that hang included; more fail with the port's timeout.
 const MAX_FOREIGN_CALLS: usize = 256;
-/// How long a thread that calls foreign code stays with nothing to do. The app sees it among its own, and making another one
+/// The idle time after which a thread for foreign calls ends. The app sees it among its own, and making another one
 /// costs less than a call that leaves the process.
 const FOREIGN_THREADS_STAY: Duration = Duration::from_secs(3);
 

@@ -52,7 +52,7 @@ pub(super) fn keys_check(args: &Asset, host: &Host, output: &Output) -> Result<A
     Ok(Answer::yes_if(decrypts))
 }
 
-/// What became of one track.
+/// The result for one track.
 struct Proof {
     name: String,
     kind: &'static str,

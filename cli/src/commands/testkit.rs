@@ -48,7 +48,7 @@ fn serve(args: &Serve, output: &Output) -> Result<Answer> {
         .map_err(|cause| Error::new(Code::InvalidArgument, format!("cannot serve: {cause}")).caused_by(cause))?;
     host::runtime()?.block_on(async {
         let mut interrupt = pin!(tokio::signal::ctrl_c());
-        // Whoever reads the URLs may interrupt at once: listen first.
+        // The reader of the URLs may interrupt at once, so the signal handler is installed before they are printed.
         poll_fn(|context| {
             let _ = interrupt.as_mut().poll(context);
             Poll::Ready(())

@@ -110,8 +110,8 @@ impl HttpClient for ReqwestClient {
             let _ = answer.send(result);
         };
         if Handle::try_current().is_ok() {
-            // A worker that spawns keeps the task in a slot that no other worker takes from, and we are about to block
-            // it. Spawned from a thread of the blocking pool, anybody may take it.
+            // A worker that spawns keeps the task in a slot from which no other worker takes it, and this call blocks
+            // that worker. A task spawned from a thread of the blocking pool is open to every worker.
             let runtime = self.runtime.clone();
             drop(self.runtime.spawn_blocking(move || drop(runtime.spawn(task))));
         } else {

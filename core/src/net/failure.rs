@@ -1,11 +1,11 @@
-//! What a failed request means. The one place that knows how reqwest, hyper and rustls nest their errors.
+//! Converts a failed request to an error. The one place that knows how reqwest, hyper and rustls nest their errors.
 
 use std::error::Error as StdError;
 use std::io;
 
 use crate::error::{Code, Error};
 
-/// Converts a failure of the client. The URL is removed from the cause too: nobody needs it there.
+/// Converts a failure of the client. The URL is removed from the cause, too.
 pub(super) fn request_failed(error: reqwest::Error) -> Error {
     let error = error.without_url();
     let (code, message) = classify(&error);

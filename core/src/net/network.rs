@@ -27,10 +27,10 @@ pub struct Network {
     requests: AtomicU64,
 }
 
-/// What a flow wants to send.
+/// A request as a flow gives it to the network.
 #[derive(Clone)]
 pub struct Outbound {
-    /// What is asked, for messages: "license server".
+    /// The name of the server in messages: "license server".
     pub what: &'static str,
     /// `GET` or `POST`.
     pub method: &'static str,
@@ -57,7 +57,7 @@ impl fmt::Debug for Outbound {
     }
 }
 
-/// What became of one request on the wire.
+/// The outcome of one request on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It never reached the server.
@@ -76,7 +76,7 @@ pub trait Watch {
     fn after(&self, outcome: Outcome);
 }
 
-/// For calls that nobody looks at.
+/// For calls that need no observer.
 #[derive(Clone, Copy, Debug)]
 pub struct Unwatched;
 
@@ -105,7 +105,7 @@ impl Network {
         self.state.set(state);
     }
 
-    /// What the app said last.
+    /// Returns the state that the app reported last.
     pub fn state(&self) -> NetworkState {
         self.state.get()
     }

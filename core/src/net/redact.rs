@@ -1,4 +1,4 @@
-//! What of a URL or of a server's message may be shown.
+//! The parts of a URL and of a server's message that may be shown.
 
 use url::Url;
 

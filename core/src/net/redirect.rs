@@ -9,8 +9,8 @@ use crate::ports::HttpRequest;
 /// How many are followed in one call.
 pub const MAX_REDIRECTS: usize = 5;
 
-/// What survives on the way to another origin. Not a list of what to drop: nobody can list how license services call
-/// the headers that carry their tokens (`customData`, `preAuthorization`, `X-AxDRM-Message`, …).
+/// The headers that a redirect to another origin keeps. All others are dropped: license services carry their tokens in
+/// headers of many names (`customData`, `preAuthorization`, `X-AxDRM-Message`, …), so a list of those cannot be complete.
 const HEADERS_FOR_ANYONE: [&str; 5] = ["accept", "accept-language", "content-type", "soapaction", "user-agent"];
 
 /// The request that a redirect asks for; `None` if `status` is none.

@@ -7,7 +7,7 @@ use super::time::retry_after;
 use crate::error::{Code, Result};
 use crate::ports::HttpResponse;
 
-/// How often and how long a call tries. The defaults are for licenses: small answers that somebody waits for.
+/// How often and how long a call retries. The defaults are for licenses: small responses that a user waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
     /// How often a request is sent at most. Redirects do not count. Default 3.
@@ -138,7 +138,7 @@ mod tests {
         let pause = |value, left| policy.pause(1, &status(503, Some(value)), false, left, 0);
         assert_eq!(pause("2", LEFT), Some(Duration::from_secs(2)));
         assert_eq!(pause("0", LEFT), Some(Duration::ZERO));
-        assert_eq!(pause("11", LEFT), None, "longer than anybody waits");
+        assert_eq!(pause("11", LEFT), None, "longer than the time that is left");
         assert_eq!(pause("99999999999999999999999", LEFT), None);
         assert_eq!(pause("2", Duration::from_secs(1)), None, "the deadline comes first");
         assert!(pause("soon", LEFT).is_some(), "nonsense is no wish");

@@ -1,4 +1,4 @@
-//! What the app says about the network, read before every request.
+//! The network state that the app reported, read before every request.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 

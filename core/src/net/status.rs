@@ -2,7 +2,7 @@
 
 use crate::error::{Code, Error};
 
-/// What a server's final status means; `None` for success (2xx).
+/// Converts a server's final status to an error; `None` for success (2xx).
 ///
 /// 408, 425 and 429 count as the server's failure, not as the caller's: the same request may succeed later.
 pub fn status_error(what: &str, status: u16) -> Option<Error> {

@@ -4,14 +4,14 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use crate::ports::HttpResponse;
 
-/// What a server's clock said.
+/// The time on a server's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServerTime {
     /// The answer's `Date`, in milliseconds since 1970-01-01 UTC. Whole seconds.
     pub at_ms: i64,
     /// How long the exchange took: the clock is at most this much older than the answer.
     pub took_ms: u64,
-    /// True if the answer came over TLS, so that nobody on the way made it up.
+    /// True if the response came over TLS, so that it is authentic.
     pub is_authentic: bool,
 }
 

@@ -22,9 +22,9 @@ pub enum Trust {
     /// Android, where only the app's own process can ask: see [`Trust::Asking`].
     #[default]
     Platform,
-    /// Whoever implements the port. It judges the chain; names and signatures are checked here.
+    /// The implementation of the port judges the chain; names and signatures are checked here.
     Asking(Arc<dyn ServerTrust>),
-    /// The extra roots, and nobody else.
+    /// The extra roots alone.
     ExtraRootsOnly,
 }
 
@@ -105,7 +105,7 @@ fn chain_verifier(
     verifier.map(Some).map_err(|cause| invalid_root().caused_by(cause))
 }
 
-/// The extra roots first, because that is cheap and local, then whoever was given.
+/// Asks the extra roots first, because that is cheap and local, then the given verifier.
 struct Verifier {
     extra_roots: Option<Arc<WebPkiServerVerifier>>,
     asked: Option<Arc<dyn ServerTrust>>,

@@ -10,8 +10,8 @@ const MAX_URL_BYTES: usize = 32 * 1024;
 /// Takes an absolute http or https URL with a host and without user info.
 ///
 /// `what` names it in the error ([`Code::UrlInvalid`]), which tells the defect and nothing of the URL. Stricter than
-/// the URL standard, which repairs: a line break in the middle or a missing slash is a mistake of whoever made the URL,
-/// and worth hearing of before a token is sent somewhere else.
+/// the URL standard, which repairs: a line break in the middle or a missing slash is a mistake in the app or its server,
+/// and is reported before a token is sent to the wrong place.
 pub fn check_url(what: &str, text: &str) -> Result<Url> {
     let invalid = |defect: &str| Error::new(Code::UrlInvalid, format!("the {what} {defect}"));
     if text.is_empty() {

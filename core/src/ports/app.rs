@@ -15,7 +15,7 @@ pub trait RequestAdapter: Send + Sync {
 /// A request as an adapter sees it.
 #[derive(Clone)]
 pub struct LicenseRequest {
-    /// What it is about.
+    /// The purpose of the exchange.
     pub kind: ExchangeKind,
     /// The asset it is for.
     pub asset_id: AssetId,
@@ -23,14 +23,14 @@ pub struct LicenseRequest {
     pub url: String,
     /// Header names and values.
     pub headers: Vec<(String, String)>,
-    /// What is sent, already in its wire format.
+    /// The body, already in its wire format.
     pub body: Vec<u8>,
 }
 
 /// An answer as an adapter sees it.
 #[derive(Clone)]
 pub struct LicenseResponse {
-    /// What it is about.
+    /// The purpose of the exchange.
     pub kind: ExchangeKind,
     /// The asset it is for.
     pub asset_id: AssetId,
@@ -38,7 +38,7 @@ pub struct LicenseResponse {
     pub status: u16,
     /// Header names (lower case) and values.
     pub headers: Vec<(String, String)>,
-    /// What was received.
+    /// The body.
     pub body: Vec<u8>,
 }
 

@@ -10,7 +10,7 @@ pub trait Clock: Send + Sync {
     fn boot_id(&self) -> Option<String>;
 }
 
-/// What the app knows of the network.
+/// The network state that the app reports.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum NetworkState {
     /// Nothing: Larder tries. This is the default.
@@ -22,10 +22,10 @@ pub enum NetworkState {
     Offline,
 }
 
-/// What the device is like now, as the platform reports it.
+/// The device's conditions, as the platform reports them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DeviceConditions {
-    /// What is known of the network.
+    /// The network state.
     pub network: NetworkState,
     /// True if the network costs the user by volume.
     pub is_metered: bool,

@@ -58,10 +58,10 @@ pub trait LicenseExchange: Send + Sync {
     fn send(&self, message: ExchangeMessage) -> Result<ExchangeAnswer>;
 }
 
-/// What a CDM wants to say to a server.
+/// A message from a CDM to a server.
 #[derive(Clone)]
 pub struct ExchangeMessage {
-    /// What it is about.
+    /// The purpose of the exchange.
     pub kind: ExchangeKind,
     /// The URL that the CDM asks for (provisioning has one), else the source's.
     pub url: Option<String>,
@@ -79,7 +79,7 @@ impl fmt::Debug for ExchangeMessage {
     }
 }
 
-/// What an exchange is about.
+/// The purpose of an exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ExchangeKind {
     /// A new license.
@@ -110,7 +110,7 @@ impl ExchangeKind {
 /// A server's answer, unpacked from its wire format.
 #[derive(Clone)]
 pub struct ExchangeAnswer {
-    /// What the CDM takes: a license, a CKC, a provisioning response, a certificate.
+    /// The bytes for the CDM: a license, a CKC, a provisioning response, a certificate.
     pub body: Vec<u8>,
     /// How long the server says that the license may be stored, in seconds, where the wire format has it.
     pub persistence_duration_seconds: Option<u64>,

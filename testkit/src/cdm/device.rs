@@ -119,7 +119,7 @@ impl WidevineDevice {
         Ok(Self { state: Mutex::new(state), file: Some(file), ..Self::new(provisioning_url, clock) })
     }
 
-    /// What goes wrong.
+    /// The faults.
     pub fn script(&self) -> &Script {
         &self.script
     }
@@ -216,7 +216,8 @@ impl WidevineDevice {
 }
 
 impl State {
-    /// Not text: whoever treats a key set id as a string must break here (google/ExoPlayer#6663).
+    /// Returns a key set id that is not valid text, so that code which treats ids as strings fails here
+    /// (google/ExoPlayer#6663).
     pub(super) fn next_id(&mut self) -> Vec<u8> {
         self.count += 1;
         [b"ksid\xff\x00".as_slice(), &self.count.to_be_bytes()].concat()
@@ -256,7 +257,7 @@ impl KeySet {
         }
     }
 
-    /// What is left, and whether it is over.
+    /// Returns the remaining times, and whether the license has expired.
     pub(super) fn times(&self, now_ms: i64) -> (LicenseTimes, bool) {
         let license = remaining(self.duration_seconds, self.stored_at_ms, now_ms);
         let playback = remaining(self.playback_seconds, self.first_played_at_ms.unwrap_or(now_ms), now_ms);

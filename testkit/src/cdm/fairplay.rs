@@ -1,5 +1,5 @@
 //! A CDM that behaves like AVFoundation with FairPlay, as far as an engine can see it: the key is a blob that the app
-//! keeps; nobody lists blobs, nobody reads an expiry from one, and most servers take nothing back.
+//! keeps; blobs cannot be listed, hold no readable expiry, and most servers accept no release.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -59,7 +59,7 @@ struct Blob {
     first_played_at_ms: Option<i64>,
 }
 
-/// What AVFoundation reports when a playback begins.
+/// The key that AVFoundation reports when a playback begins.
 #[derive(Debug)]
 pub struct PlaybackStart {
     /// Dual expiry: a blob that must replace the stored one, and what is left under it. The app reports it with
@@ -79,7 +79,7 @@ impl FairPlayDevice {
         Self { state: Mutex::default(), switches: Mutex::default(), script: Script::default(), clock }
     }
 
-    /// What goes wrong.
+    /// The faults.
     pub fn script(&self) -> &Script {
         &self.script
     }

@@ -1,4 +1,4 @@
-//! What goes wrong in a scripted CDM, and when.
+//! The faults of a scripted CDM, and their moments.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -37,7 +37,7 @@ pub enum Moment {
     BeforeReturn,
 }
 
-/// What goes wrong.
+/// The faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
     /// The call fails.
@@ -48,7 +48,7 @@ pub enum Trouble {
     Panic,
 }
 
-/// What goes wrong in a CDM, and when. Nothing, until a test says so.
+/// The faults of a CDM, and their moments. None until a test adds one.
 #[derive(Debug, Default)]
 pub struct Script {
     // Held to look up one entry; never while a call hangs.

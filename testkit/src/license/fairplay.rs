@@ -23,7 +23,7 @@ use crate::seen::RequestKind;
 pub(crate) const SPC_MAGIC: &[u8; 4] = b"SPC\x01";
 pub(crate) const CKC_MAGIC: &[u8; 4] = b"CKC\x01";
 
-/// What an SPC is about.
+/// The operation of an SPC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Operation {

@@ -1,4 +1,4 @@
-//! What all license servers do alike: grant by policy, and write the book.
+//! The common part of all license servers: they grant by policy, and record every license.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -18,7 +18,7 @@ pub(crate) struct Issuer<'a> {
     pub(crate) now_ms: i64,
 }
 
-/// What a client asks a license for.
+/// The parameters of a license request.
 pub(crate) struct Wish {
     pub(crate) scheme: Scheme,
     pub(crate) key_ids: Vec<KeyId>,
@@ -118,7 +118,7 @@ fn unknown(license_id: &str) -> Refusal {
     Refusal::new(404, format!("license {license_id} is not in the book"))
 }
 
-/// What the license URL says that the license is for.
+/// Returns the asset that the license URL names.
 pub(crate) fn asset_of(request: &Request) -> Option<String> {
     request.query_value("asset")
 }

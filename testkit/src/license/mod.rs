@@ -31,7 +31,7 @@ use crate::http::{Request, Response};
 use crate::seen::RequestKind;
 use issuer::Issuer;
 
-/// What a request to a license server is for; `None` if it is none.
+/// Returns the kind of a request to a license server; `None` for other requests.
 pub(crate) fn kind(request: &Request) -> Option<RequestKind> {
     match request.path.as_str() {
         "/clearkey/license" => Some(clearkey::kind(request)),

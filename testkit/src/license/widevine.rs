@@ -18,7 +18,7 @@ pub(crate) const CHALLENGE_MAGIC: &[u8; 4] = b"WVC\x01";
 pub(crate) const ANSWER_MAGIC: &[u8; 4] = b"WVL\x01";
 pub(crate) const PROVISION_MAGIC: &[u8; 4] = b"WVP\x01";
 
-/// What a challenge is about.
+/// The operation of a challenge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Operation {
@@ -27,7 +27,7 @@ pub(crate) enum Operation {
     Release,
 }
 
-/// What the CDM says.
+/// The message of the CDM.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Challenge {
     pub(crate) op: Operation,
@@ -42,7 +42,7 @@ pub(crate) struct Challenge {
     pub(crate) nonce: u64,
 }
 
-/// What the server says.
+/// The message of the server.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Answer {
     pub(crate) license_id: String,
@@ -60,7 +60,7 @@ pub(crate) struct Answer {
     pub(crate) released: bool,
 }
 
-/// What provisioning gives.
+/// The response to a provisioning request.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Provisioned {
     pub(crate) device: String,

@@ -8,7 +8,7 @@ use super::PlaybackError;
 use super::bits::Bits;
 use super::boxes::Fields;
 
-/// What `AudioSpecificConfig` says.
+/// The content of `AudioSpecificConfig`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AacConfig {
     frequency_index: usize,

@@ -120,7 +120,7 @@ fn place(
     Ok(at)
 }
 
-/// What `senc` says, or what the constant IV says alone.
+/// The content of `senc`, or the constant IV alone.
 fn encryption(traf: &[u8], protection: &Protection, samples: usize) -> Result<Vec<Option<Encryption>>, PlaybackError> {
     let constant = || pad(&protection.constant_iv);
     let Some(senc) = first(traf, b"senc")? else {

@@ -29,19 +29,19 @@ use larder_core::model::KeyId;
 use avc::ParameterSets;
 use track::CodecConfig;
 
-/// What was proved, track by track.
+/// The results, track by track.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     /// In the order of the segment.
     pub tracks: Vec<TrackReport>,
 }
 
-/// What was proved of one track.
+/// The result for one track.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrackReport {
     /// Its id in the init segment.
     pub track_id: u32,
-    /// What it is.
+    /// Its kind.
     pub codec: Codec,
     /// `cenc` or `cbcs`; `None` for a clear track.
     pub scheme: Option<&'static str>,
@@ -53,7 +53,7 @@ pub struct TrackReport {
     pub decoded_units: u32,
 }
 
-/// What is checked.
+/// The check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Codec {
     /// H.264
@@ -76,7 +76,7 @@ pub enum PlaybackError {
     NotAvc {
         /// Counted from 0 in the segment.
         sample: usize,
-        /// What is wrong.
+        /// The flaw.
         why: &'static str,
     },
     /// Decrypted, it is not AAC: the key is wrong, or nothing was decrypted.
@@ -84,7 +84,7 @@ pub enum PlaybackError {
     NotAac {
         /// Counted from 0 in the segment.
         sample: usize,
-        /// What is wrong.
+        /// The flaw.
         why: &'static str,
     },
     /// Decrypted, it is not MPEG-TS.

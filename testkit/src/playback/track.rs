@@ -1,4 +1,4 @@
-//! What an init segment says about its tracks: codec, protection, defaults (ISO/IEC 14496-12, 14496-15, 23001-7).
+//! The tracks of an init segment: codec, protection, defaults (ISO/IEC 14496-12, 14496-15, 23001-7).
 
 use larder_core::model::KeyId;
 

@@ -27,7 +27,7 @@ fn struck(action: Action) -> Testkit {
     kit
 }
 
-/// What comes over the wire for one GET, until the server closes.
+/// Returns the bytes on the wire for one GET, until the server closes.
 fn wire(kit: &Testkit) -> (String, Vec<u8>) {
     let answer = raw(&kit.base_url(), "GET /f/a.m4s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     let end = answer.windows(4).position(|w| w == b"\r\n\r\n").unwrap() + 4;

@@ -24,7 +24,7 @@ pub(crate) struct Http {
     pub(crate) foreign_calls: Handle,
 }
 
-/// How much longer than its timeout a client may take before nobody waits for it any more.
+/// The extra time that a client gets beyond its timeout before its caller stops waiting.
 const GRACE: Duration = Duration::from_secs(2);
 
 impl HttpClient for Http {
@@ -39,7 +39,7 @@ impl HttpClient for Http {
     }
 }
 
-/// What a client must not leave to us: it said that it keeps to the size, and it may be wrong.
+/// Checks the limits that the client promised to keep.
 fn checked(answer: HttpResponse, max_body_bytes: usize) -> Result<ports::HttpResponse> {
     let HttpResponse { status, headers, body } = answer;
     let Some(status) = u16::try_from(status).ok().filter(|status| (100..=599).contains(status)) else {

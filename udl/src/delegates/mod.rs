@@ -1,4 +1,4 @@
-//! What the app and its platform give, as the core's ports.
+//! The app's and the platform's implementations, as the core's ports.
 //!
 //! Each file holds one foreign trait and its adapter. The core calls an adapter on a thread of its own pool, bounded in
 //! time and never under a lock; the adapter converts, calls, converts back and decides what a thrown error may mean.

@@ -1,8 +1,8 @@
 //! Larder's log: tracing inside; logcat, Apple's unified log or stderr outside, and the app's sink if there is one.
 //!
 //! Only events of Larder's own crates pass: what reqwest or rustls say may quote a URL. The platform's log gets a line
-//! at once. The app's sink gets it from a thread of its own, so that it is never called under a lock, delays nobody,
-//! and may call Larder back.
+//! at once. The app's sink gets it from a thread of its own, so that it is never called under a lock, delays no
+//! operation, and may call Larder back.
 
 mod line;
 mod sink;
@@ -26,7 +26,7 @@ use sink::Sink;
 pub enum LogLevel {
     /// Failures that cost something.
     Error,
-    /// What worked in the end, but not as it should.
+    /// Operations that succeeded in the end, but not as expected.
     Warn,
     /// One line per operation.
     Info,

@@ -109,7 +109,7 @@ fn deliver(lines: &Receiver<Line>) {
     }
 }
 
-/// What a sink throws is ignored: there is nobody to tell.
+/// Ignores an exception of the sink: there is no place to report it.
 fn call(sink: &dyn FfiLogSink, level: LogLevel, target: &str, message: String) {
     let logged = std::panic::AssertUnwindSafe(|| sink.log(level, target.to_owned(), message));
     drop(std::panic::catch_unwind(logged));

@@ -51,7 +51,7 @@ pub(crate) fn write(level: Level, target: &str, line: &str) {
     UNIFIED.with_level(level, &format!("{target}: {line}"));
 }
 
-/// Writes one line to stderr. If that is gone, there is nobody to tell.
+/// Writes one line to stderr. A closed stderr is ignored: there is no place to report it.
 #[cfg(not(any(target_os = "android", target_vendor = "apple")))]
 pub(crate) fn write(level: Level, target: &str, line: &str) {
     use std::io::Write as _;

@@ -1,4 +1,4 @@
-//! What differs from one platform to the next, and the crate's only unsafe code.
+//! The platform-specific code, and the crate's only unsafe code.
 //!
 //! | file | what |
 //! |---|---|

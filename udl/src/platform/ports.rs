@@ -72,7 +72,8 @@ fn client_settings(config: &LarderConfig, trust: Trust) -> ClientSettings {
 fn trust(asked: Option<Arc<dyn FfiServerTrust>>) -> Trust {
     match asked {
         Some(asked) => Trust::Asking(Arc::new(Platform(asked))),
-        // There the platform answers through the app's process alone, so nobody is trusted who is not vouched for.
+        // Android's trust store is reachable only through the app's process: without `FfiServerTrust` only the extra
+        // roots are trusted.
         None if cfg!(target_os = "android") => Trust::ExtraRootsOnly,
         None => Trust::Platform,
     }

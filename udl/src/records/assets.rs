@@ -10,7 +10,7 @@ use super::media::MediaSource;
 use super::numbers::signed;
 use super::status::Expiry;
 
-/// What an app registers. See `larder.udl`.
+/// The input of a registration. See `larder.udl`.
 #[derive(Clone)]
 pub struct AssetRegistration {
     /// The app's id.
@@ -67,7 +67,7 @@ impl From<assets::AssetInfo> for AssetInfo {
     }
 }
 
-/// What a player plays. See `larder.udl`.
+/// The source that a player opens. See `larder.udl`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalMediaSource {
     /// The app's id.
@@ -101,7 +101,7 @@ pub struct LocalLicense {
     pub scheme: DrmScheme,
     /// The content keys it was asked for.
     pub key_ids: Vec<String>,
-    /// What it was asked for with.
+    /// The init data of its request.
     pub init_data: Vec<u8>,
     /// The security level it was asked for with.
     pub security_level: SecurityLevel,
@@ -132,7 +132,7 @@ impl From<assets::LocalLicense> for LocalLicense {
     }
 }
 
-/// What opening found. See `larder.udl`.
+/// The result of opening. See `larder.udl`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenReport {
     /// `STORE_CORRUPT` or `STORE_READ_ONLY`.
@@ -151,7 +151,7 @@ impl From<assets::OpenReport> for OpenReport {
     }
 }
 
-/// What an unregistration did. See `larder.udl`.
+/// The result of an unregistration. See `larder.udl`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnregisterResult {
     /// False if there was no such asset.
@@ -167,7 +167,7 @@ impl From<assets::UnregisterResult> for UnregisterResult {
     }
 }
 
-/// What reconciling did. See `larder.udl`.
+/// The result of a reconciliation. See `larder.udl`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReconcileReport {
     /// Licenses that the server has confirmed as released.
@@ -199,7 +199,7 @@ impl From<assets::ReconcileReport> for ReconcileReport {
     }
 }
 
-/// What a bulk renewal did with one asset. See `larder.udl`.
+/// The result of a bulk renewal for one asset. See `larder.udl`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RenewalResult {
     /// The asset.
@@ -249,7 +249,7 @@ pub struct LicenseImport {
     pub scheme: DrmScheme,
     /// The CDM's handle.
     pub handle: Vec<u8>,
-    /// What it was asked for with.
+    /// The init data of its request.
     pub init_data: Option<Vec<u8>>,
     /// When it ends.
     pub expires: Expiry,
@@ -276,7 +276,7 @@ impl From<LicenseImport> for assets::LicenseImport {
     }
 }
 
-/// What an import did with one asset. See `larder.udl`.
+/// The result of an import for one asset. See `larder.udl`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImportResult {
     /// The asset.

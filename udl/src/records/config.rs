@@ -1,4 +1,4 @@
-//! What the app says about where and for whom a manager works.
+//! The settings of a manager.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -31,7 +31,7 @@ pub struct LarderConfig {
     pub software_clear_key: bool,
     /// Further certificate authorities, each in DER.
     pub extra_root_certificates: Vec<Vec<u8>>,
-    /// What is known of the network when opening begins.
+    /// The network state when opening begins.
     pub network: NetworkState,
 }
 
@@ -77,10 +77,10 @@ fn timeout(name: &str, seconds: i32) -> Result<Duration> {
     })
 }
 
-/// What the device is like now. See `larder.udl`.
+/// The device's conditions. See `larder.udl`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeviceConditions {
-    /// What is known of the network.
+    /// The network state.
     pub network: NetworkState,
     /// Costs the user by volume.
     pub is_metered: bool,

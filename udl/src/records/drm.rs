@@ -46,12 +46,12 @@ impl From<model::InitData> for InitData {
     }
 }
 
-/// What an engine is asked to get a license for. See `larder.udl`.
+/// A license request for an engine. See `larder.udl`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct KeyRequest {
     /// The key system.
     pub scheme: DrmScheme,
-    /// What the CDM takes as init data.
+    /// The init data as the CDM takes it.
     pub init_data: Vec<u8>,
     /// The content keys that the media needs.
     pub key_ids: Vec<String>,
@@ -79,7 +79,7 @@ pub struct StoredLicense {
     pub scheme: DrmScheme,
     /// The CDM's handle.
     pub handle: Vec<u8>,
-    /// What it was asked for with.
+    /// The init data of its request.
     pub request: KeyRequest,
     /// The security level that it was acquired at.
     pub acquired_level: Option<String>,
@@ -97,12 +97,12 @@ impl From<license::StoredLicense> for StoredLicense {
     }
 }
 
-/// What an engine got from the server. See `larder.udl`.
+/// A license that an engine acquired or renewed. See `larder.udl`.
 #[derive(Clone)]
 pub struct LicenseGrant {
     /// The CDM's handle for it.
     pub handle: GrantedHandle,
-    /// What the CDM says about its life.
+    /// Its durations, as the CDM states them.
     pub times: LicenseTimes,
     /// The content keys in it.
     pub key_ids: Option<Vec<String>>,
@@ -147,7 +147,7 @@ impl From<GrantedHandle> for license::GrantedHandle {
     }
 }
 
-/// What a CDM says about a license's life. See `larder.udl`.
+/// The durations of a license, as a CDM states them. See `larder.udl`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LicenseTimes {
     /// Until it can no longer start a playback.
@@ -186,10 +186,10 @@ impl From<LicenseDuration> for license::LicenseDuration {
     }
 }
 
-/// What a CDM wants to say to a server. See `larder.udl`.
+/// A message from a CDM to a server. See `larder.udl`.
 #[derive(Clone)]
 pub struct ExchangeMessage {
-    /// What it is about.
+    /// The purpose of the exchange.
     pub kind: ExchangeKind,
     /// The CDM's bytes.
     pub body: Vec<u8>,
@@ -217,7 +217,7 @@ impl From<ExchangeMessage> for ports::ExchangeMessage {
 /// A server's answer, unpacked. See `larder.udl`.
 #[derive(Clone)]
 pub struct ExchangeAnswer {
-    /// What the CDM takes.
+    /// The bytes for the CDM.
     pub body: Vec<u8>,
     /// How long the server says that the license may be stored, in seconds.
     pub persistence_duration_seconds: Option<i64>,

@@ -25,7 +25,7 @@ impl fmt::Debug for HttpHeader {
 /// A request to a license server, as an adapter sees it. See `larder.udl`.
 #[derive(Clone)]
 pub struct LicenseRequest {
-    /// What it is about.
+    /// The purpose of the exchange.
     pub kind: ExchangeKind,
     /// The asset it is for.
     pub asset_id: String,
@@ -33,7 +33,7 @@ pub struct LicenseRequest {
     pub url: String,
     /// Its headers.
     pub headers: Vec<HttpHeader>,
-    /// What is sent.
+    /// The body.
     pub body: Vec<u8>,
 }
 
@@ -59,7 +59,7 @@ impl From<ports::LicenseRequest> for LicenseRequest {
 /// A successful answer of a license server, as an adapter sees it. See `larder.udl`.
 #[derive(Clone)]
 pub struct LicenseResponse {
-    /// What it is about.
+    /// The purpose of the exchange.
     pub kind: ExchangeKind,
     /// The asset it is for.
     pub asset_id: String,
@@ -67,7 +67,7 @@ pub struct LicenseResponse {
     pub status: i32,
     /// Its headers.
     pub headers: Vec<HttpHeader>,
-    /// What was received.
+    /// The body.
     pub body: Vec<u8>,
 }
 
@@ -93,7 +93,7 @@ pub struct HttpRequest {
     pub url: String,
     /// Its headers.
     pub headers: Vec<HttpHeader>,
-    /// What is sent.
+    /// The body.
     pub body: Vec<u8>,
     /// From the start of the connection to the last byte, in milliseconds.
     pub timeout_ms: i64,
@@ -126,14 +126,14 @@ impl From<ports::HttpRequest> for HttpRequest {
     }
 }
 
-/// What the app's HTTP client was answered. See `larder.udl`.
+/// The response that the app's HTTP client received. See `larder.udl`.
 #[derive(Clone)]
 pub struct HttpResponse {
     /// The HTTP status.
     pub status: i32,
     /// Its headers.
     pub headers: Vec<HttpHeader>,
-    /// What was received.
+    /// The body.
     pub body: Vec<u8>,
 }
 

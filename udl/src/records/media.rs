@@ -68,9 +68,9 @@ pub struct DrmParams {
     pub certificate: Option<Vec<u8>>,
     /// FairPlay: where to get it.
     pub certificate_url: Option<String>,
-    /// What the license server speaks.
+    /// The wire format of the license server.
     pub wire: LicenseWire,
-    /// What a refresh does with the old license.
+    /// How a refresh treats the old license.
     pub renewal: RenewalPolicy,
     /// Widevine: the security level to ask for.
     pub security_level: SecurityLevel,

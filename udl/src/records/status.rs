@@ -22,7 +22,7 @@ pub struct AssetStatus {
     pub why: PlayabilityReason,
     /// The same in a sentence.
     pub message: String,
-    /// What the caller can do.
+    /// The action that the caller can take.
     pub remedy: Remedy,
     /// The earliest end among its licenses.
     pub expires: Expiry,

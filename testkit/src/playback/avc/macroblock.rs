@@ -28,7 +28,7 @@ pub(super) struct Picture {
     next: usize,
 }
 
-/// What later macroblocks need to know of one.
+/// The facts about one macroblock that later ones need.
 #[derive(Clone, Copy, Debug, Default)]
 struct Macroblock {
     /// Of its slice: one of another slice is not available.

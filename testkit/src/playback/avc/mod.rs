@@ -28,7 +28,7 @@ use macroblock::Picture;
 use params::{PictureSet, SequenceSet};
 use slice::SliceHeader;
 
-/// What `avcC` says (ISO/IEC 14496-15, 5.3.3.1).
+/// The content of `avcC` (ISO/IEC 14496-15, 5.3.3.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AvcConfig {
     /// Bytes of the length before each NAL unit: 1, 2 or 4.
@@ -93,7 +93,7 @@ impl ParameterSets {
     }
 }
 
-/// What is wrong with a sample.
+/// The flaw of a sample.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AvcFlaw {
     /// It is not H.264.
@@ -112,7 +112,7 @@ impl AvcFlaw {
     }
 }
 
-/// What was found in a sample.
+/// The facts found in a sample.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AvcSample {
     /// NAL units of any kind.

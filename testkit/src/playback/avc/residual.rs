@@ -43,7 +43,7 @@ impl BlockKind {
         }
     }
 
-    /// What a coefficient's place adds to its contexts: for the map, and for "this is the last".
+    /// The context offset of a coefficient's position: for the map, and for "this is the last".
     fn increments(self, at: usize) -> Option<(usize, usize)> {
         match self {
             Self::Luma8x8 => Some((usize::from(*SIGNIFICANT_8X8.get(at)?), usize::from(*LAST_8X8.get(at)?))),
