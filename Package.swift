@@ -23,7 +23,7 @@ let release: (url: String, checksum: String)? = nil
 let environment = ProcessInfo.processInfo.environment
 let framework = "bindings-ios/LarderFFI.xcframework"
 
-/// Nobody has a flag to set or to forget: LARDER_NATIVE and LARDER_LIB_DIR are for tests.
+/// The build needs no flag: LARDER_NATIVE and LARDER_LIB_DIR are for tests.
 var native: Native {
   if let named = environment["LARDER_NATIVE"].flatMap(Native.init) { return named }
   #if os(Linux)

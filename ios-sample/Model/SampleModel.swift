@@ -9,11 +9,11 @@ final class SampleModel {
   struct Row: Identifiable, Equatable, Sendable {
     let id: String
     let name: String
-    /// What is the matter, in a word.
+    /// The state in a word.
     var headline: String
     /// Why, and until when.
     var detail: String
-    /// What helps, if something is to be done.
+    /// The action that helps; `nil` if none is needed.
     var remedy: String?
     var isRegistered = false
     var isPlayable = false
@@ -29,7 +29,7 @@ final class SampleModel {
   typealias Fetch = @MainActor @Sendable (SampleTitle) async throws -> URL
 
   private(set) var rows: [Row] { didSet { if rows != oldValue { onChange?() } } }
-  /// What went wrong last, with what helps.
+  /// The last error, with the action that helps.
   private(set) var message: String? { didSet { if message != oldValue { onChange?() } } }
   /// Called on the main actor when something to show has changed.
   var onChange: (() -> Void)?
@@ -70,7 +70,7 @@ final class SampleModel {
     }
   }
 
-  /// What a player plays, `nil` if nothing does; the message says why.
+  /// Returns the item to play; `nil` after a failure, which ``message`` explains.
   func play(_ id: String) async -> AVPlayerItem? {
     do {
       return try await manager.getLocalMediaSource(assetId: id).makePlayerItem(manager: manager)

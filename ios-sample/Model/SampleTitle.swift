@@ -18,7 +18,7 @@ struct SampleTitle: Identifiable, Sendable {
 }
 
 extension SampleTitle {
-  /// What the screen lists. For a title of your own add its source here; FairPlay has an example.
+  /// The titles that the screen lists. Add the source of your own title here; FairPlay has an example.
   static let all: [SampleTitle] = [
     SampleTitle(
       id: "bundled", name: "A clip from the app's bundle",

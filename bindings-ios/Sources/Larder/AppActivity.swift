@@ -66,7 +66,7 @@ final class AppActivity: @unchecked Sendable {
     lock.withLock { if !isTold { self.isAway = isAway } }
   }
 
-  /// What the application says, `nil` where there is none: in an extension, on a Mac.
+  /// The application's state; `nil` without an application object: in an extension, on a Mac.
   @MainActor
   private static func isInBackground(_ application: String) -> Bool? {
     // An extension has the class, and must not ask it.

@@ -1,8 +1,8 @@
 import AVFoundation
 import Foundation
 
-/// What is known of downloads that have begun and are not registered yet, in one file beside the database. It holds no URL
-/// of a server and no key.
+/// The downloads that have begun and are not registered yet, in one file beside the database. The file holds no URL of a
+/// server and no key.
 final class AssetDownloadRecords: @unchecked Sendable {
   struct Record: Codable, Equatable, Sendable {
     let assetId: String

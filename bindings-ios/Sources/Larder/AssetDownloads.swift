@@ -46,7 +46,7 @@ public final class AssetDownloads: @unchecked Sendable {
   public struct Download: Sendable, Equatable {
     /// The app's id.
     public let assetId: String
-    /// What the app called it.
+    /// The title that the app gave it.
     public let title: String
     /// Where it stands.
     public let state: State
@@ -89,8 +89,8 @@ public final class AssetDownloads: @unchecked Sendable {
   ///     sources hold signed URLs and are not stored here. `nil` if the app no longer knows it.
   ///   - contentId: the rule for the content identifier, as in ``FairPlayEngine/Options/contentId``.
   ///   - playbackWindow: how long an asset's keys may be played once playback has begun, in seconds; `nil` if as long as
-  ///     they are stored, or if nobody knows. As in ``FairPlayEngine/Options/playbackWindow``.
-  ///   - onEvent: told of what happens.
+  ///     they are stored, or if it is not known. As in ``FairPlayEngine/Options/playbackWindow``.
+  ///   - onEvent: receives each event.
   public convenience init(
     manager: LocalAssetsManager, configuration: URLSessionConfiguration,
     mediaSource: @escaping @Sendable (_ assetId: String) -> MediaSource?, contentId: FairPlayContentId = .standard,
@@ -206,7 +206,7 @@ public final class AssetDownloads: @unchecked Sendable {
   /// package.
   public func remove(_ assetId: String) throws {
     let location = records[assetId].flatMap(records.location)
-    // First: what the system says of a task without a record concerns nobody.
+    // The record goes first: events of a task without a record are ignored.
     try noting { try records.remove(assetId) }
     lock.withLock { tasks.removeValue(forKey: assetId) }?.cancel()
     if let location { try? FileManager.default.removeItem(at: location) }

@@ -101,7 +101,7 @@ final class DownloadContentKeyDelegate: NSObject, AVContentKeySessionDelegate, @
   }
 
   private func finish(_ asked: Asked, _ uri: String, _ spc: Data?, _ error: (any Error)?) throws {
-    // One that comes after its request was refused asks for a license that nobody takes.
+    // An SPC that arrives after its request was refused is dropped: its license would not be stored.
     guard asked.gotSpc() else { return }
     if let error { throw error }
     guard let spc, !spc.isEmpty else {
@@ -171,7 +171,7 @@ final class DownloadContentKeyDelegate: NSObject, AVContentKeySessionDelegate, @
       }
     }
 
-    /// True for whoever may answer it: the first.
+    /// Returns true for the first caller, which may answer the request.
     func complete() -> Bool {
       lock.withLock {
         defer { isCompleted = true }

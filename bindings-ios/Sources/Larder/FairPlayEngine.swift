@@ -73,7 +73,7 @@ public final class FairPlayEngine: DrmEngine {
   public func release(_ held: StoredLicense, exchange: any LicenseExchange) throws -> ReleaseOutcome {
     switch options.release {
     case .onDevice:
-      // What fails here changes nothing: the key leaves the storage, and nobody else has it.
+      // A failure here changes nothing: the key leaves the storage, and no other copy exists.
       _ = try? invalidated(held, challenge: nil)
       return .notSupported
     case .atServer(let challenge):
@@ -91,7 +91,7 @@ public final class FairPlayEngine: DrmEngine {
 
   /// Makes a key void on this device. A key that the device does not know any more is success.
   public func remove(_ held: StoredLicense) throws {
-    // What fails here changes nothing: the key leaves the storage, and nobody else has it.
+    // A failure here changes nothing: the key leaves the storage, and no other copy exists.
     _ = try? invalidated(held, challenge: nil)
   }
 
@@ -139,12 +139,12 @@ extension FairPlayEngine {
     /// The content identifier for the server, made of the key's `skd://` URI. See ``FairPlayContentId``.
     public var contentId = FairPlayContentId.standard
 
-    /// What a release does. On the device alone, unless the server takes releases.
+    /// The way a license is released: on the device alone, unless the server accepts releases.
     public var release = FairPlayRelease.onDevice
 
     /// How long keys for this request may be played once playback has begun, in seconds; `nil` if they may as long as they
-    /// are stored, or nobody knows. Only the server does, and FairPlay has no way to tell: an app may know it from its
-    /// backend.
+    /// are stored, or if it is not known. Only the server knows it, and FairPlay does not report it: an app may get it
+    /// from its backend.
     public var playbackWindow: @Sendable (KeyRequest) -> TimeInterval? = { _ in nil }
 
     /// How many operations run at the same time. FairPlay's service on the device is one, and stalls under many

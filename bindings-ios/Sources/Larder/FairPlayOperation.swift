@@ -198,10 +198,10 @@ final class FairPlayOperation: NSObject, AVContentKeySessionDelegate, @unchecked
   }
 }
 
-/// What callbacks bring to the thread that waits for it.
+/// Hands results of callbacks to the thread that waits for them.
 private final class Mailbox<T>: @unchecked Sendable {
-  // The engine's thread is Larder's and made to block; it waits here for AVFoundation, and nobody waits for it but its
-  // caller, whose time is bounded.
+  // The engine's thread is Larder's and made to block; it waits here for AVFoundation. Only its caller waits
+  // for it, with a time limit.
   private let arrived = DispatchSemaphore(value: 0)
   // Protects `items`.
   private let lock = NSLock()

@@ -1,11 +1,11 @@
 import Foundation
 import LarderBindings
 
-/// What one operation asks AVFoundation for.
+/// The key request of one operation to AVFoundation.
 struct FairPlayRequest: Sendable {
   /// The key's URI, as the playlist has it: in a session keys are known by it.
   let identifier: String
-  /// What the server knows the content by.
+  /// The content identifier that the server knows.
   let contentId: Data
   /// The application certificate in DER.
   let certificate: Data

@@ -1,7 +1,7 @@
 import Foundation
 
-/// What Apple's file systems keep about a file beside its content. Linux has none of it: Foundation takes the marks there
-/// and forgets them, so that tests listen with marks of their own.
+/// Sets attributes of Apple's file systems: backup exclusion and data protection. Linux has neither: Foundation accepts
+/// the attributes there and drops them, so tests bring an implementation of their own.
 package protocol FileMarking: Sendable {
   /// Keeps a file, or a folder with all in it, out of backups.
   func excludeFromBackup(_ place: URL) throws

@@ -231,7 +231,8 @@ private final class Installation: @unchecked Sendable {
     do {
       let mark = try Data(contentsOf: file)
       if Self.isMark(mark) { return mark }
-      // Damaged, and nobody knows what it was. Assets whose handles go now say that they want to be registered again.
+      // The mark is damaged and its value lost. Assets whose handles are removed now report that they must be
+      // registered again.
       try? FileManager.default.removeItem(at: file)
       return nil
     } catch let error as CocoaError where error.code == .fileReadNoSuchFile {

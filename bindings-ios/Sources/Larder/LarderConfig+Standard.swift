@@ -17,8 +17,8 @@ extension LarderConfig {
       profile: profile)
   }
 
-  /// What keeps the handles of licenses where the app brings nothing: the keychain on iOS, files on desktops, whose
-  /// keychain asks an app without a signature for a password or refuses it.
+  /// Returns the storage of license handles for an app that brings none: the keychain on iOS, files on desktops, whose
+  /// keychain asks an unsigned app for a password or refuses it.
   package func defaultStorage(on platform: Platform = .current) -> any LocalDrmStorage {
     switch platform {
     case .iOS:

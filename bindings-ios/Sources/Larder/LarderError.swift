@@ -16,13 +16,13 @@ import LarderBindings
 ///
 /// Neither the message nor any other property holds a key, a handle, a token or a query string.
 public struct LarderError: Error, Sendable, Equatable {
-  /// What went wrong, as a stable constant.
+  /// The cause, as a stable constant.
   public let code: Code
 
-  /// What went wrong, for a developer. Safe to log.
+  /// The description for a developer. Safe to log.
   public let message: String
 
-  /// What the caller can do about it.
+  /// The action that the caller can take.
   public let remedy: Remedy
 
   /// True if the same call may succeed later without any change by the caller.
@@ -33,7 +33,7 @@ public struct LarderError: Error, Sendable, Equatable {
 
   /// An error for your own ``DrmEngine``, ``LocalDrmStorage`` or other delegate to throw.
   ///
-  /// Larder passes code, message and HTTP status on to whoever made the call. For its own codes it knows the remedy
+  /// Larder passes code, message and HTTP status on to its own caller. For its own codes it knows the remedy
   /// better than the caller and keeps its own.
   ///
   /// - Parameter message: for developers; it is logged, so it must hold nothing secret.
@@ -96,8 +96,8 @@ extension LarderError {
     }
   }
 
-  /// What a delegate of the app threw, in the contract's form. `code` stands for an error that is not ours, of which
-  /// only domain and number are told: its description may hold anything.
+  /// Converts an error that a delegate of the app threw to the contract's form. `code` stands for an error of another
+  /// type, of which only domain and number are passed on: its description may hold secrets.
   static func fromDelegate(_ error: any Error, code: Code, what: String) -> FfiError {
     let ours: LarderError
     switch error {

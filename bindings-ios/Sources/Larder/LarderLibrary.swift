@@ -1,7 +1,7 @@
 import Foundation
 import LarderBindings
 
-/// What concerns the library as a whole and no manager.
+/// Functions of the library as a whole, without a manager.
 public enum LarderLibrary {
   /// The version of the native library, for example `0.1.0`.
   public static var version: String { libraryVersion() }

@@ -100,7 +100,7 @@ extension LocalAssetsManager {
 }
 
 extension AssetRegistration {
-  /// What an app registers, by the URL of its media.
+  /// Creates the input of a registration from the URL of its media.
   ///
   /// - Parameters:
   ///   - assetId: the app's id of the asset.

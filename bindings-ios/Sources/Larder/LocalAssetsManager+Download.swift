@@ -25,7 +25,7 @@ extension LocalAssetsManager {
   ///   - assetId: what a ``RequestAdapter`` and a ``TokenProvider`` are asked with. The source's id if `nil`.
   ///   - contentId: the rule for the content identifier, as in ``FairPlayEngine/Options/contentId``.
   ///   - playbackWindow: how long the keys may be played once playback has begun, in seconds; `nil` if as long as they are
-  ///     stored, or if nobody knows. As in ``FairPlayEngine/Options/playbackWindow``.
+  ///     stored, or if it is not known. As in ``FairPlayEngine/Options/playbackWindow``.
   ///   - session: a fresh content key session without a delegate, if it is to be another than the usual.
   ///   - onFailure: told of each key that could not be had. The task goes on and ends with what it could get.
   public func prepareForDownload(

@@ -94,7 +94,7 @@ extension LocalAssetsManager {
 }
 
 extension String {
-  /// What follows a folder's path in this one; `nil` if it lies elsewhere.
+  /// Returns the part of this path after a folder's path; `nil` if it is not below the folder.
   fileprivate func below(_ folder: String) -> Substring? {
     let prefix = folder.hasSuffix("/") ? folder : folder + "/"
     return hasPrefix(prefix) ? dropFirst(prefix.count) : nil

@@ -14,7 +14,7 @@ extension LocalAssetsManager {
     MediaEntry(id: id, sources: [try getLocalMediaSource(location: localURL).mediaSource])
   }
 
-  /// What a player plays for an asset, and the licenses it needs.
+  /// Returns the source that a player opens for an asset, with the licenses it needs.
   ///
   /// - Parameter location: must be the registered one, if given.
   /// - Throws: ``LarderError/Code/assetNotFound``. An expired asset still has a source; its status says why it will not
@@ -24,7 +24,7 @@ extension LocalAssetsManager {
     return try direct { try $0.localMediaSource(assetId: assetId, path: path) }
   }
 
-  /// What a player plays for the asset at a location, and the licenses it needs.
+  /// Returns the source that a player opens for the asset at a location, with the licenses it needs.
   public func getLocalMediaSource(location: URL) throws -> LocalMediaSource {
     guard let asset = try asset(at: location) else { throw notRegistered() }
     return try getLocalMediaSource(assetId: asset.assetId)

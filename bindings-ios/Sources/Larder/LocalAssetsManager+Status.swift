@@ -43,7 +43,7 @@ public struct LicenseExpirationInfo: Sendable, Equatable {
   /// Whether it could be played when it was asked.
   public let isPlayable: Bool
 
-  /// When it ends; `nil` if it never does or nobody said.
+  /// The time at which it ends; `nil` if it never ends or the end is not known.
   public var expirationDate: Date? { expires.date }
 
   /// True if it may be played now: it could be when asked, and its time has not run out since.
@@ -60,7 +60,7 @@ public struct LicenseExpirationInfo: Sendable, Equatable {
 }
 
 extension Expiry {
-  /// The time at which it ends; `nil` if it never does or nobody said.
+  /// The time at which it ends; `nil` if it never ends or the end is not known.
   public var date: Date? {
     guard case .at(let atMs) = self else { return nil }
     return Date(timeIntervalSince1970: Double(atMs) / 1000)

@@ -27,8 +27,8 @@ import LarderBindings
 public final class OfflineContentKeyDelegate: NSObject, AVContentKeySessionDelegate, @unchecked Sendable {
   /// The queue to give to `setDelegate(_:queue:)`.
   ///
-  /// Serial: a key that has changed is stored before the next request is answered, whoever asks. It is this delegate's
-  /// own, so that the storage may block it.
+  /// Serial: a key that has changed is stored before the next request of any session is answered. It is this
+  /// delegate's own, so that the storage may block it.
   public let queue = DispatchQueue(label: "dev.larder.offline-keys")
 
   private let manager: LocalAssetsManager

@@ -13,9 +13,9 @@ struct PreparedKeys: Sendable {
     let sourceId: String
     let uri: String
     let handle: Data
-    /// Milliseconds since 1970, `nil` if nobody said.
+    /// Milliseconds since 1970, `nil` if not known.
     let expiresAtMs: Int64?
-    /// Seconds from the first playback on, `nil` if nobody said.
+    /// Seconds from the first playback on, `nil` if not known.
     let playbackWindowSeconds: Int64?
 
     func isValid(at date: Date) -> Bool {

@@ -201,7 +201,7 @@ extension LarderError {
     }
   }
 
-  /// What the system says about a connection. Only the number is told: the description may hold the URL.
+  /// Converts a connection error of the system. Only its number is passed on: the description may hold the URL.
   fileprivate init(transport error: any Error) {
     guard let error = error as? URLError else {
       let foreign = error as NSError

@@ -72,7 +72,7 @@ extension LocalAssetsManager {
   }
 }
 
-/// What PlayKit has for a title.
+/// The asset and keys that PlayKit has for a title.
 private struct Found {
   let asset: AssetImport
   /// Why a key that is there is none.

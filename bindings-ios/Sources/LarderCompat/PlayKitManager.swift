@@ -34,7 +34,7 @@ public struct FPSExpirationInfo: Sendable {
     self.info = info
   }
 
-  /// When it ends; the distant future for a license that never does or whose end nobody told.
+  /// The time at which it ends; the distant future for a license that never ends or whose end is not known.
   public var expirationDate: Date { info.expirationDate ?? .distantFuture }
 
   /// True if it may be played now.

@@ -48,7 +48,7 @@ public struct FairPlayDRMParams: Sendable {
 }
 
 extension AssetStatus {
-  /// What PlayKit's status listener got for such an asset: seconds and a flag, sentinels and all.
+  /// The values that PlayKit's status listener received for such an asset: seconds with sentinels, and a flag.
   public var playKitStatus: PlayKitStatus { LarderBindings.playKitStatus(status: self) }
 }
 

@@ -71,7 +71,7 @@ public final class AVAssetDownloadURLSession: URLSession, @unchecked Sendable {
 // https://developer.apple.com/documentation/avfoundation/avassetdownloadtask
 @available(iOS 9.0, macOS 10.15, *)
 public final class AVAssetDownloadTask: URLSessionTask, @unchecked Sendable {
-  /// What the system's settings show.
+  /// The title that the system's settings show.
   @_spi(Stub) public let title: String
   private let system: StubDownloads
   // Protects what follows.

@@ -115,7 +115,7 @@ public final class AVContentKeySession: NSObject, @unchecked Sendable {
   private var storedQueue: DispatchQueue?
   private var storedRecipients: [Weak] = []
   private var isExpired = false
-  /// What has been asked for here already: it is not asked for again.
+  /// The identifiers that were requested here already; they are not requested again.
   private var known: Set<String> = []
 
   /// The device that this session is on.

@@ -26,7 +26,7 @@ extension NSObject {
 
 /// A class that answers selectors and keys by their names.
 @_spi(Stub) public protocol StubObjectiveC: NSObject {
-  /// What its class method of this name returns; `nil` if it has none.
+  /// Returns the result of its class method of this name; `nil` if it has none.
   static func stubObject(_ selector: String) -> AnyObject?
   /// The value of its property of this name.
   func stubValue(_ key: String) -> Any?

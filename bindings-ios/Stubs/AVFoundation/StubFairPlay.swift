@@ -25,9 +25,9 @@ import Foundation
     case invalidation
   }
 
-  /// What happens at a step.
+  /// The outcome of a step.
   public enum Behaviour: Sendable {
-    /// What AVFoundation usually does.
+    /// The step succeeds.
     case succeeds
     /// It fails, with a number in AVFoundation's error domain.
     case fails(Int)
@@ -41,7 +41,7 @@ import Foundation
     case asksToRetry(AVContentKeyRequest.RetryReason)
   }
 
-  /// What a request was answered with.
+  /// The answer to a request.
   public enum Answer: Sendable {
     case response(Data)
     case error(any Error)
@@ -51,9 +51,9 @@ import Foundation
     }
   }
 
-  /// What the device saw.
+  /// An event on the device.
   public enum Event: Sendable {
-    /// What the real AVFoundation answers with an exception, or not at all.
+    /// A call that the real AVFoundation answers with an exception, or not at all.
     case misuse(String)
   }
 
@@ -91,7 +91,7 @@ import Foundation
     }
   }
 
-  /// What happens at a step of a request, if it is not the usual.
+  /// Returns the outcome of each step of a request. All steps succeed by default.
   public var script: @Sendable (Step) -> Behaviour {
     get { lock.withLock { storedScript } }
     set { lock.withLock { storedScript = newValue } }
@@ -119,7 +119,7 @@ import Foundation
 
   public init() {}
 
-  /// What AVFoundation would not have let pass.
+  /// The calls that AVFoundation would have refused.
   public var misuses: [String] {
     lock.withLock { events.map { if case .misuse(let what) = $0 { what } else { "" } } }
   }

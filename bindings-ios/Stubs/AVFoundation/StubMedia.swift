@@ -1,8 +1,8 @@
 import Foundation
 
-/// What lies at a URL, for assets made of it. Nothing is read: a test says what is there.
+/// The media at a URL, for assets made of it. Nothing is read: a test declares the media.
 @_spi(Stub) public final class StubMedia: @unchecked Sendable {
-  /// What an `AVAssetDownloadTask` left.
+  /// The result of an `AVAssetDownloadTask`.
   public struct Stored: @unchecked Sendable {
     public var isComplete: Bool
     public var options: Set<AVMediaSelectionOption>
@@ -17,7 +17,7 @@ import Foundation
   public let groups: [AVMediaCharacteristic: AVMediaSelectionGroup]
   /// The identifiers of its keys.
   public let keys: [String]
-  /// What is stored of it, `nil` for what AVFoundation did not download.
+  /// The downloaded part; `nil` for media that AVFoundation did not download.
   public let stored: Stored?
   let durationSeconds: Double
   /// Whether its keys are asked for on AirPlay's behalf, which cannot persist.
@@ -49,7 +49,7 @@ import Foundation
     table.lock.withLock { table.media[url.standardizedFileURL.path] } == nil
   }
 
-  /// What lies there.
+  /// Returns the media at a URL.
   public static func at(_ url: URL) -> StubMedia {
     table.lock.withLock { table.media[url.standardizedFileURL.path] } ?? StubMedia()
   }

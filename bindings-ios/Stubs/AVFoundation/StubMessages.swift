@@ -46,7 +46,7 @@ struct ContentKeyContext: Codable {
   }
 }
 
-/// What the app keeps.
+/// The persistable key that the app stores.
 struct PersistableKey: Codable {
   let identity: String
   var number: Int

@@ -3,7 +3,7 @@ import Larder
 import TestSupport
 import Testing
 
-/// Who sends the requests. What an app sees must not depend on it.
+/// The HTTP client under test. Results for the app must not depend on it.
 enum Sender: CaseIterable {
   case builtIn
   case urlSession

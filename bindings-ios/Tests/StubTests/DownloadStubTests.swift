@@ -3,7 +3,7 @@ import Foundation
 import FoundationNetworking
 import Testing
 
-/// What the stub of AVFoundation promises about downloads. A change here is a decision about what Apple does.
+/// The behaviour of AVFoundation's downloads that the stub models. A change here is a decision about Apple's behaviour.
 @Suite("The stub of a download session", .timeLimit(.minutes(1)))
 struct DownloadStubTests {
   let system = StubDownloads()

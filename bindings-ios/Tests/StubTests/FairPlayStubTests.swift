@@ -2,7 +2,7 @@
 import Foundation
 import Testing
 
-/// What the stub of AVFoundation promises about keys. A change here is a decision about what Apple does.
+/// The behaviour of AVFoundation's keys that the stub models. A change here is a decision about Apple's behaviour.
 @Suite("The stub of a content key session", .timeLimit(.minutes(1)))
 struct FairPlayStubTests {
   let device = StubFairPlay()

@@ -2,7 +2,7 @@ import Foundation
 @_spi(Stub) import Security
 import Testing
 
-/// What the stub of the keychain promises. A change here is a decision about what Apple does.
+/// The behaviour of the keychain that the stub models. A change here is a decision about Apple's behaviour.
 @Suite("The stub of the keychain")
 struct KeychainStubTests {
   let service = UUID().uuidString

@@ -4,7 +4,7 @@ import Larder
 
 /// A ClearKey CDM in Swift. As Apple's do, it speaks on a queue of its own: the exchange is called from there.
 package final class SwiftClearKey: DrmEngine, @unchecked Sendable {
-  /// What the engine is about to do, so that a test can step in.
+  /// The next step of the engine, at which a test can interfere.
   package enum Step: String, CaseIterable, Sendable {
     case beforeAcquire
     case afterSend

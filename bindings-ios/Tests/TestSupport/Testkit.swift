@@ -46,7 +46,7 @@ package final class Testkit: @unchecked Sendable {
     }
   }
 
-  /// What the servers issued and took back.
+  /// The licenses that the servers issued and released.
   package struct Book: Decodable {
     package let licenses: [Issued]
     package let live: Int

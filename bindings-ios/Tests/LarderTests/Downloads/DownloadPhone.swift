@@ -67,7 +67,7 @@ final class DownloadPhone: @unchecked Sendable {
 
   func session() -> AVContentKeySession { AVContentKeySession(keySystem: .fairPlayStreaming, device: device) }
 
-  /// What the system has put there: a package with the title's key in its playlist.
+  /// Creates the package that the system would have downloaded, with the title's key in its playlist.
   func package(_ assetId: String, isComplete: Bool = true) throws -> URL {
     let folder = container.home
       .appendingPathComponent("Library/com.apple.UserManagedAssets.x/\(assetId).movpkg", isDirectory: true)
@@ -87,7 +87,7 @@ final class DownloadPhone: @unchecked Sendable {
     return folder
   }
 
-  /// What AVFoundation says of a package.
+  /// Sets the state that AVFoundation reports for a package.
   func say(_ isComplete: Bool, of package: URL) {
     StubMedia.put(StubMedia(keys: [Self.keyURI], stored: StubMedia.Stored(isComplete: isComplete)), at: package)
   }

@@ -7,7 +7,7 @@ import Testing
 extension FairPlaySuites {
   @Suite("FairPlay from the registration to the playback key, renewal and release", .timeLimit(.minutes(2)))
   struct FairPlayFlowTests {
-    /// What FairPlay servers speak.
+    /// The wire formats of FairPlay servers.
     enum Wire: CaseIterable {
       case udrm
       case plain

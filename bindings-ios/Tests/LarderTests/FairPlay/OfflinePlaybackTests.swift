@@ -307,7 +307,7 @@ private struct OwnPlayer {
   let keys: OfflineContentKeyDelegate
   let session: AVContentKeySession
   let asset: AVURLAsset
-  /// What the app is told.
+  /// The errors that the app receives.
   let told = Shared<[LarderError.Code]>([])
 
   init(of phone: Phone) throws {
@@ -325,7 +325,7 @@ private struct OwnPlayer {
     try await StubMedia().key(uri, for: asset)
   }
 
-  /// What a first playback does, when the test wants it.
+  /// Replaces the key as a first playback does.
   func changeKey() {
     keys.queue.sync {
       keys.contentKeySession(
