@@ -146,7 +146,7 @@ private struct ClearKeyLicense: Decodable {
     case keys
     case licenseId = "license_id"
     case durationSeconds = "duration_seconds"
-    case playbackDurationSeconds = "playback_duration_s"
+    case playbackDurationSeconds = "playback_duration_seconds"
   }
 }
 
