@@ -25,7 +25,7 @@ android {
             )
             java.filter.exclude("**/Api24.kt")
         }
-        // The same story of the screen, on a device.
+        // The same steps on the screen, on a device.
         getByName("androidTest") {
             java.srcDirs("src/androidTest/kotlin", "src/sharedTest/kotlin")
             assets.srcDir("../testkit/media")

@@ -1,4 +1,4 @@
-// For users with Android's tools. The same sources and tests are built by Maven (pom.xml) where there are none.
+// The build for users with Android's tools. Maven (pom.xml) builds the same sources and tests without them.
 
 pluginManagement {
     repositories {

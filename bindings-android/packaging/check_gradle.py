@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
 """usage: check_gradle.py
 
-What can be said of the Gradle build without Gradle: the version catalog is TOML, its references resolve, every `libs.…` in a
-build script is in it, every project that the settings include is there with a build script, and the versions that Maven's
-build has too are the same. The scripts' own syntax is held by the formatter, which parses them (scripts/format-kotlin).
-It says nothing about the plugins: only Gradle can run them.
+Checks the Gradle build without Gradle: the version catalog is TOML and its references resolve, every `libs.…` in a build script
+is in it, every included project has a build script, and the versions are those of Maven's build. The formatter parses the build
+scripts (scripts/format-kotlin). The plugins are not checked: only Gradle can run them.
 """
 import pathlib
 import re

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """usage: check_javadoc.py MODULE JAR
 
-Holds a Javadoc JAR to the public API: each public class that the records of the API name (bindings-android/api, and for the
-SDK the records and enums of the contract) has a page of its own with a sentence on it.
+Checks a Javadoc JAR: each public class in the records of the API (bindings-android/api, and for the SDK the records and enums of
+the contract) needs a page with a sentence.
 """
 import pathlib
 import re
@@ -31,7 +31,7 @@ def main():
 def classes(module):
     record = (BINDINGS / "api" / RECORDS[module]).read_text()
     compiled = re.findall(r"^public .*?(?:class|interface) dev/larder/(\S+)", record, re.MULTILINE)
-    # Of Java alone: bodies of an interface's functions, and what holds the functions outside of classes.
+    # Classes for Java only: the bodies of an interface's functions, and the holders of top-level functions.
     facades = set(re.findall(r'@file:JvmName\("(\w+)"\)', "".join(f.read_text() for f in BINDINGS.glob(f"{module}/src/main/**/*.kt"))))
     found = [c for c in compiled if c.split("/")[-1] not in facades and not c.endswith(("$DefaultImpls", "$Companion"))]
     if module == "sdk":
@@ -41,7 +41,7 @@ def classes(module):
 
 
 def page(module, name):
-    """`media3/PlaybackErrors$Code` as Dokka names it, also where a file system knows no capitals."""
+    """Returns the path of the page of `media3/PlaybackErrors$Code` in Dokka's form, which has no capitals."""
     *packages, last = name.split("/")
     package = ".".join(["dev", "larder", *packages])
     folders = [re.sub("[A-Z]", lambda capital: "-" + capital.group().lower(), part) for part in last.split("$")]

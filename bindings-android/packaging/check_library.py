@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """usage: check_library.py [--any-symbols] ABI FILE…
 
-Fails unless each file is a shared library for the ABI, whose segments are aligned for 16 KB pages, and which exports
-nothing but UniFFI's and JNI's symbols (--any-symbols: whatever it likes, for libraries of others).
+Fails unless each file is a shared library for the ABI with segments aligned for 16 KB pages that exports only UniFFI's and JNI's
+symbols (--any-symbols permits other symbols, for libraries of other projects).
 """
 import re
 import struct
@@ -30,19 +30,19 @@ def main():
 def check(data, abi, any_symbols):
     wanted_class, wanted_machine = MACHINES[abi]
     if data[:4] != b"\x7fELF" or data[4] != wanted_class or struct.unpack_from("<H", data, 18)[0] != wanted_machine:
-        yield f"is no library for {abi}"
+        yield f"is not a library for {abi}"
         return
     is_64 = wanted_class == 2
     for kind, align in segments(data, is_64):
         if kind == PT_LOAD and align % PAGE_BYTES:
-            yield f"a segment is aligned to {align:#x}, which a device with 16 KB pages does not load"
+            yield f"has a segment aligned to {align:#x}, which a device with 16 KB pages does not load"
             break
     symbols = exported(data, is_64)
     if not symbols:
         yield "exports nothing"
     foreign = [s for s in symbols if not OURS.match(s)]
     if foreign and not any_symbols:
-        yield f"exports what is neither UniFFI's nor JNI's: {' '.join(foreign[:10])}"
+        yield f"exports symbols other than UniFFI's and JNI's: {' '.join(foreign[:10])}"
 
 
 def segments(data, is_64):

@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
 """usage: package.py --version V --out FOLDER --module NAME [--jni FOLDER] [--javadoc FOLDER] [--notices FILE]
 
-Makes what is published of one module of bindings-android, from what Maven has compiled:
+Makes the published files of one module of bindings-android from the classes that Maven has compiled:
 
   larder-NAME-V.aar           classes, manifest, consumer rules, license texts, native libraries
   larder-NAME-V-sources.jar
   larder-NAME-V-javadoc.jar   the pages in --javadoc
   larder-NAME-V.pom
 
-The same input gives the same bytes, on any machine and at any time: entries are sorted, their times and modes fixed. Called
-by scripts/build-android.
+The same input gives the same bytes on any machine and at any time: entries are sorted, and their times and modes are fixed.
+scripts/build-android calls it.
 """
 import argparse
 import io
@@ -22,18 +22,18 @@ from xml.sax.saxutils import escape
 HERE = pathlib.Path(__file__).resolve().parent
 BINDINGS = HERE.parent
 REPOSITORY = BINDINGS.parent
-# The earliest that a ZIP can say.
+# The earliest time of a ZIP entry.
 EPOCH = (1980, 1, 1, 0, 0, 0)
-# What Dokka writes differently each time: the year under a page, and an object's address as a style's name.
-PASSING = re.compile("© [0-9]{4} Copyright|org\\.jetbrains\\.dokka\\.pages\\.[a-z]+@[0-9a-f]+ ".encode())
+# The parts that Dokka writes differently each time: the year of a page, and an object's address in a style's name.
+VARYING = re.compile("© [0-9]{4} Copyright|org\\.jetbrains\\.dokka\\.pages\\.[a-z]+@[0-9a-f]+ ".encode())
 ABIS = ("arm64-v8a", "armeabi-v7a", "x86_64")
 
-# What an app that names the AAR gets. Scopes: `compile` for what our signatures name, `runtime` for the rest.
+# The dependencies of an app with the AAR. Scope `compile` for those in our signatures, `runtime` for the rest.
 DEPENDENCIES = {
     "sdk": [
         ("org.jetbrains.kotlin", "kotlin-stdlib", "kotlin.version", "compile", None),
         ("org.jetbrains.kotlinx", "kotlinx-coroutines-core", "coroutines.version", "runtime", None),
-        # The AAR has Android's native half; the JAR of the same name does not.
+        # The AAR has JNA's library for Android; the JAR of the same name does not.
         ("net.java.dev.jna", "jna", "jna.version", "runtime", "aar"),
     ],
     "media3": [
@@ -106,8 +106,8 @@ def sources(module):
 
 
 def pages(folder):
-    """What Dokka wrote, without what passes."""
-    return {p.relative_to(folder).as_posix(): PASSING.sub(b"", p.read_bytes()) for p in files(folder)}
+    """Returns Dokka's pages without their varying parts."""
+    return {p.relative_to(folder).as_posix(): VARYING.sub(b"", p.read_bytes()) for p in files(folder)}
 
 
 def files(folder):

@@ -17,14 +17,14 @@ android {
     }
 
     sourceSets {
-        // What scripts/generate-bindings writes, and what scripts/build-android links.
+        // The output of scripts/generate-bindings and of scripts/build-android.
         getByName("main") {
             java.srcDirs("src/main/kotlin", "target/generated/kotlin")
             jniLibs.srcDir("target/jniLibs")
         }
         getByName("test") {
             java.srcDirs("src/test/kotlin", "src/test/java")
-            // Stand-ins for what Gradle gets as AARs; what Android's own lint says here.
+            // Gradle gets androidx.test as AARs, and Android's lint does the checks of the other files.
             java.filter.exclude("androidx/**", "**/OldestAndroidTest.kt", "**/PublicApiTest.kt", "**/Api24.kt")
         }
     }
@@ -36,7 +36,7 @@ android {
             test.systemProperty("larder.repository", repository.path)
             test.systemProperty("larder.target", repository.resolve("target/debug").path)
             test.systemProperty("jna.library.path", repository.resolve("target/debug").path)
-            // One level in a JVM: the native library knows one set of callbacks. Maven runs the others, too.
+            // One level per JVM: the native library has one set of callbacks. Maven runs the other levels, too.
             test.systemProperty("robolectric.enabledSdks", "35")
         }
     }
@@ -49,7 +49,7 @@ kotlin {
     jvmToolchain(17)
 }
 
-// Every way to a build leads over the generated sources.
+// Every build needs the generated sources.
 val generateBindings by tasks.registering(Exec::class) {
     workingDir = repository
     commandLine("scripts/generate-bindings", "kotlin")
@@ -61,7 +61,7 @@ tasks.named("preBuild") { dependsOn(generateBindings) }
 
 dependencies {
     implementation(libs.coroutines)
-    // The AAR has Android's native half, the JAR a desktop's: tests on the JVM need that one.
+    // The AAR has JNA's library for Android, the JAR those for desktops, which tests on the JVM need.
     implementation(libs.jna) { artifact { type = "aar" } }
     testImplementation(libs.jna)
     testImplementation(libs.junit4)

@@ -8,16 +8,16 @@ import org.junit.Assert.assertFalse
 import org.junit.Test
 import java.io.File
 
-/** The screen itself, on a device or an emulator: the shipped library, the device's folders, storage and looper. */
+/** Tests the screen on a device or an emulator, with the published library and the device's folders, storage and looper. */
 class SampleActivityInstrumentedTest {
     private val instrumentation = InstrumentationRegistry.getInstrumentation()
 
     @Test
-    fun aClearFilmAmongTheDownloadsIsRegisteredAndDeletedByAPress() {
+    fun aPressRegistersAndAPressDeletesAClearFilm() {
         val app = instrumentation.targetContext
         val film = File(checkNotNull(app.getExternalFilesDir(Environment.DIRECTORY_DOWNLOADS)), "film")
         copyAssets("cmaf-clear", film)
-        // One manifest, so that the folder says what to play.
+        // Leave one manifest, so that the folder can be registered.
         film.listFiles().orEmpty().filter { it.extension == "m3u8" }.forEach { it.delete() }
         val intent = Intent(app, SampleActivity::class.java).addFlags(Intent.FLAG_ACTIVITY_NEW_TASK)
         val activity = instrumentation.startActivitySync(intent)

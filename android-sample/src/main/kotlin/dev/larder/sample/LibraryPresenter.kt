@@ -13,10 +13,10 @@ import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.launch
 import java.io.File
 
-/** What the screen shows of one film: registered, or only found among the downloads. */
+/** One film on the screen: registered, or only present among the downloads. */
 data class Film(val id: String, val path: String, val isRegistered: Boolean, val canPlay: Boolean, val state: String)
 
-/** The one screen. Called on the presenter's scope. */
+/** The screen. Called on the presenter's scope. */
 interface LibraryView {
     fun show(films: List<Film>)
 
@@ -26,10 +26,10 @@ interface LibraryView {
 }
 
 /**
- * What the screen does, without anything of Android's: so it is tested without a device, and an app can take it over.
+ * The logic of the screen, without Android's classes, so that tests need no device and apps can copy it.
  *
  * @param downloads the folder with one folder for each film.
- * @param scope where the view lives, the main thread for instance. When it ends, what is under way is undone.
+ * @param scope the scope of the view, for example on the main thread. Its end cancels running calls, which roll back.
  */
 class LibraryPresenter(
     private val manager: LocalAssetsManager,
@@ -51,11 +51,11 @@ class LibraryPresenter(
         view.tell("${film.id} is renewed")
     }
 
-    /** Gives the license back and deletes the media. */
+    /** Releases the license and deletes the media. */
     fun delete(film: Film) = attempt {
         val removed = manager.unregisterAsset(film.id)
         File(downloads, film.id).deleteRecursively()
-        val later = if (removed.pendingReleases > 0) "; its license is given back when there is a network" else ""
+        val later = if (removed.pendingReleases > 0) "; its license is released when a network is available" else ""
         view.tell("${film.id} is deleted$later")
     }
 
@@ -91,7 +91,7 @@ class LibraryPresenter(
     }
 }
 
-/** Why it plays or not, until when, and what can be done. */
+/** Describes whether an asset plays, until when, and what the user can do. */
 internal fun describe(status: AssetStatus): String = when {
     !status.isPlayable -> "${status.message}. ${advice(status.remedy)}"
 

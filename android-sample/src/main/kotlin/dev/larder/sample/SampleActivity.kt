@@ -31,8 +31,8 @@ import java.io.File
 import java.util.concurrent.Executor
 
 /**
- * The one screen: what lies in the app's downloads, its state and what can be done, and a player. Copy a folder with a
- * film there (`adb push`), type its license server's URL if it has one, register, switch to airplane mode, play.
+ * The screen: the app's downloads with their states and actions, and a player. Copy a folder with a film to the downloads
+ * (`adb push`), type the URL of its license server if it is protected, register it, switch to airplane mode, play it.
  */
 @androidx.annotation.OptIn(UnstableApi::class)
 class SampleActivity :

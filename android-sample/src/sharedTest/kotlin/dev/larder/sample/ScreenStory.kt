@@ -6,13 +6,13 @@ import android.widget.Button
 import android.widget.TextView
 
 /**
- * What a person does with the screen: the same under Robolectric and on a device.
+ * The steps of a user on the screen, which run under Robolectric and on a device.
  *
  * @param screen the activity's content.
- * @param onMainThread runs on the main thread, lets it finish what is waiting there, and returns the result.
+ * @param onMainThread runs its argument on the main thread after the waiting work, and returns the result.
  */
 class ScreenStory(private val screen: View, private val onMainThread: (() -> Any?) -> Any?) {
-    /** A clear film that lies in the folder `film` among the downloads is found and registered by a press. */
+    /** Finds a clear film in the folder `film` of the downloads, and registers it by a press. */
     fun registersAClearFilm() {
         until("film: downloaded, not registered")
         press("Register")
@@ -20,7 +20,7 @@ class ScreenStory(private val screen: View, private val onMainThread: (() -> Any
         until("film: ready, without an end")
     }
 
-    /** What [registersAClearFilm] has registered is deleted by a press. */
+    /** Deletes the film of [registersAClearFilm] by a press. */
     fun deletesIt() {
         press("Delete")
         until("film is deleted")

@@ -8,17 +8,16 @@ import dev.larder.LocalMediaSource
 import dev.larder.StorageRoot
 import dev.larder.storage.MemoryDrmStorage
 import dev.larder.support.Media
-import dev.larder.support.TestServers
+import dev.larder.support.TestServersRule
 import kotlinx.coroutines.CoroutineScope
 import kotlinx.coroutines.Dispatchers
 import kotlinx.coroutines.Job
 import kotlinx.coroutines.runBlocking
 import org.junit.After
-import org.junit.AfterClass
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertFalse
 import org.junit.Assert.assertTrue
-import org.junit.BeforeClass
+import org.junit.ClassRule
 import org.junit.Rule
 import org.junit.Test
 import org.junit.rules.TemporaryFolder
@@ -26,7 +25,7 @@ import org.junit.runner.RunWith
 import org.robolectric.RobolectricTestRunner
 import java.io.File
 
-/** The story of the screen, from a folder among the downloads to the end of its license. */
+/** Tests the logic of the screen, from a folder among the downloads to the expiry of its license. */
 @RunWith(RobolectricTestRunner::class)
 class LibraryPresenterTest {
     @get:Rule val folder = TemporaryFolder()
@@ -73,7 +72,7 @@ class LibraryPresenterTest {
     }
 
     @Test
-    fun `a film without a license server's URL says what is missing`() {
+    fun `a protected film without a license URL asks to check the input`() {
         download("dash-cenc")
         done(presenter.start())
         done(presenter.register(view.films.single(), DrmScheme.CLEAR_KEY, " "))
@@ -82,7 +81,7 @@ class LibraryPresenterTest {
     }
 
     @Test
-    fun `a license that has ended is told with what to do`() {
+    fun `an expired license is shown with its remedy`() {
         download("dash-cenc")
         servers.policy("""{"duration_seconds":1}""")
         try {
@@ -122,14 +121,7 @@ class LibraryPresenterTest {
     }
 
     companion object {
-        private lateinit var servers: TestServers
-
-        @JvmStatic @BeforeClass
-        fun start() {
-            servers = TestServers.start()
-        }
-
-        @JvmStatic @AfterClass
-        fun stop() = servers.close()
+        @ClassRule @JvmField
+        val servers = TestServersRule()
     }
 }

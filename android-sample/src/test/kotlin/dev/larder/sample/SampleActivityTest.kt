@@ -14,16 +14,16 @@ import org.robolectric.Shadows.shadowOf
 import org.robolectric.annotation.Config
 import java.io.File
 
-/** The screen itself, under Robolectric: on API 29 alone, for in its API 35 a class is missing that ExoPlayer's audio needs. */
+/** Tests the screen under Robolectric. On API 29 only: its API 35 lacks a class that ExoPlayer's audio needs. */
 @RunWith(RobolectricTestRunner::class)
 @Config(sdk = [29])
 class SampleActivityTest {
     @Test
-    fun `a clear film among the downloads is registered and deleted by a press`() {
+    fun `a press registers and a press deletes a clear film`() {
         val app = RuntimeEnvironment.getApplication()
         val film = File(checkNotNull(app.getExternalFilesDir(Environment.DIRECTORY_DOWNLOADS)), "film")
         Media.folder.resolve("cmaf-clear").copyRecursively(film)
-        // One manifest, so that the folder says what to play.
+        // Leave one manifest, so that the folder can be registered.
         film.listFiles().orEmpty().filter { it.extension == "m3u8" }.forEach { it.delete() }
         val activity = Robolectric.buildActivity(SampleActivity::class.java).setup()
         val screen = checkNotNull(activity.get().findViewById<View>(android.R.id.content))

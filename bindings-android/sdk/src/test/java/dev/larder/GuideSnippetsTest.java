@@ -12,8 +12,8 @@ import android.os.Looper;
 import dev.larder.Records;
 import dev.larder.storage.LocalDrmStorage;
 import dev.larder.support.FrameworkPlayer;
-import dev.larder.support.Phone;
-import dev.larder.support.TestServers;
+import dev.larder.support.AndroidTestDevice;
+import dev.larder.support.TestServersRule;
 import dev.larder.support.VirtualCdm;
 import java.io.FileNotFoundException;
 import java.util.ArrayList;
@@ -21,39 +21,40 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.junit.After;
+import org.junit.Rule;
 import org.junit.Test;
 import org.junit.runner.RunWith;
 import org.robolectric.RobolectricTestRunner;
 
 /**
- * The code of PlayKit's offline guide for Android, as its users have it: only the imports, the `PK` prefix and the guide's
- * misprints are changed. It runs on the main thread, and its listeners are called there.
+ * Runs the code of PlayKit's offline guide for Android. Only the imports, the `PK` prefix and the guide's misprints differ. It
+ * runs on the main thread, which also calls its listeners.
  */
 @RunWith(RobolectricTestRunner.class)
 public class GuideSnippetsTest {
-    private final TestServers servers = TestServers.start();
-    private final Context context = Phone.getApp();
+    @Rule
+    public final TestServersRule servers = new TestServersRule();
+    private final Context context = AndroidTestDevice.getApp();
     private final List<String> told = new ArrayList<>();
 
     private final MediaSource mediaSource = new MediaSource(
             "clear", servers.url("/media/cmaf-clear/manifest.mpd"), MediaFormat.DASH, List.of(), false);
-    private final String yourAssetAbsolutePath = Phone.download("cmaf-clear");
+    private final String yourAssetAbsolutePath = AndroidTestDevice.download("cmaf-clear");
     private final String yourAssetLocalPath = yourAssetAbsolutePath;
     private final String yourAssetID = "asset";
 
     @After
     public void end() {
-        servers.close();
     }
 
-    /** What a listener says, which it does on the main looper. */
+    /** Records the call of a listener, which must be on the main looper. */
     private void tell(String line) {
         assertSame(Looper.getMainLooper(), Looper.myLooper());
         told.add(line);
     }
 
     private String heard() {
-        Phone.until("a listener is called", () -> !told.isEmpty());
+        AndroidTestDevice.eventually("a listener is called", () -> !told.isEmpty());
         assertEquals(1, told.size());
         return told.remove(0);
     }
@@ -82,7 +83,7 @@ public class GuideSnippetsTest {
     }
 
     @Test
-    public void theGuideFromRegistrationToRemoval() {
+    public void theGuidesCodeWorksFromRegistrationToRemoval() {
         LocalAssetsManager localAssetsManager = new LocalAssetsManager(context);
 
         LocalAssetsManager.AssetRegistrationListener registrationListener = registrationListener();
@@ -118,12 +119,12 @@ public class GuideSnippetsTest {
         localAssetsManager.close();
     }
 
-    /** The same with licenses: Widevine's, from the device's CDM, which is our model of one here. */
+    /** Runs the guide's code with Widevine licenses from our model of the device's CDM. */
     @Test
-    public void theGuideWithAProtectedTitle() {
+    public void theGuidesCodeWorksWithAProtectedTitle() {
         VirtualCdm.INSTANCE.reset();
         VirtualCdm.INSTANCE.setProvisioningUrl(servers.url("/widevine/provision"));
-        String protectedPath = Phone.download("dash-cenc");
+        String protectedPath = AndroidTestDevice.download("dash-cenc");
         LocalAssetsManager localAssetsManager = new LocalAssetsManager(context);
         MediaSource mediaSource = new MediaSource(
                 "dash",
@@ -150,12 +151,12 @@ public class GuideSnippetsTest {
         assertEquals("registered " + protectedPath, heard());
         localAssetsManager.unregisterAsset(protectedPath, yourAssetID, assetPath -> tell("removed"));
         assertEquals("removed", heard());
-        Phone.until("every license is given back", () -> servers.getLive() == 0);
-        Phone.until("no handle is left", () -> Phone.INSTANCE.licenses().isEmpty());
+        AndroidTestDevice.eventually("every license is released", () -> servers.getLive() == 0);
+        AndroidTestDevice.eventually("no handle is left", () -> AndroidTestDevice.INSTANCE.licenses().isEmpty());
         localAssetsManager.close();
     }
 
-    /** The guide's storage of the app's own. */
+    /** The guide's own storage. */
     private static final class YourLocalDrmStorage implements LocalDrmStorage {
         private final Map<String, byte[]> map = new HashMap<>();
 
@@ -180,7 +181,7 @@ public class GuideSnippetsTest {
     }
 
     @Test
-    public void aStorageOfTheAppsOwn() {
+    public void theGuidesOwnStorageWorks() {
         YourLocalDrmStorage YourLocalDrmStorage = new YourLocalDrmStorage();
         LocalAssetsManager localAssetsManager = new LocalAssetsManager(context, YourLocalDrmStorage);
         localAssetsManager.registerAsset(mediaSource, yourAssetAbsolutePath, yourAssetID, registrationListener());
@@ -190,26 +191,26 @@ public class GuideSnippetsTest {
         assertEquals("removed", heard());
         localAssetsManager.close();
 
-        String protectedPath = Phone.download("dash-cenc");
-        LarderSetup setup = Phone.withClearKey().storage(YourLocalDrmStorage).build();
+        String protectedPath = AndroidTestDevice.download("dash-cenc");
+        LarderSetup setup = AndroidTestDevice.withClearKey().storage(YourLocalDrmStorage).build();
         localAssetsManager = new LocalAssetsManager(setup);
         localAssetsManager.registerAsset(
-                Phone.clearKeySource(servers), protectedPath, yourAssetID, registrationListener());
+                AndroidTestDevice.clearKeySource(servers), protectedPath, yourAssetID, registrationListener());
         assertEquals("registered " + protectedPath, heard());
         assertEquals(1, YourLocalDrmStorage.map.size());
         localAssetsManager.unregisterAsset(protectedPath, yourAssetID, assetPath -> tell("removed"));
         assertEquals("removed", heard());
-        Phone.until("the handle is removed", YourLocalDrmStorage.map::isEmpty);
+        AndroidTestDevice.eventually("the handle is removed", YourLocalDrmStorage.map::isEmpty);
         localAssetsManager.close();
     }
 
     @Test
-    public void aRegistrationThatFailsSaysWhy() {
+    public void aFailedRegistrationReportsItsCode() {
         servers.stop();
-        String protectedPath = Phone.download("dash-cenc");
-        LocalAssetsManager localAssetsManager = new LocalAssetsManager(Phone.withClearKey().build());
+        String protectedPath = AndroidTestDevice.download("dash-cenc");
+        LocalAssetsManager localAssetsManager = new LocalAssetsManager(AndroidTestDevice.withClearKey().build());
         localAssetsManager.registerAsset(
-                Phone.clearKeySource(servers), protectedPath, yourAssetID,
+                AndroidTestDevice.clearKeySource(servers), protectedPath, yourAssetID,
                 new LocalAssetsManager.AssetRegistrationListener() {
                     @Override
                     public void onRegistered(String assetPath) {
@@ -226,9 +227,9 @@ public class GuideSnippetsTest {
         localAssetsManager.close();
     }
 
-    /** PlayKit threw IllegalArgumentException for some of these; here each comes to the listener. */
+    /** PlayKit threw IllegalArgumentException for some of these arguments. Larder calls the listener. */
     @Test
-    public void whatCannotBeRegisteredIsToldToTheListener() {
+    public void badArgumentsReachTheListener() {
         LocalAssetsManager localAssetsManager = new LocalAssetsManager(context);
         Map<String[], String> cases = new HashMap<>();
         cases.put(new String[] {"", yourAssetID}, "INVALID_ARGUMENT");
@@ -258,7 +259,7 @@ public class GuideSnippetsTest {
     }
 
     @Test
-    public void theLongerFormOfOnStatusIsCalledToo() {
+    public void theLongerFormOfOnStatusIsCalled() {
         LocalAssetsManager localAssetsManager = new LocalAssetsManager(context);
         localAssetsManager.checkAssetStatus(yourAssetLocalPath, "nobody", new LocalAssetsManager.AssetStatusListener() {
             @Override
@@ -270,9 +271,9 @@ public class GuideSnippetsTest {
         localAssetsManager.close();
     }
 
-    /** The older SDK's provider: the local URL, or null for the default one. */
+    /** The older SDK's provider returns the local URL, or null for the default URL. */
     @Test
-    public void aCustomSourceUrlProvider() {
+    public void aCustomSourceUrlProviderWorks() {
         Map<String, String> downloads = Map.of("film", "file:///films/film/manifest.mpd");
         SourceURLProvider provider = new SourceURLProvider() {
             @Override

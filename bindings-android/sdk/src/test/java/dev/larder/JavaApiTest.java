@@ -8,8 +8,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import dev.larder.drm.DrmEngine;
 import dev.larder.drm.LicenseExchange;
 import dev.larder.storage.MemoryDrmStorage;
-import dev.larder.support.Device;
-import dev.larder.support.TestServers;
+import dev.larder.support.TestDevice;
+import dev.larder.support.TestServersExtension;
 import java.lang.reflect.Method;
 import java.lang.reflect.Modifier;
 import java.util.ArrayList;
@@ -24,17 +24,18 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.RegisterExtension;
 
-/** What a Java app sees beyond the guides' code. */
+/** Tests the API from Java beyond the code of the guides. */
 class JavaApiTest {
-    private final TestServers servers = TestServers.start();
-    private final Device device = new Device();
+    @RegisterExtension
+    final TestServersExtension servers = new TestServersExtension();
+    private final TestDevice device = new TestDevice();
     private final String path = device.download("dash-cenc");
 
     @AfterEach
     void end() {
         device.close();
-        servers.close();
     }
 
     private LarderSetup.Builder setup() {
@@ -48,7 +49,7 @@ class JavaApiTest {
                 List.of(Records.drmParams(DrmScheme.CLEAR_KEY, servers.url("/clearkey/license"))));
     }
 
-    /** A listener as a future, which also counts. */
+    /** A listener that completes a future and counts its calls. */
     private static final class Outcome<T> implements ResultListener<T> {
         final CompletableFuture<T> future = new CompletableFuture<>();
         final AtomicInteger calls = new AtomicInteger();
@@ -91,7 +92,7 @@ class JavaApiTest {
     }
 
     @Test
-    void everyOperationHasAFormForJava() throws Exception {
+    void everyOperationHasAJavaOverload() throws Exception {
         try (LocalAssetsManager manager = new LocalAssetsManager(setup().softwareClearKey().build())) {
             Outcome<OpenReport> opened = new Outcome<>();
             manager.open(opened);
@@ -154,7 +155,7 @@ class JavaApiTest {
     }
 
     @Test
-    void aListenerIsCalledOnTheExecutorOfTheSetupOfTheCallOrOfTheManager() throws Exception {
+    void aListenerIsCalledOnTheExecutorOfTheSetupTheCallOrTheManager() throws Exception {
         ExecutorService main = Executors.newSingleThreadExecutor(work -> new Thread(work, "fake-main"));
         ExecutorService other = Executors.newSingleThreadExecutor(work -> new Thread(work, "other"));
         try (LocalAssetsManager manager = new LocalAssetsManager(setup().callbackExecutor(main).build())) {
@@ -191,7 +192,7 @@ class JavaApiTest {
     }
 
     @Test
-    void aListenerThatThrowsStopsNoLaterOne() throws Exception {
+    void aListenerThatThrowsDoesNotStopLaterListeners() throws Exception {
         CountDownLatch thrown = new CountDownLatch(1);
         Thread.UncaughtExceptionHandler before = Thread.getDefaultUncaughtExceptionHandler();
         Thread.setDefaultUncaughtExceptionHandler((thread, error) -> thrown.countDown());
@@ -209,7 +210,7 @@ class JavaApiTest {
     }
 
     @Test
-    void aListenerThatIsRemovedIsNotCalledWhileTheCallGoesOn() throws Exception {
+    void aRemovedListenerIsNotCalledAndTheCallContinues() throws Exception {
         CountDownLatch arrived = new CountDownLatch(1);
         CountDownLatch go = new CountDownLatch(1);
         DrmEngine engine = new JavaEngine(() -> {
@@ -229,7 +230,7 @@ class JavaApiTest {
                 status[0] = asked.get();
                 return status[0].isPlayable();
             });
-            // What was delivered before this one, in order, has been delivered.
+            // Results arrive in order, so every earlier one has been delivered.
             Outcome<OpenReport> last = new Outcome<>();
             manager.open(last);
             last.get();
@@ -245,7 +246,7 @@ class JavaApiTest {
     }
 
     @Test
-    void badArgumentsComeToTheListenerAndThrowNothing() throws Exception {
+    void badArgumentsReachTheListenerAndThrowNothing() throws Exception {
         try (LocalAssetsManager manager = new LocalAssetsManager(setup().build())) {
             Outcome<AssetStatus> noId = new Outcome<>();
             manager.registerAsset(Records.registration("", path, source()), noId);
@@ -258,7 +259,7 @@ class JavaApiTest {
     }
 
     @Test
-    void aCallThatIsCancelledCompletesOnceAndLeavesNothing() throws Exception {
+    void aCancelledCallCompletesOnceAndLeavesNoState() throws Exception {
         CountDownLatch arrived = new CountDownLatch(1);
         CountDownLatch go = new CountDownLatch(1);
         DrmEngine engine = new JavaEngine(() -> {
@@ -280,7 +281,7 @@ class JavaApiTest {
         }
     }
 
-    /** An engine written in Java: every value of its contract can be made and read. */
+    /** An engine in Java, which makes and reads every value of the contract. */
     private static final class JavaEngine implements DrmEngine {
         interface Step {
             void take() throws Exception;
@@ -335,7 +336,7 @@ class JavaApiTest {
     }
 
     @Test
-    void theLibraryTellsItsVersionAndReadsInitData() {
+    void theLibraryReturnsItsVersionAndReadsInitData() {
         assertTrue(Larder.version().matches("\\d+\\.\\d+\\.\\d+"));
         assertFalse(Larder.findInitData(path).isEmpty());
         assertThrows(LarderException.class, () -> Larder.findInitData("relative"));

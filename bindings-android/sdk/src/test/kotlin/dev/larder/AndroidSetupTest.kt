@@ -4,7 +4,7 @@ import android.content.Context
 import android.content.ContextWrapper
 import android.os.Looper
 import android.os.StrictMode
-import dev.larder.support.Phone
+import dev.larder.support.AndroidTestDevice
 import dev.larder.support.TestServers
 import kotlinx.coroutines.runBlocking
 import org.junit.After
@@ -24,7 +24,7 @@ import java.util.concurrent.CountDownLatch
 import java.util.concurrent.Executors
 import java.util.concurrent.TimeUnit
 
-/** What a manager takes from an Android [Context], and when. */
+/** Tests the defaults that a manager takes from an Android [Context]. */
 @RunWith(RobolectricTestRunner::class)
 class AndroidSetupTest {
     private val clear = MediaSource("clear", "https://origin.example/manifest.mpd", MediaFormat.DASH)
@@ -34,30 +34,39 @@ class AndroidSetupTest {
     fun end() = StrictMode.setThreadPolicy(strictness)
 
     @Test
-    fun `its files lie where backups do not look, and media is found below the app's own folders`() {
-        val film = Phone.download("cmaf-clear")
+    fun `the database is excluded from backups and media has the roots of the app's folders`() {
+        val film = AndroidTestDevice.download("cmaf-clear")
         runBlocking {
-            LocalAssetsManager(Phone.app).use { manager ->
+            LocalAssetsManager(AndroidTestDevice.app).use { manager ->
                 assertEquals("downloads", manager.registerAsset(clear, film, "film").root)
-                val inside = File(Phone.app.filesDir, "films/cmaf-clear").also { File(film).copyRecursively(it, true) }
+                val inside = File(AndroidTestDevice.app.filesDir, "films/cmaf-clear").also {
+                    File(film).copyRecursively(it, true)
+                }
                 assertEquals("internal", manager.registerAsset(clear, inside.path, "inside").root)
                 assertEquals(2, manager.removeAll())
             }
         }
-        assertTrue(File(Phone.app.noBackupFilesDir, "larder/larder.db").isFile)
-        assertEquals(emptyList<String>(), Phone.app.filesDir.walk().filter { "larder" in it.name }.map { it.name }.toList())
+        assertTrue(File(AndroidTestDevice.app.noBackupFilesDir, "larder/larder.db").isFile)
+        assertEquals(
+            emptyList<String>(),
+            AndroidTestDevice.app.filesDir.walk().filter {
+                "larder" in it.name
+            }.map { it.name }.toList(),
+        )
     }
 
     @Test
-    fun `an adopted volume that the app is moved to keeps the name of the root`(): Unit = runBlocking {
-        val before = Phone.app.filesDir
+    fun `a root keeps its name when the app moves to an adopted volume`(): Unit = runBlocking {
+        val before = AndroidTestDevice.app.filesDir
         val film = File(before, "films/cmaf-clear")
-        File(Phone.download("cmaf-clear")).copyRecursively(film, overwrite = true)
-        LocalAssetsManager(Phone.app).use { assertEquals("internal", it.registerAsset(clear, film.path, "film").root) }
+        File(AndroidTestDevice.download("cmaf-clear")).copyRecursively(film, overwrite = true)
+        LocalAssetsManager(AndroidTestDevice.app).use {
+            assertEquals("internal", it.registerAsset(clear, film.path, "film").root)
+        }
 
         val adopted = File(before.parentFile, "mnt/expand/6f5a/files")
         assertTrue(before.copyRecursively(adopted, overwrite = true) && before.deleteRecursively())
-        val moved = object : ContextWrapper(Phone.app) {
+        val moved = object : ContextWrapper(AndroidTestDevice.app) {
             override fun getApplicationContext(): Context = this
             override fun getFilesDir(): File = adopted
         }
@@ -69,24 +78,24 @@ class AndroidSetupTest {
     }
 
     @Test
-    fun `it keeps the application context of whatever it is given`() {
+    fun `a manager keeps only the application context`() {
         var asked = 0
-        val activity = object : ContextWrapper(Phone.app) {
+        val activity = object : ContextWrapper(AndroidTestDevice.app) {
             override fun getApplicationContext(): Context = super.getApplicationContext().also { asked++ }
             override fun getNoBackupFilesDir(): File = error("the activity's own")
             override fun getFilesDir(): File = error("the activity's own")
         }
         LocalAssetsManager(activity).use { runBlocking { it.open() } }
         assertTrue(asked > 0)
-        // While an application is being made there is none yet.
-        val early = object : ContextWrapper(Phone.app) {
+        // While an Application is being created, its application context is null.
+        val early = object : ContextWrapper(AndroidTestDevice.app) {
             override fun getApplicationContext(): Context? = null
         }
         LocalAssetsManager(early).use { runBlocking { it.open() } }
     }
 
-    /** A context that does nothing for the main thread which a disk could be asked for. */
-    private class OffTheMainThread : ContextWrapper(Phone.app) {
+    /** A context that fails every call on the main thread that may read the disk. */
+    private class OffTheMainThread : ContextWrapper(AndroidTestDevice.app) {
         override fun getApplicationContext(): Context = this
         override fun getNoBackupFilesDir(): File = checked { super.getNoBackupFilesDir() }
         override fun getFilesDir(): File = checked { super.getFilesDir() }
@@ -101,22 +110,22 @@ class AndroidSetupTest {
     }
 
     @Test
-    fun `nothing of it touches the disk on the main thread, with StrictMode's penalties on`() {
-        TestServers.start().use { servers ->
-            val film = Phone.download("dash-cenc")
+    fun `no call reads the disk on the main thread under StrictMode`() {
+        TestServers().use { servers ->
+            val film = AndroidTestDevice.download("dash-cenc")
             assertSame(Looper.getMainLooper(), Looper.myLooper())
             StrictMode.setThreadPolicy(StrictMode.ThreadPolicy.Builder().detectAll().penaltyDeath().build())
 
             val manager = LocalAssetsManager(LarderSetup.Builder(OffTheMainThread()).softwareClearKey().build())
             val outcomes = mutableListOf<String>()
             manager.open(Outcome { outcomes += "open" })
-            Phone.until("it is open") { outcomes == listOf("open") }
+            AndroidTestDevice.eventually("it is open") { outcomes == listOf("open") }
 
             manager.registerAsset(
-                AssetRegistration("film", film, Phone.clearKeySource(servers)),
+                AssetRegistration("film", film, AndroidTestDevice.clearKeySource(servers)),
                 Outcome { outcomes += it.why.name },
             )
-            Phone.until("it is registered") { outcomes.last() == "PLAYABLE" }
+            AndroidTestDevice.eventually("it is registered") { outcomes.last() == "PLAYABLE" }
             manager.setSourceUrlMode(SourceUrlMode.LOCAL_ALWAYS)
             assertNotNull(manager.sourceURLProvider.getURL("film"))
             val local = manager.localMediaSource("film")
@@ -124,34 +133,34 @@ class AndroidSetupTest {
             assertEquals("film", manager.assets().single().assetId)
             manager.playbackStarted("film")
             manager.status("film", Outcome { outcomes += "status ${it.why}" })
-            Phone.until("the status is told") { outcomes.last() == "status PLAYABLE" }
+            AndroidTestDevice.eventually("the status is reported") { outcomes.last() == "status PLAYABLE" }
             manager.unregisterAsset(film, "film", { outcomes += "removed" })
-            Phone.until("it is removed") { outcomes.last() == "removed" }
+            AndroidTestDevice.eventually("it is removed") { outcomes.last() == "removed" }
             manager.close()
         }
     }
 
     @Test
-    fun `StrictMode would notice`() {
+    fun `StrictMode detects a disk read in this test environment`() {
         StrictMode.setThreadPolicy(StrictMode.ThreadPolicy.Builder().detectDiskReads().penaltyDeath().build())
         val death = runCatching { StrictMode.noteDiskRead() }.exceptionOrNull()
         assertTrue("$death", death is RuntimeException && "StrictMode" in "${death.message}")
     }
 
     @Test
-    fun `listeners are called on the main looper, or where the setup or the call says`() {
+    fun `listeners are called on the main looper or on the executor of the setup or the call`() {
         val other = Executors.newSingleThreadExecutor { work -> Thread(work, "other") }
-        LocalAssetsManager(Phone.app).use { manager ->
+        LocalAssetsManager(AndroidTestDevice.app).use { manager ->
             var looper: Looper? = null
             manager.open(Outcome { looper = Looper.myLooper() })
-            Phone.until("the listener is called") { looper != null }
+            AndroidTestDevice.eventually("the listener is called") { looper != null }
             assertSame(Looper.getMainLooper(), looper)
 
             val thread = CountDownLatch(1)
             manager.open(Outcome { if (Thread.currentThread().name == "other") thread.countDown() }, other)
             assertTrue(thread.await(30, TimeUnit.SECONDS))
         }
-        LocalAssetsManager(LarderSetup.Builder(Phone.app).callbackExecutor(other).build()).use { manager ->
+        LocalAssetsManager(LarderSetup.Builder(AndroidTestDevice.app).callbackExecutor(other).build()).use { manager ->
             val thread = CountDownLatch(1)
             manager.open(Outcome { if (Thread.currentThread().name == "other") thread.countDown() })
             assertTrue(thread.await(30, TimeUnit.SECONDS))
@@ -160,26 +169,26 @@ class AndroidSetupTest {
     }
 
     @Test
-    fun `a listener that is removed on the main thread is not called afterwards, even if its call has ended`() {
-        LocalAssetsManager(Phone.app).use { manager ->
+    fun `a listener removed on the main thread is not called even if its call has ended`() {
+        LocalAssetsManager(AndroidTestDevice.app).use { manager ->
             runBlocking { manager.open() }
             var called = 0
             val screen = Outcome<OpenReport> { called++ }
             manager.open(screen)
-            // It has ended when the next one, which is told elsewhere, has.
+            // The call has ended when a later one with another executor has ended.
             val ended = CountDownLatch(1)
             manager.open(Outcome { ended.countDown() }, Runnable::run)
             assertTrue(ended.await(30, TimeUnit.SECONDS))
             manager.removeListener(screen)
             var last = false
             manager.open(Outcome { last = true })
-            Phone.until("the last is told") { last }
+            AndroidTestDevice.eventually("the last listener is called") { last }
             assertEquals(0, called)
         }
     }
 
     @Test
-    fun `the app starts the library early only if it says so in its manifest`() {
+    fun `the library is loaded early only if the app's manifest declares the provider`() {
         val merged = File(System.getProperty("larder.repository"), "bindings-android/sdk/src/main/AndroidManifest.xml")
         for (element in listOf("<provider", "<service", "<receiver", "<uses-permission")) {
             assertFalse(element, element in merged.readText())
@@ -190,8 +199,8 @@ class AndroidSetupTest {
     }
 
     @Test
-    fun `a bad setting is told by the first call`() {
-        LocalAssetsManager(LarderSetup.Builder(Phone.app).timeouts(0, 1, 1).build()).use { manager ->
+    fun `the first call reports a bad setting`() {
+        LocalAssetsManager(LarderSetup.Builder(AndroidTestDevice.app).timeouts(0, 1, 1).build()).use { manager ->
             val refused = runCatching { manager.assets() }.exceptionOrNull()
             assertEquals(LarderException.Code.INVALID_ARGUMENT, (refused as LarderException).code)
         }

@@ -2,10 +2,10 @@ package dev.larder
 
 import dev.larder.storage.LocalDrmStorage
 import dev.larder.storage.MemoryDrmStorage
-import dev.larder.support.Device
 import dev.larder.support.KotlinClearKeyEngine
 import dev.larder.support.PROTECTED_TITLE
-import dev.larder.support.TestServers
+import dev.larder.support.TestDevice
+import dev.larder.support.TestServersExtension
 import dev.larder.support.eventually
 import dev.larder.support.protectedSource
 import kotlinx.coroutines.CancellationException
@@ -22,32 +22,31 @@ import org.junit.jupiter.api.DynamicTest.dynamicTest
 import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.TestFactory
 import org.junit.jupiter.api.assertThrows
+import org.junit.jupiter.api.extension.RegisterExtension
 import java.util.concurrent.CountDownLatch
 import java.util.concurrent.TimeUnit
 
-/** A coroutine cancelled anywhere in a registration leaves no half state, and no live license that nobody releases. */
+/** Tests that a cancelled coroutine leaves no partial state and no live license. */
 class CancellationTest {
-    private val online = TestServers.start()
+    @JvmField @RegisterExtension
+    val online = TestServersExtension()
 
-    @AfterEach
-    fun end() = online.close()
-
-    /** Every point at which a registration waits for somebody else's code. */
+    /** The points at which a registration waits for code of the app. */
     private val steps = listOf("acquire", "before send", "after send", "granted", "save", "load")
 
     @TestFactory
-    fun `a registration cancelled at each of its steps leaves nothing`(): List<DynamicTest> =
+    fun `a registration cancelled at any of its steps leaves no state`(): List<DynamicTest> =
         steps.map { step -> dynamicTest("cancelled at: $step") { cancelledAt(step) } }
 
     private fun cancelledAt(step: String): Unit = runBlocking {
         val gate = Gate(step)
-        Device().use { device ->
+        TestDevice().use { device ->
             val path = device.download(PROTECTED_TITLE)
             val storage = Gated(gate)
-            LocalAssetsManager(device.context(storage, KotlinClearKeyEngine(gate::at))).use { manager ->
+            LocalAssetsManager(device.setup(storage, KotlinClearKeyEngine(gate::at))).use { manager ->
                 val registration = async(Dispatchers.Default) { manager.registerAsset(protectedSource(online), path, "a") }
                 gate.awaitArrival()
-                // It returns at once, while the step still runs.
+                // The coroutine ends at once, while the step still runs.
                 withTimeout(10_000) { registration.cancelAndJoin() }
                 assertThrows<CancellationException> { registration.await() }
                 gate.open()
@@ -58,19 +57,19 @@ class CancellationTest {
                 }
                 assertTrue(storage.memory.keys.isEmpty(), "no handle is left after $step")
                 assertEquals(emptyList<AssetInfo>(), manager.assets())
-                // And it can be registered at once.
+                // The asset can be registered at once.
                 assertTrue(manager.registerAsset(protectedSource(online), path, "a").isPlayable)
                 manager.unregisterAsset("a")
-                eventually("the second license is given back") { online.live == 0 }
+                eventually("the second license is released") { online.live == 0 }
             }
         }
     }
 
     @Test
-    fun `cancelled at any time at all, it is whole or nothing`(): Unit = runBlocking {
-        Device().use { device ->
+    fun `a registration cancelled at any time is complete or absent`(): Unit = runBlocking {
+        TestDevice().use { device ->
             val path = device.download(PROTECTED_TITLE)
-            LocalAssetsManager(device.context(engine = KotlinClearKeyEngine())).use { manager ->
+            LocalAssetsManager(device.setup(engine = KotlinClearKeyEngine())).use { manager ->
                 for (ms in 0L..40L step 2) {
                     val call = async(Dispatchers.Default) { manager.registerAsset(protectedSource(online), path, "a") }
                     Thread.sleep(ms)
@@ -84,7 +83,7 @@ class CancellationTest {
                     }
                     manager.unregisterAsset("a")
                 }
-                eventually("every license is given back") {
+                eventually("every license is released") {
                     runBlocking { manager.reconcile() }
                     online.live == 0
                 }
@@ -93,11 +92,11 @@ class CancellationTest {
     }
 
     @Test
-    fun `a refresh that is cancelled keeps the license that works`(): Unit = runBlocking {
+    fun `a cancelled refresh keeps the working license`(): Unit = runBlocking {
         val gate = Gate("granted")
-        Device().use { device ->
+        TestDevice().use { device ->
             val path = device.download(PROTECTED_TITLE)
-            LocalAssetsManager(device.context(engine = KotlinClearKeyEngine(gate::at))).use { manager ->
+            LocalAssetsManager(device.setup(engine = KotlinClearKeyEngine(gate::at))).use { manager ->
                 gate.open()
                 manager.registerAsset(protectedSource(online), path, "a")
                 gate.close()
@@ -114,7 +113,7 @@ class CancellationTest {
         }
     }
 
-    /** Holds whoever arrives at one step until it is opened. */
+    /** Blocks the threads that arrive at one step until it is opened. */
     private class Gate(private val step: String) {
         @Volatile private var arrived = CountDownLatch(1)
 
@@ -123,10 +122,10 @@ class CancellationTest {
         fun at(step: String) {
             if (step != this.step) return
             arrived.countDown()
-            check(opened.await(30, TimeUnit.SECONDS)) { "nobody opened $step" }
+            check(opened.await(30, TimeUnit.SECONDS)) { "$step was not opened" }
         }
 
-        fun awaitArrival() = check(arrived.await(30, TimeUnit.SECONDS)) { "nobody came to $step" }
+        fun awaitArrival() = check(arrived.await(30, TimeUnit.SECONDS)) { "no thread arrived at $step" }
 
         fun open() = opened.countDown()
 

@@ -2,9 +2,9 @@ package dev.larder
 
 import dev.larder.storage.MemoryDrmStorage
 import dev.larder.support.CLEAR_TITLE
-import dev.larder.support.Device
 import dev.larder.support.PROTECTED_TITLE
-import dev.larder.support.TestServers
+import dev.larder.support.TestDevice
+import dev.larder.support.TestServersExtension
 import dev.larder.support.clearSource
 import dev.larder.support.eventually
 import dev.larder.support.protectedSource
@@ -16,16 +16,17 @@ import org.junit.jupiter.api.Assertions.assertNull
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.assertThrows
+import org.junit.jupiter.api.extension.RegisterExtension
 
-/** Request adapter, token provider and source URL provider of the app. */
+/** Tests the app's request adapter, token provider and source URL provider. */
 class DelegatesTest {
-    private val online = TestServers.start()
-    private val device = Device()
+    @JvmField @RegisterExtension
+    val online = TestServersExtension()
+    private val device = TestDevice()
 
     @AfterEach
     fun end() {
         device.close()
-        online.close()
     }
 
     private fun context(adapter: RequestAdapter? = null, tokens: TokenProvider? = null, urls: SourceURLProvider? = null) =
@@ -43,7 +44,7 @@ class DelegatesTest {
     }
 
     @Test
-    fun `a request adapter changes URL, headers and body of every request, and unpacks its answer`() {
+    fun `a request adapter changes every request and unpacks its response`() {
         val kinds = mutableListOf<String>()
         val adapter = object : RequestAdapter {
             override fun adapt(request: LicenseRequest): LicenseRequest {
@@ -68,7 +69,7 @@ class DelegatesTest {
             LocalAssetsManager(context(adapter)).use { manager ->
                 assertTrue(manager.registerAsset(source, path, "a").isPlayable)
                 manager.unregisterAsset("a")
-                eventually("the release has gone through the adapter, too") { online.live == 0 }
+                eventually("the release uses the adapter, too") { online.live == 0 }
             }
         }
         assertEquals(listOf("LICENSE a", "RELEASE a"), kinds)
@@ -76,7 +77,7 @@ class DelegatesTest {
     }
 
     @Test
-    fun `an adapter that throws stops the request`() {
+    fun `an exception of the request adapter stops the request`() {
         val refused = assertThrows<LarderException> { register(context({ throw NotImplementedError("s3cr3t") })) }
         assertEquals(LarderException.Code.DELEGATE_FAILED, refused.code)
         assertFalse("s3cr3t" in refused.stackTraceToString())
@@ -88,7 +89,7 @@ class DelegatesTest {
     }
 
     @Test
-    fun `a token provider is asked at the time of use, and again once when its token is refused`() {
+    fun `a token provider is called at the time of use and once more after a refused token`() {
         online.policy("""{"require_token":"fresh"}""")
         val asked = mutableListOf<String>()
         val tokens = TokenProvider { assetId, rejected ->
@@ -100,7 +101,7 @@ class DelegatesTest {
     }
 
     @Test
-    fun `a token that stays refused is UNAUTHORIZED with the remedy to sign in`() {
+    fun `a token that is refused twice is UNAUTHORIZED with the remedy to sign in`() {
         online.policy("""{"require_token":"fresh"}""")
         val refused = assertThrows<LarderException> { register(context(tokens = { _, _ -> "Bearer stale" })) }
         assertEquals(LarderException.Code.UNAUTHORIZED, refused.code)
@@ -109,7 +110,7 @@ class DelegatesTest {
     }
 
     @Test
-    fun `the app's source URLs are asked at every start of a playback and never cached`(): Unit = runBlocking {
+    fun `the app's source URL provider is called at every playback and never cached`(): Unit = runBlocking {
         val path = device.download(CLEAR_TITLE)
         var answer: String? = null
         LocalAssetsManager(context(urls = { answer })).use { manager ->
@@ -134,7 +135,7 @@ class DelegatesTest {
     }
 
     @Test
-    fun `downloads are played only when offline, if the app wants it so`(): Unit = runBlocking {
+    fun `LOCAL_WHEN_OFFLINE plays downloads only while offline`(): Unit = runBlocking {
         val path = device.download(CLEAR_TITLE)
         LocalAssetsManager(context()).use { manager ->
             manager.registerAsset(clearSource, path, "a")
@@ -149,14 +150,14 @@ class DelegatesTest {
     }
 
     @Test
-    fun `a source URL provider that fails stops no playback`() {
+    fun `a failing source URL provider keeps the current URL`() {
         for (thrown in listOf(IllegalStateException(), NotImplementedError())) {
             LocalAssetsManager(context(urls = { throw thrown })).use { assertNull(it.sourceUrl("a")) }
         }
     }
 
     @Test
-    fun `a provider may override the form that knows the current URL`() {
+    fun `a source URL provider may override the form with the current URL`() {
         val provider = object : SourceURLProvider {
             override fun getURL(entryId: String): String? = null
             override fun getURL(entryId: String, currentURL: String?): String? = currentURL?.replace("cdn", "edge")

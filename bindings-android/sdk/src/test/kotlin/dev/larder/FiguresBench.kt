@@ -4,7 +4,7 @@ import com.sun.jna.Library
 import com.sun.jna.Native
 import dev.larder.storage.MemoryDrmStorage
 import dev.larder.support.CLEAR_TITLE
-import dev.larder.support.Device
+import dev.larder.support.TestDevice
 import dev.larder.support.clearSource
 import kotlinx.coroutines.runBlocking
 import org.junit.jupiter.api.Test
@@ -12,18 +12,18 @@ import java.io.File
 import java.util.Locale
 
 /**
- * What calls cost on the JVM, beside what JNA alone costs. Not a test, and not run by one: `scripts/bench` asks for this
- * class by name, and takes the rows that it writes into the table.
+ * Measures calls on the JVM beside the same calls of JNA alone. Not a test: `scripts/bench` runs this class by its name, and
+ * puts the rows that it writes into the table.
  */
 class FiguresBench {
-    /** A native call that does nothing but carry a string there and back. */
+    /** A native call that only passes a string there and back. */
     private interface LibC : Library {
         fun strchr(text: String, character: Int): String?
     }
 
     @Test
     fun figures(): Unit = runBlocking {
-        // JNA first: what it takes to wake up is its own.
+        // JNA first, so that its own start is not counted.
         val begun = System.nanoTime()
         val libC = Native.load("c", LibC::class.java)
         libC.strchr("warm", 'w'.code)
@@ -38,8 +38,8 @@ class FiguresBench {
             "",
         )
 
-        Device().use { device ->
-            LocalAssetsManager(device.context()).use { manager ->
+        TestDevice().use { device ->
+            LocalAssetsManager(device.setup()).use { manager ->
                 val film = device.download(CLEAR_TITLE)
                 repeat(ASSETS) { manager.registerAsset(clearSource, film, "film-$it") }
                 manager.setSourceUrlMode(SourceUrlMode.LOCAL_ALWAYS)
@@ -56,7 +56,7 @@ class FiguresBench {
         }
     }
 
-    /** A list of everything, over the FFI. */
+    /** Measures a list of all statuses over the FFI. */
     @Test
     fun statuses(): Unit = runBlocking {
         val catalogue = checkNotNull(System.getProperty("larder.catalogue")) { "scripts/bench says where it is" }
@@ -80,7 +80,7 @@ class FiguresBench {
         }
     }
 
-    /** Nanoseconds per call of both, in short turns; the best turn of each. */
+    /** Returns the nanoseconds per call of both, from the best of many short alternating runs. */
     private fun inTurns(subject: () -> Any, peer: () -> Any): Pair<Double, Double> {
         var (ours, theirs) = Double.MAX_VALUE to Double.MAX_VALUE
         repeat(TURNS) {

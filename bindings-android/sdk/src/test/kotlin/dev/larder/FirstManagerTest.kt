@@ -1,7 +1,7 @@
 package dev.larder
 
-import dev.larder.support.Device
 import dev.larder.support.FirstManager
+import dev.larder.support.TestDevice
 import org.junit.jupiter.api.Assertions.assertEquals
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
@@ -10,8 +10,8 @@ import java.util.concurrent.TimeUnit
 
 class FirstManagerTest {
     @Test
-    fun `the native libraries are loaded off the thread that makes the first manager and asks it`() {
-        val lines = Device().use { device ->
+    fun `the native libraries are loaded off the thread that makes and calls the first manager`() {
+        val lines = TestDevice().use { device ->
             val java = File(System.getProperty("java.home"), "bin/java").path
             val process = ProcessBuilder(
                 java,
@@ -36,7 +36,7 @@ class FirstManagerTest {
                     ("larder" in it || "jna" in it)
             },
         )
-        // The system's own way comes first: JNA's does not tell the library of the JVM.
+        // The system's loader comes first: JNA's loader does not call JNI_OnLoad.
         assertTrue(
             lines.indexOfFirst {
                 it.endsWith(" larder_ffi")

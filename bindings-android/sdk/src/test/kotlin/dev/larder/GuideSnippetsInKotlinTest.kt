@@ -3,34 +3,32 @@ package dev.larder
 import android.content.Context
 import android.os.Looper
 import dev.larder.storage.LocalDrmStorage
+import dev.larder.support.AndroidTestDevice
 import dev.larder.support.FrameworkPlayer
-import dev.larder.support.Phone
-import dev.larder.support.TestServers
+import dev.larder.support.TestServersRule
 import org.junit.After
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertNull
 import org.junit.Assert.assertSame
 import org.junit.Assert.assertTrue
+import org.junit.Rule
 import org.junit.Test
 import org.junit.runner.RunWith
 import org.robolectric.RobolectricTestRunner
 import java.io.FileNotFoundException
 import java.util.concurrent.ConcurrentHashMap
 
-/** The code of PlayKit's offline guide for Android, as Kotlin apps have it: listeners as objects, PlayKit's own type names. */
+/** Runs the code of PlayKit's offline guide for Android in Kotlin, with objects as listeners and PlayKit's type names. */
 @RunWith(RobolectricTestRunner::class)
 class GuideSnippetsInKotlinTest {
-    private val servers = TestServers.start()
-    private val context: Context = Phone.app
+    @get:Rule val servers = TestServersRule()
+    private val context: Context = AndroidTestDevice.app
     private val mediaSource: PKMediaSource =
         PKMediaSource("clear", servers.url("/media/cmaf-clear/manifest.mpd"), MediaFormat.DASH)
-    private val yourAssetAbsolutePath = Phone.download("cmaf-clear")
+    private val yourAssetAbsolutePath = AndroidTestDevice.download("cmaf-clear")
     private val yourAssetLocalPath = yourAssetAbsolutePath
     private val yourAssetID = "asset"
     private val told = mutableListOf<String>()
-
-    @After
-    fun end() = servers.close()
 
     private fun tell(line: String) {
         assertSame(Looper.getMainLooper(), Looper.myLooper())
@@ -38,7 +36,7 @@ class GuideSnippetsInKotlinTest {
     }
 
     private fun heard(): String {
-        Phone.until("a listener is called") { told.isNotEmpty() }
+        AndroidTestDevice.eventually("a listener is called") { told.isNotEmpty() }
         return told.removeAt(0)
     }
 
@@ -49,7 +47,7 @@ class GuideSnippetsInKotlinTest {
     }
 
     @Test
-    fun `the guide from registration to removal`() {
+    fun `the guide's code works from registration to removal`() {
         val localAssetsManager = LocalAssetsManager(context)
         localAssetsManager.registerAsset(mediaSource, yourAssetAbsolutePath, yourAssetID, registrationListener)
         assertEquals("registered $yourAssetAbsolutePath", heard())
@@ -93,7 +91,7 @@ class GuideSnippetsInKotlinTest {
     }
 
     @Test
-    fun `a storage of the app's own`() {
+    fun `the guide's own storage works`() {
         val storage = YourLocalDrmStorage()
         LocalAssetsManager(context, storage).use { localAssetsManager ->
             localAssetsManager.registerAsset(mediaSource, yourAssetAbsolutePath, yourAssetID, registrationListener)
@@ -101,9 +99,14 @@ class GuideSnippetsInKotlinTest {
             localAssetsManager.unregisterAsset(yourAssetLocalPath, yourAssetID, { assetPath -> tell("removed $assetPath") })
             assertEquals("removed $yourAssetLocalPath", heard())
         }
-        val path = Phone.download("dash-cenc")
-        LocalAssetsManager(Phone.withClearKey().storage(storage).build()).use { localAssetsManager ->
-            localAssetsManager.registerAsset(Phone.clearKeySource(servers), path, yourAssetID, registrationListener)
+        val path = AndroidTestDevice.download("dash-cenc")
+        LocalAssetsManager(AndroidTestDevice.withClearKey().storage(storage).build()).use { localAssetsManager ->
+            localAssetsManager.registerAsset(
+                AndroidTestDevice.clearKeySource(servers),
+                path,
+                yourAssetID,
+                registrationListener,
+            )
             assertEquals("registered $path", heard())
             assertEquals(1, storage.map.size)
             assertTrue(localAssetsManager.localMediaSource(yourAssetID).licenses.size == 1)
@@ -113,7 +116,7 @@ class GuideSnippetsInKotlinTest {
     }
 
     @Test
-    fun `a status that cannot be told is PlayKit's no information`() {
+    fun `a status that is not available is PlayKit's no information`() {
         val localAssetsManager = LocalAssetsManager(context)
         localAssetsManager.close()
         val listener = object : LocalAssetsManager.AssetStatusListener {

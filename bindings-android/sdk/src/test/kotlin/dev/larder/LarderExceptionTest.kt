@@ -8,7 +8,7 @@ import java.lang.reflect.Modifier
 
 class LarderExceptionTest {
     @Test
-    fun `its codes are those of the core`() {
+    fun `the codes are those of the core`() {
         val page = File(System.getProperty("larder.repository"), "docs/errors.md").readLines()
         val documented = page.mapNotNull { Regex("^\\| `([A-Z_]+)` \\|").find(it)?.groupValues?.get(1) }
         val constants = LarderException.Code::class.java.fields
@@ -20,7 +20,7 @@ class LarderExceptionTest {
     }
 
     @Test
-    fun `it shows code and message`() {
+    fun `the text has code and message`() {
         val error = LarderException(LarderException.Code.OFFLINE, "no network", Remedy.GO_ONLINE, isRetryable = true)
         assertEquals("LarderException(OFFLINE: no network)", error.toString())
     }

@@ -3,9 +3,9 @@ package dev.larder
 import dev.larder.storage.LocalDrmStorage
 import dev.larder.storage.MemoryDrmStorage
 import dev.larder.support.CLEAR_TITLE
-import dev.larder.support.Device
 import dev.larder.support.KotlinClearKeyEngine
 import dev.larder.support.PROTECTED_TITLE
+import dev.larder.support.TestDevice
 import dev.larder.support.TestServers
 import dev.larder.support.clearSource
 import dev.larder.support.eventually
@@ -25,15 +25,15 @@ import java.util.concurrent.Executors
 import java.util.concurrent.TimeUnit
 
 class LifecycleTest {
-    private val device = Device()
+    private val device = TestDevice()
 
     @AfterEach
     fun end() = device.close()
 
     @Test
-    fun `every call after close is CLOSED, and closing twice is closing once`(): Unit = runBlocking {
+    fun `every call after close is CLOSED and close is idempotent`(): Unit = runBlocking {
         val path = device.download(CLEAR_TITLE)
-        val manager = LocalAssetsManager(device.context())
+        val manager = LocalAssetsManager(device.setup())
         manager.registerAsset(clearSource, path, "a")
         manager.close()
         manager.close()
@@ -67,18 +67,18 @@ class LifecycleTest {
     }
 
     @Test
-    fun `an app that never closes its manager can make another`(): Unit = runBlocking {
+    fun `an app that never closes its manager can make another one`(): Unit = runBlocking {
         val path = device.download(CLEAR_TITLE)
-        LocalAssetsManager(device.context()).registerAsset(clearSource, path, "a")
-        val second = LocalAssetsManager(device.context())
+        LocalAssetsManager(device.setup()).registerAsset(clearSource, path, "a")
+        val second = LocalAssetsManager(device.setup())
         assertEquals(listOf("a"), second.assets().map { it.assetId })
     }
 
     @Test
     fun `managers over one folder share one store and see each other's changes`(): Unit = runBlocking {
         val path = device.download(CLEAR_TITLE)
-        val one = LocalAssetsManager(device.context())
-        val other = LocalAssetsManager(device.context())
+        val one = LocalAssetsManager(device.setup())
+        val other = LocalAssetsManager(device.setup())
         one.registerAsset(clearSource, path, "a")
         assertEquals(path, other.asset("a")?.path)
         one.close()
@@ -88,30 +88,30 @@ class LifecycleTest {
     }
 
     @Test
-    fun `a profile does not see another's assets`(): Unit = runBlocking {
+    fun `a profile does not see the assets of another profile`(): Unit = runBlocking {
         val path = device.download(CLEAR_TITLE)
-        LocalAssetsManager(device.context { it.copy(profile = "ann") }).use { it.registerAsset(clearSource, path, "a") }
-        LocalAssetsManager(device.context { it.copy(profile = "ben") }).use { assertFalse(it.status("a").isRegistered) }
-        LocalAssetsManager(device.context { it.copy(profile = "ann") }).use { assertTrue(it.status("a").isRegistered) }
+        LocalAssetsManager(device.setup { it.copy(profile = "ann") }).use { it.registerAsset(clearSource, path, "a") }
+        LocalAssetsManager(device.setup { it.copy(profile = "ben") }).use { assertFalse(it.status("a").isRegistered) }
+        LocalAssetsManager(device.setup { it.copy(profile = "ann") }).use { assertTrue(it.status("a").isRegistered) }
     }
 
     @Test
-    fun `paths below a root move with it`(): Unit = runBlocking {
+    fun `paths below a root move with the root`(): Unit = runBlocking {
         val path = device.download(CLEAR_TITLE)
         val before = device.folder.resolve("downloads").path
-        LocalAssetsManager(device.context { it.copy(roots = listOf(StorageRoot("downloads", before))) }).use {
+        LocalAssetsManager(device.setup { it.copy(roots = listOf(StorageRoot("downloads", before))) }).use {
             assertEquals("downloads", it.registerAsset(clearSource, path, "a").root)
         }
         val after = device.folder.resolve("moved")
         assertTrue(File(before).renameTo(after))
-        LocalAssetsManager(device.context { it.copy(roots = listOf(StorageRoot("downloads", after.path))) }).use {
+        LocalAssetsManager(device.setup { it.copy(roots = listOf(StorageRoot("downloads", after.path))) }).use {
             assertEquals(path.replace(before, after.path), it.asset("a")?.path)
             assertEquals(PlayabilityReason.PLAYABLE, it.verifyAsset("a").why)
         }
     }
 
     @Test
-    fun `a bad configuration is refused by every call, and the constructor does not wait for that`() {
+    fun `every call reports a bad configuration and the constructor does not wait`() {
         val bad = listOf<(LarderConfig) -> LarderConfig>(
             { it.copy(dataDir = "") },
             { it.copy(dataDir = "relative") },
@@ -123,7 +123,7 @@ class LifecycleTest {
             { it.copy(roots = listOf(StorageRoot("", "/a"))) },
         )
         for ((number, change) in bad.withIndex()) {
-            val manager = LocalAssetsManager(device.context(change = change))
+            val manager = LocalAssetsManager(device.setup(change = change))
             val refused = assertThrows<LarderException> { runBlocking { manager.open() } }
             assertEquals(refused.code, assertThrows<LarderException> { manager.assets() }.code)
             manager.close()
@@ -134,9 +134,9 @@ class LifecycleTest {
     }
 
     @Test
-    fun `bad arguments are typed errors, and ids are data`(): Unit = runBlocking {
+    fun `bad arguments are typed errors and any text is an id`(): Unit = runBlocking {
         val path = device.download(CLEAR_TITLE)
-        LocalAssetsManager(device.context()).use { manager ->
+        LocalAssetsManager(device.setup()).use { manager ->
             for (id in listOf("", "a\u0000b", "x".repeat(10_000_000))) {
                 val refused = assertThrows<LarderException> { manager.registerAsset(clearSource, path, id) }
                 assertEquals(LarderException.Code.INVALID_ARGUMENT, refused.code)
@@ -162,10 +162,10 @@ class LifecycleTest {
     }
 
     @Test
-    fun `a store that cannot be opened is tried again by the next call`(): Unit = runBlocking {
+    fun `the next call opens a store that could not be opened`(): Unit = runBlocking {
         val inTheWay = device.folder.resolve("larder")
         inTheWay.writeText("a file where the folder should be")
-        LocalAssetsManager(device.context()).use { manager ->
+        LocalAssetsManager(device.setup()).use { manager ->
             val refused = assertThrows<LarderException> { manager.open() }
             assertEquals(LarderException.Code.STORE_UNAVAILABLE, refused.code)
             assertTrue(refused.isRetryable)
@@ -175,10 +175,10 @@ class LifecycleTest {
     }
 
     @Test
-    fun `64 threads may use one manager at once`() {
-        TestServers.start().use { online ->
+    fun `64 threads use one manager at once`() {
+        TestServers().use { online ->
             val path = device.download(PROTECTED_TITLE)
-            LocalAssetsManager(device.context()).use { manager ->
+            LocalAssetsManager(device.setup()).use { manager ->
                 val pool = Executors.newFixedThreadPool(64)
                 val work = (0 until 64).map { number ->
                     Callable {
@@ -194,7 +194,7 @@ class LifecycleTest {
                 pool.invokeAll(work, 120, TimeUnit.SECONDS).forEach { it.get() }
                 pool.shutdown()
                 assertEquals(32, manager.assets().size)
-                eventually("those unregistered are given back") {
+                eventually("the unregistered licenses are released") {
                     runBlocking { manager.reconcile() }
                     online.live == 32
                 }
@@ -203,7 +203,7 @@ class LifecycleTest {
     }
 
     @Test
-    fun `a closed manager lets go of what the app gave it`() {
+    fun `a closed manager releases the app's storage to the garbage collector`() {
         val storage = WeakReference(openUseAndClose())
         eventually("the storage is collected") {
             System.gc()
@@ -212,20 +212,20 @@ class LifecycleTest {
     }
 
     private fun openUseAndClose(): LocalDrmStorage = runBlocking {
-        TestServers.start().use { online ->
+        TestServers().use { online ->
             val path = device.download(PROTECTED_TITLE)
             val storage = MemoryDrmStorage()
-            LocalAssetsManager(device.context(storage, KotlinClearKeyEngine())).use {
+            LocalAssetsManager(device.setup(storage, KotlinClearKeyEngine())).use {
                 it.registerAsset(protectedSource(online), path, "a")
                 it.unregisterAsset("a")
-                eventually("the license is given back") { online.live == 0 }
+                eventually("the license is released") { online.live == 0 }
             }
             storage
         }
     }
 
     @Test
-    fun `a manager that the app forgets lets go, too`() {
+    fun `an unreferenced manager releases the app's storage to the garbage collector`() {
         val storage = WeakReference(openAndForget())
         eventually("the storage is collected") {
             System.gc()
@@ -235,12 +235,12 @@ class LifecycleTest {
 
     private fun openAndForget(): LocalDrmStorage {
         val storage = MemoryDrmStorage()
-        LocalAssetsManager(device.context(storage)).assets()
+        LocalAssetsManager(device.setup(storage)).assets()
         return storage
     }
 
     @Test
-    fun `threads with nothing to do end, and the JVM knows`() {
+    fun `idle threads end and are detached from the JVM`() {
         val used = ConcurrentHashMap.newKeySet<Thread>()
         val provider = SourceURLProvider {
             used += Thread.currentThread()
@@ -251,7 +251,7 @@ class LifecycleTest {
             manager.sourceUrl("film")
             assertEquals(listOf("larder-foreign"), used.map { it.name }.distinct())
             eventually("no thread that has called the app is left") { used.none { it.isAlive } }
-            // And they come again when there is something to do.
+            // New threads start for the next call.
             used.clear()
             manager.sourceUrl("film")
             assertEquals(1, used.size)

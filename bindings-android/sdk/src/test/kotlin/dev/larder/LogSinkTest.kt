@@ -2,9 +2,9 @@ package dev.larder
 
 import dev.larder.internal.ffi.setLogSink
 import dev.larder.storage.MemoryDrmStorage
-import dev.larder.support.Device
 import dev.larder.support.PROTECTED_TITLE
-import dev.larder.support.TestServers
+import dev.larder.support.TestDevice
+import dev.larder.support.TestServersExtension
 import dev.larder.support.eventually
 import dev.larder.support.protectedSource
 import kotlinx.coroutines.runBlocking
@@ -14,24 +14,25 @@ import org.junit.jupiter.api.Assertions.assertFalse
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.assertThrows
+import org.junit.jupiter.api.extension.RegisterExtension
 import java.util.concurrent.CopyOnWriteArrayList
 import java.util.concurrent.CopyOnWriteArraySet
 import java.util.concurrent.atomic.AtomicInteger
 import java.util.concurrent.atomic.AtomicReference
 
 class LogSinkTest {
-    private val online = TestServers.start()
-    private val device = Device()
+    @JvmField @RegisterExtension
+    val online = TestServersExtension()
+    private val device = TestDevice()
 
     @AfterEach
     fun end() {
         Larder.setLogSink(null)
         device.close()
-        online.close()
     }
 
     @Test
-    fun `a sink gets the log from one thread, and nothing secret`(): Unit = runBlocking {
+    fun `a sink gets the log on one thread and without secrets`(): Unit = runBlocking {
         val lines = CopyOnWriteArrayList<String>()
         val threads = CopyOnWriteArraySet<Thread>()
         Larder.setLogSink({ level, target, message ->
@@ -40,7 +41,7 @@ class LogSinkTest {
         }, LogLevel.DEBUG)
         val path = device.download(PROTECTED_TITLE)
         val storage = MemoryDrmStorage()
-        LocalAssetsManager(device.context(storage)).use { manager ->
+        LocalAssetsManager(device.setup(storage)).use { manager ->
             manager.registerAsset(protectedSource(online, "?token=s3cr3t"), path, "a")
             online.stop()
             assertThrows<LarderException> { manager.refreshAsset("a") }
@@ -58,7 +59,7 @@ class LogSinkTest {
     }
 
     @Test
-    fun `a sink may use Larder, throw, and throw an Error`(): Unit = runBlocking {
+    fun `a sink may call Larder, throw an exception and throw an Error`(): Unit = runBlocking {
         val calls = AtomicInteger()
         val manager = AtomicReference<LocalAssetsManager>()
         Larder.setLogSink({ _, _, _ ->
@@ -70,7 +71,7 @@ class LogSinkTest {
             }
         }, LogLevel.DEBUG)
         val path = device.download(PROTECTED_TITLE)
-        LocalAssetsManager(device.context()).use {
+        LocalAssetsManager(device.setup()).use {
             manager.set(it)
             it.registerAsset(protectedSource(online), path, "a")
             eventually("it was called more than once") { calls.get() >= 3 }
@@ -79,11 +80,11 @@ class LogSinkTest {
     }
 
     @Test
-    fun `a sink gets no lines below its level, and none after it was taken away`(): Unit = runBlocking {
+    fun `a sink gets no lines below its level and none after its removal`(): Unit = runBlocking {
         val path = device.download(PROTECTED_TITLE)
         val levels = CopyOnWriteArrayList<LogLevel>()
         Larder.setLogSink({ level, _, _ -> levels += level }, LogLevel.WARN)
-        LocalAssetsManager(device.context()).use { manager ->
+        LocalAssetsManager(device.setup()).use { manager ->
             manager.registerAsset(protectedSource(online), path, "a")
             online.stop()
             assertThrows<LarderException> { manager.refreshAsset("a") }

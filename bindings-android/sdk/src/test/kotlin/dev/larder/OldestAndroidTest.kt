@@ -7,14 +7,14 @@ import org.junit.jupiter.api.Test
 import java.io.File
 
 /**
- * The SDK's classes against what the SDK of API 24 declares. What a newer Android has is used behind a look at `SDK_INT` only;
- * each such use is named in `resources/above-api-24.txt`.
+ * Checks the SDK's classes against the declarations of API 24. Newer functions are used after a check of `SDK_INT` only; each such
+ * use is listed in `resources/above-api-24.txt`.
  */
 class OldestAndroidTest {
     private val classes = File(System.getProperty("larder.classes"), "dev/larder")
 
     @Test
-    fun `nothing is referenced that API 24 lacks, but what is listed with its reason`() {
+    fun `every reference beyond API 24 is listed with its reason`() {
         val missing = missingInApi24(classes, "com.sun.jna.*").map { (owner, reference) ->
             "$owner: $reference"
         }.toSortedSet()
@@ -24,10 +24,10 @@ class OldestAndroidTest {
     }
 
     @Test
-    fun `who uses something newer looks at SDK_INT`() {
+    fun `every class with newer functions checks SDK_INT`() {
         for (owner in listed().filter { " // API " in it }.map { it.substringBefore(':') }.toSet()) {
             val bytes = classes.walk().single { it.name == "$owner.class" }.readBytes().toString(Charsets.ISO_8859_1)
-            assertTrue("SDK_INT" in bytes) { "$owner never looks at SDK_INT" }
+            assertTrue("SDK_INT" in bytes) { "$owner does not check SDK_INT" }
         }
     }
 

@@ -5,7 +5,7 @@ import android.util.Base64
 import dev.larder.drm.DrmEngine
 import dev.larder.drm.LicenseExchange
 import dev.larder.storage.MemoryDrmStorage
-import dev.larder.support.Phone
+import dev.larder.support.AndroidTestDevice
 import kotlinx.coroutines.runBlocking
 import org.junit.Assert.assertArrayEquals
 import org.junit.Assert.assertEquals
@@ -15,15 +15,15 @@ import org.junit.runner.RunWith
 import org.robolectric.RobolectricTestRunner
 import java.util.concurrent.CopyOnWriteArrayList
 
-/** PlayKit's stores, written by hand as its sources write them. */
+/** Tests the import of PlayKit's records, which the tests write in the format of PlayKit's sources. */
 @RunWith(RobolectricTestRunner::class)
 class PlayKitRecordsTest {
-    private val playKit = Phone.app.getSharedPreferences("PlayKitLocalStorage", 0)
-    private val older = Phone.app.getSharedPreferences("OfflineDrmStore", 0)
-    private val offline = Phone.app.getSharedPreferences("KalturaOfflineManager", 0)
+    private val playKit = AndroidTestDevice.app.getSharedPreferences("PlayKitLocalStorage", 0)
+    private val older = AndroidTestDevice.app.getSharedPreferences("OfflineDrmStore", 0)
+    private val offline = AndroidTestDevice.app.getSharedPreferences("KalturaOfflineManager", 0)
     private val cdm = Cdm()
-    private val film = Phone.download("dash-cenc")
-    private val clip = Phone.download("cmaf-clear")
+    private val film = AndroidTestDevice.download("dash-cenc")
+    private val clip = AndroidTestDevice.download("cmaf-clear")
     private val pssh = checkNotNull(Larder.findInitData(film).first { it.scheme == DrmScheme.WIDEVINE }.pssh)
     private val keySet = "ks-1".encodeToByteArray()
     private val widevine = MediaSource(
@@ -33,7 +33,7 @@ class PlayKitRecordsTest {
     )
     private val clear = MediaSource("clear", "https://cdn.example/clip.mpd", MediaFormat.DASH)
 
-    /** A CDM that holds what an app's earlier SDK has put into it. Our model; it asks no server for anything. */
+    /** Our model of a CDM with the licenses of an app's earlier SDK. It makes no request. */
     private class Cdm : DrmEngine {
         val held = CopyOnWriteArrayList<String>()
         val released = CopyOnWriteArrayList<String>()
@@ -61,7 +61,7 @@ class PlayKitRecordsTest {
 
     private fun SharedPreferences.put(key: String, value: String) = check(edit().putString(key, value).commit())
 
-    /** As PlayKit's `LocalAssetsManager` leaves it after a registration. */
+    /** Writes the records of a registration with PlayKit's `LocalAssetsManager`. */
     private fun registeredWithPlayKit(id: String, what: String = "dash:WidevineCENC") {
         playKit.put("assetId:$id", base64(what.encodeToByteArray()))
         if ("Widevine" in what) {
@@ -71,7 +71,7 @@ class PlayKitRecordsTest {
     }
 
     private fun manager() = LocalAssetsManager(
-        LarderSetup.Builder(Phone.app).storage(MemoryDrmStorage()).engine(cdm).build(),
+        LarderSetup.Builder(AndroidTestDevice.app).storage(MemoryDrmStorage()).engine(cdm).build(),
     ).also { it.setNetworkState(NetworkState.OFFLINE) }
 
     private fun title(id: String, path: String = film, source: MediaSource = widevine) = AssetRegistration(id, path, source)
@@ -81,11 +81,11 @@ class PlayKitRecordsTest {
     private fun everything(): List<Map<String, *>> = listOf(playKit.all, older.all, offline.all).map { it.toMap() }
 
     @Test
-    fun `what PlayKit has registered plays, without a network and without a new license`(): Unit = runBlocking {
+    fun `assets from PlayKit play without a network and without a new license`(): Unit = runBlocking {
         registeredWithPlayKit("film")
         registeredWithPlayKit("clip", "dash:null")
         val before = everything()
-        val records = PlayKitRecords(Phone.app)
+        val records = PlayKitRecords(AndroidTestDevice.app)
         assertEquals(setOf("film", "clip"), records.assetIds())
         manager().use { manager ->
             val outcome = manager.importAssets(records.read(listOf(title("film"), title("clip", clip, clear))))
@@ -101,9 +101,9 @@ class PlayKitRecordsTest {
     }
 
     @Test
-    fun `importing twice is importing once`(): Unit = runBlocking {
+    fun `importing is idempotent`(): Unit = runBlocking {
         registeredWithPlayKit("film")
-        val records = PlayKitRecords(Phone.app)
+        val records = PlayKitRecords(AndroidTestDevice.app)
         manager().use { manager ->
             manager.importAssets(records.read(listOf(title("film"))))
             val first = manager.status("film").licenses
@@ -120,12 +120,12 @@ class PlayKitRecordsTest {
     }
 
     @Test
-    fun `two titles that shared a license both play, and removing one leaves it to the other`(): Unit = runBlocking {
+    fun `two titles with a shared license play and removing one keeps the license of the other`(): Unit = runBlocking {
         registeredWithPlayKit("one")
         registeredWithPlayKit("two")
         assertEquals("PlayKit has one record for both", 1, playKit.all.keys.count { !it.startsWith("assetId:") })
         manager().use { manager ->
-            val both = PlayKitRecords(Phone.app).read(listOf(title("one"), title("two")))
+            val both = PlayKitRecords(AndroidTestDevice.app).read(listOf(title("one"), title("two")))
             assertEquals(listOf(null, null), manager.importAssets(both).codes())
             manager.unregisterAsset("one")
             manager.setNetworkState(NetworkState.UNKNOWN)
@@ -137,37 +137,43 @@ class PlayKitRecordsTest {
     }
 
     @Test
-    fun `the older SDK's store is read, and its form from before Android 5`(): Unit = runBlocking {
+    fun `the older SDK's records are read, also those from before Android 5`(): Unit = runBlocking {
         cdm.held += "ks-1"
         older.put(base64(pssh), base64(keySet))
         manager().use { manager ->
-            assertEquals(listOf(null), manager.importAssets(PlayKitRecords(Phone.app).read(listOf(title("film")))).codes())
+            assertEquals(
+                listOf(null),
+                manager.importAssets(PlayKitRecords(AndroidTestDevice.app).read(listOf(title("film")))).codes(),
+            )
             assertTrue(manager.status("film").isPlayable)
         }
         older.edit().clear().commit()
         older.put(base64(pssh.copyOfRange(32, pssh.size)), base64(keySet))
-        assertArrayEquals(keySet, PlayKitRecords(Phone.app).read(listOf(title("film"))).single().licenses.single().handle)
+        assertArrayEquals(
+            keySet,
+            PlayKitRecords(AndroidTestDevice.app).read(listOf(title("film"))).single().licenses.single().handle,
+        )
     }
 
     @Test
-    fun `a storage of the app's own that PlayKit was given is read`() {
+    fun `the app's own storage for PlayKit is read`() {
         val own = MemoryDrmStorage()
         own.save("assetId:film", "dash:WidevineCENC".encodeToByteArray())
         own.save(base64(pssh), keySet)
-        val license = PlayKitRecords(Phone.app, own).read(listOf(title("film"))).single().licenses.single()
+        val license = PlayKitRecords(AndroidTestDevice.app, own).read(listOf(title("film"))).single().licenses.single()
         assertArrayEquals(keySet, license.handle)
         assertArrayEquals(pssh, license.initData)
     }
 
     @Test
-    fun `what the offline manager noted of a source completes it`() {
+    fun `the offline manager's records complete a source`() {
         offline.put("assetSourceId:film", "1_abc_mpd")
         offline.put(
             "pkDrmParams:film",
             """{"licenseUri":"https://udrm.example/license?custom_data=x","scheme":"WidevineCENC"}""",
         )
         offline.put("pkDrmParams:odd", "{not json")
-        val records = PlayKitRecords(Phone.app)
+        val records = PlayKitRecords(AndroidTestDevice.app)
         assertEquals(setOf("film", "odd"), records.assetIds())
         val bare = MediaSource(id = "", url = "https://cdn.example/film.mpd")
         val source = records.read(listOf(title("film", film, bare))).single().registration.source
@@ -179,11 +185,11 @@ class PlayKitRecordsTest {
     }
 
     @Test
-    fun `what cannot be taken over says why, and stops nothing`(): Unit = runBlocking {
+    fun `a title that cannot be imported has a code and does not stop the rest`(): Unit = runBlocking {
         registeredWithPlayKit("film")
         registeredWithPlayKit("gone")
         playKit.put("broken", "!!! not base64 !!!")
-        val records = PlayKitRecords(Phone.app)
+        val records = PlayKitRecords(AndroidTestDevice.app)
         manager().use { manager ->
             val titles = listOf(title("gone", "/no/such/film.mpd"), title("film"), title("", film))
             val codes = manager.importAssets(records.read(titles)).codes()
@@ -197,7 +203,7 @@ class PlayKitRecordsTest {
                 listOf(LarderException.Code.LICENSE_MISSING),
                 manager.importAssets(records.read(listOf(title("film")))).codes(),
             )
-            // The CDM has lost what PlayKit still names.
+            // The CDM has lost the license that PlayKit's records name.
             playKit.put(base64(pssh), base64(keySet))
             assertEquals(
                 listOf(LarderException.Code.LICENSE_VANISHED),
@@ -207,13 +213,13 @@ class PlayKitRecordsTest {
     }
 
     @Test
-    fun `the records are removed when every title has been verified, and not before`(): Unit = runBlocking {
+    fun `the records are removed only after every title is verified`(): Unit = runBlocking {
         registeredWithPlayKit("film")
         registeredWithPlayKit("another")
         older.put(base64(pssh), base64(keySet))
         offline.put("assetSourceId:film", "source")
         offline.put("somebody else's", "stays")
-        val records = PlayKitRecords(Phone.app)
+        val records = PlayKitRecords(AndroidTestDevice.app)
         manager().use { manager ->
             manager.importAssets(records.read(listOf(title("film"))))
             val before = everything()
@@ -233,10 +239,10 @@ class PlayKitRecordsTest {
     }
 
     @Test
-    fun `a title that nobody wants any more is forgotten by itself`() {
+    fun `forget removes the records of one title and keeps its license`() {
         registeredWithPlayKit("film")
         registeredWithPlayKit("old")
-        val records = PlayKitRecords(Phone.app)
+        val records = PlayKitRecords(AndroidTestDevice.app)
         records.forget("old")
         assertEquals(setOf("film"), records.assetIds())
         assertTrue(playKit.contains(base64(pssh)))

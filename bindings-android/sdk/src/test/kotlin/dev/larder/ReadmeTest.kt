@@ -1,8 +1,8 @@
 package dev.larder
 
 import dev.larder.storage.SharedPreferencesDrmStorage
-import dev.larder.support.Device
 import dev.larder.support.PROTECTED_TITLE
+import dev.larder.support.TestDevice
 import dev.larder.support.TestServers
 import dev.larder.support.protectedSource
 import kotlinx.coroutines.runBlocking
@@ -18,7 +18,7 @@ class ReadmeTest {
     private val repository = File(System.getProperty("larder.repository"))
 
     @Test
-    fun `the lines that the READMEs show are those below`() {
+    fun `the READMEs show the lines below`() {
         val here = repository.resolve("bindings-android/sdk/src/test/kotlin/dev/larder/ReadmeTest.kt").readText()
         val shown = here.substringAfter("\n// What the READMEs show.\n\n").trim()
         for (page in listOf("README.md", "bindings-android/README.md")) {
@@ -29,7 +29,7 @@ class ReadmeTest {
     }
 
     @Test
-    fun `the backup rules of the guide leave out the preferences that handles lie in, in all three places`() {
+    fun `the guide's three backup rules exclude the preferences with the handles`() {
         val shown = repository.resolve("docs/guides/integrating.md").readText()
             .substringAfter("```xml backup\n").substringBefore("```")
         val rules = DocumentBuilderFactory.newInstance().newDocumentBuilder().parse("<all>$shown</all>".byteInputStream())
@@ -46,11 +46,11 @@ class ReadmeTest {
     }
 
     @Test
-    fun `they work`(): Unit = runBlocking {
-        TestServers.start().use { online ->
-            Device().use { device ->
+    fun `the README's lines work`(): Unit = runBlocking {
+        TestServers().use { online ->
+            TestDevice().use { device ->
                 val film = device.download(PROTECTED_TITLE)
-                LocalAssetsManager(device.context()).use { manager ->
+                LocalAssetsManager(device.setup()).use { manager ->
                     assertNull(play(manager, film))
                     keep(manager, film, protectedSource(online))
                     online.stop()

@@ -4,10 +4,10 @@ import org.junit.jupiter.api.Assertions.assertFalse
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
 
-/** What ends in a log when an app logs a record of Larder's. */
+/** Tests the text of records, which apps may log. */
 class RedactionTest {
     @Test
-    fun `no record shows a signed URL, a header's value or bytes`() {
+    fun `no record's text has a signed URL, a header value or bytes`() {
         val url = "https://host.example/s3cr3t?token=s3cr3t"
         val bytes = "s3cr3t".encodeToByteArray()
         val params = DrmParams(DrmScheme.FAIR_PLAY, url, certificate = bytes, certificateUrl = url)

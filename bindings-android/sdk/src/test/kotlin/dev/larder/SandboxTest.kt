@@ -11,7 +11,7 @@ import org.robolectric.RuntimeEnvironment
 @RunWith(RobolectricTestRunner::class)
 class SandboxTest {
     @Test
-    fun `the framework is that of the level, and the native library answers`() {
+    fun `the framework has the configured level and the native library answers`() {
         assertEquals(System.getProperty("robolectric.enabledSdks"), Build.VERSION.SDK_INT.toString())
         assertTrue(RuntimeEnvironment.getApplication().filesDir.isDirectory)
         assertTrue(Larder.version().isNotEmpty())

@@ -16,11 +16,11 @@ import java.io.File
 import java.io.PrintWriter
 import java.io.StringWriter
 
-/** Every test class of the plain JVM once more, whole, on the framework of the level: the same tests, and none skipped. */
+/** Runs every test class of the plain JVM on Android's framework, with the same tests and none skipped. */
 @RunWith(ParameterizedRobolectricTestRunner::class)
 class SharedWithJvmTest(private val name: String) {
     @Test
-    fun `it holds on Android, too`() {
+    fun `the JVM test class passes on Android`() {
         val jupiter = LauncherConfig.builder()
             .enableTestEngineAutoRegistration(false)
             .addTestEngines(JupiterTestEngine())
@@ -51,7 +51,7 @@ class SharedWithJvmTest(private val name: String) {
             return (names - setOf("OldestAndroidTest", "PublicApiTest")).sorted()
         }
 
-        /** Android's tests are JUnit 4's. A class file names the annotations of its methods in plain text. */
+        /** Android's tests use JUnit 4. A class file contains the names of its annotations as text. */
         private fun isJupiterTest(file: File): Boolean =
             "Lorg/junit/jupiter/api/Test" in file.readBytes().toString(Charsets.ISO_8859_1)
     }

@@ -3,10 +3,10 @@ package dev.larder
 import dev.larder.internal.ffi.findInitData
 import dev.larder.storage.MemoryDrmStorage
 import dev.larder.support.CLEAR_TITLE
-import dev.larder.support.Device
 import dev.larder.support.KotlinClearKeyEngine
 import dev.larder.support.PROTECTED_TITLE
-import dev.larder.support.TestServers
+import dev.larder.support.TestDevice
+import dev.larder.support.TestServersExtension
 import dev.larder.support.clearSource
 import dev.larder.support.eventually
 import dev.larder.support.protectedSource
@@ -18,26 +18,26 @@ import org.junit.jupiter.api.Assertions.assertNull
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.assertThrows
+import org.junit.jupiter.api.extension.RegisterExtension
 import java.io.File
 import java.net.URI
 import kotlin.time.Duration.Companion.days
 
 class WholeFlowTest {
-    private val online = TestServers.start()
-    private val device = Device()
+    @JvmField @RegisterExtension
+    val online = TestServersExtension()
+    private val device = TestDevice()
 
     @org.junit.jupiter.api.AfterEach
     fun end() {
         device.close()
-        online.close()
     }
 
     @Test
-    fun `register online, play offline, refresh, unregister offline, and every license is given back`() =
-        theMainJob(device.context())
+    fun `register online, play offline, refresh and unregister offline leave no live license`() = theMainJob(device.setup())
 
     @Test
-    fun `the same with an engine written in Kotlin`() = theMainJob(device.context(engine = KotlinClearKeyEngine()))
+    fun `the whole flow works with an engine written in Kotlin`() = theMainJob(device.setup(engine = KotlinClearKeyEngine()))
 
     private fun theMainJob(context: LarderSetup): Unit = runBlocking {
         val source = protectedSource(online)
@@ -68,7 +68,7 @@ class WholeFlowTest {
 
             online.resume()
             assertTrue(manager.refreshAsset("film-1").isPlayable)
-            eventually("the old license is given back") { online.issued == 2 && online.live == 1 }
+            eventually("the old license is released") { online.issued == 2 && online.live == 1 }
 
             online.stop()
             assertTrue(manager.unregisterAsset("film-1").wasRegistered)
@@ -78,7 +78,7 @@ class WholeFlowTest {
             online.resume()
             manager.setNetworkState(NetworkState.ONLINE)
             manager.reconcile()
-            eventually("every license is given back") { online.live == 0 }
+            eventually("every license is released") { online.live == 0 }
         }
         assertTrue((context.storage as MemoryDrmStorage).keys.isEmpty(), "no handle is left")
     }
@@ -87,7 +87,7 @@ class WholeFlowTest {
     fun `clear media needs no network`(): Unit = runBlocking {
         online.stop()
         val path = device.download(CLEAR_TITLE)
-        LocalAssetsManager(device.context()).use { manager ->
+        LocalAssetsManager(device.setup()).use { manager ->
             manager.setNetworkState(NetworkState.OFFLINE)
             val status = manager.registerAsset(clearSource, path, "a", entryId = "entry")
             assertTrue(status.isPlayable && status.expires is Expiry.Never)
@@ -101,9 +101,9 @@ class WholeFlowTest {
     }
 
     @Test
-    fun `a DRM asset offline fails at once and leaves no trace`(): Unit = runBlocking {
+    fun `registering a protected asset offline fails at once and leaves no state`(): Unit = runBlocking {
         val path = device.download(PROTECTED_TITLE)
-        LocalAssetsManager(device.context()).use { manager ->
+        LocalAssetsManager(device.setup()).use { manager ->
             manager.setNetworkState(NetworkState.OFFLINE)
             val refused = assertThrows<LarderException> { manager.registerAsset(protectedSource(online), path, "a") }
             assertEquals(LarderException.Code.OFFLINE, refused.code)
@@ -114,9 +114,9 @@ class WholeFlowTest {
     }
 
     @Test
-    fun `what is registered is there again after the next start`(): Unit = runBlocking {
+    fun `registered assets are there after a restart`(): Unit = runBlocking {
         val path = device.download(PROTECTED_TITLE)
-        val context = device.context()
+        val context = device.setup()
         LocalAssetsManager(context).use { it.registerAsset(protectedSource(online), path, "a") }
         LocalAssetsManager(context).use { manager ->
             assertEquals(1, manager.open().assets)
@@ -125,9 +125,9 @@ class WholeFlowTest {
     }
 
     @Test
-    fun `renewAll renews what ends soon and leaves the rest`(): Unit = runBlocking {
+    fun `renewAll renews expiring licenses and leaves the others`(): Unit = runBlocking {
         val path = device.download(PROTECTED_TITLE)
-        LocalAssetsManager(device.context()).use { manager ->
+        LocalAssetsManager(device.setup()).use { manager ->
             manager.registerAsset(protectedSource(online, "?duration_seconds=3600"), path, "soon")
             manager.registerAsset(protectedSource(online, "?duration_seconds=864000"), path, "later")
             val renewals = manager.renewAll(expiringWithin = 1.days)
@@ -139,9 +139,9 @@ class WholeFlowTest {
     }
 
     @Test
-    fun `the playback window begins with the first playback`(): Unit = runBlocking {
+    fun `the playback window starts with the first playback`(): Unit = runBlocking {
         val path = device.download(PROTECTED_TITLE)
-        LocalAssetsManager(device.context()).use { manager ->
+        LocalAssetsManager(device.setup()).use { manager ->
             manager.registerAsset(protectedSource(online, "?playback_seconds=60"), path, "a")
             assertEquals(60L, manager.status("a").playbackWindowSeconds)
             manager.playbackStarted("a")
@@ -150,16 +150,16 @@ class WholeFlowTest {
     }
 
     @Test
-    fun `init data is found in the media itself`() {
+    fun `findInitData reads the init data from the media`() {
         val found = Larder.findInitData(device.download(PROTECTED_TITLE))
         assertTrue(found.any { it.scheme == DrmScheme.WIDEVINE && it.systemId == "edef8ba9-79d6-4ace-a3c8-27dcd51d21ed" })
         assertEquals(setOf(2), found.filter { it.scheme == DrmScheme.CLEAR_KEY }.map { it.keyIds.size }.toSet())
     }
 
     @Test
-    fun `diagnostics are JSON without paths or URLs`(): Unit = runBlocking {
+    fun `diagnostics are JSON without paths and URLs`(): Unit = runBlocking {
         val path = device.download(PROTECTED_TITLE)
-        LocalAssetsManager(device.context()).use { manager ->
+        LocalAssetsManager(device.setup()).use { manager ->
             manager.registerAsset(protectedSource(online, "?token=s3cr3t"), path, "a")
             val diagnostics = manager.diagnostics()
             assertTrue(diagnostics.startsWith("{"), diagnostics)

@@ -16,8 +16,8 @@ import dev.larder.LarderSetup;
 import dev.larder.LocalAssetsManager;
 import dev.larder.LocalMediaSource;
 import dev.larder.media3.support.FilmsKt;
-import dev.larder.media3.support.Shelf;
-import dev.larder.media3.support.Theatre;
+import dev.larder.media3.support.FakeRegistry;
+import dev.larder.media3.support.TestPlayer;
 import dev.larder.storage.MemoryDrmStorage;
 import java.io.File;
 import org.junit.Rule;
@@ -27,38 +27,38 @@ import org.junit.runner.RunWith;
 import org.robolectric.RobolectricTestRunner;
 import org.robolectric.RuntimeEnvironment;
 
-/** What an app in Java writes. */
+/** Tests the API from Java. */
 @RunWith(RobolectricTestRunner.class)
 public class JavaApiTest {
     @Rule public final TemporaryFolder folder = new TemporaryFolder();
 
     @Test
-    public void aPlayerIsMadeOfOneFactoryAndReportsItsPlaybacks() throws Exception {
+    public void aPlayerIsMadeWithOneFactoryAndReportsItsPlaybacks() throws Exception {
         LarderSetup setup = new LarderSetup.Builder(new File(folder.getRoot(), "larder").getPath())
             .storage(new MemoryDrmStorage())
             .build();
         try (LocalAssetsManager manager = new LocalAssetsManager(setup)) {
-            Theatre theatre = new Theatre(new LarderMediaSourceFactory(RuntimeEnvironment.getApplication(), manager));
-            ExoPlayer player = theatre.getPlayer();
+            TestPlayer testPlayer = new TestPlayer(new LarderMediaSourceFactory(RuntimeEnvironment.getApplication(), manager));
+            ExoPlayer player = testPlayer.getExo();
             AutoCloseable reports = PlaybackReports.reportPlaybackTo(player, manager);
             player.setMediaItem(new MediaItem.Builder().setMediaId("entry-1").setUri("https://origin.example/a.mp4").build());
             assertNotNull(player.getCurrentMediaItem());
             reports.close();
-            theatre.close();
+            testPlayer.close();
         }
     }
 
     @Test
-    public void aFactoryOfTheAppsOwnTakesLardersProvider() {
+    public void theAppsOwnFactoryAcceptsLardersProvider() {
         ProgressiveMediaSource.Factory own = new ProgressiveMediaSource.Factory(new FileDataSource.Factory())
-            .setDrmSessionManagerProvider(new LarderDrmSessionManagerProvider(new Shelf()));
+            .setDrmSessionManagerProvider(new LarderDrmSessionManagerProvider(new FakeRegistry()));
         assertNotNull(own.createMediaSource(MediaItem.fromUri(Uri.EMPTY)));
     }
 
     @Test
-    @SuppressWarnings("unchecked") // varargs of Kotlin's pairs, of which there are none here
+    @SuppressWarnings("unchecked") // an empty vararg of Kotlin's pairs
     public void aSourceBecomesAnItem() {
-        LocalMediaSource source = new Shelf().put("film", FilmsKt.film(folder.getRoot(), "cmaf-clear/video-108"));
+        LocalMediaSource source = new FakeRegistry().put("film", FilmsKt.film(folder.getRoot(), "cmaf-clear/video-108"));
         MediaItem item = LocalMediaItems.toMediaItem(source);
         assertEquals("film", LocalMediaItems.getLarderAssetId(item));
         assertEquals("entry-of-film", item.mediaId);

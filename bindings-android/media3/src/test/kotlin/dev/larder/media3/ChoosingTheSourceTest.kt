@@ -8,11 +8,12 @@ import dev.larder.LarderException.Code
 import dev.larder.Remedy
 import dev.larder.SourceURLProvider
 import dev.larder.internal.media3.SourceUrlExecutor
-import dev.larder.media3.support.Cdm
+import dev.larder.media3.support.FakeCdm
+import dev.larder.media3.support.FakeRegistry
 import dev.larder.media3.support.SAMPLES
 import dev.larder.media3.support.ShadowCdm
-import dev.larder.media3.support.Shelf
-import dev.larder.media3.support.Theatre
+import dev.larder.media3.support.TestPlayer
+import dev.larder.media3.support.eventuallyOnPlayer
 import dev.larder.media3.support.film
 import dev.larder.media3.support.lasting
 import dev.larder.media3.support.widevine
@@ -32,30 +33,30 @@ import org.robolectric.annotation.Config
 import java.io.File
 import java.util.concurrent.CopyOnWriteArrayList
 
-/** A source URL provider before Media3's own sources: asked at every preparation, never cached. */
+/** Tests a source URL provider in front of Media3's own sources. */
 @RunWith(RobolectricTestRunner::class)
 @Config(shadows = [ShadowCdm::class])
 class ChoosingTheSourceTest {
     @get:Rule val folder = TemporaryFolder()
-    private val shelf = Shelf()
+    private val registry = FakeRegistry()
     private val questions = CopyOnWriteArrayList<Pair<String, String?>>()
-    private var theatre: Theatre? = null
+    private var player: TestPlayer? = null
 
-    @Before fun aNewDevice() = Cdm.reset()
+    @Before fun aNewDevice() = FakeCdm.reset()
 
     @After fun close() {
-        theatre?.close()
-        assertEquals(emptyList<String>(), Cdm.requests)
+        player?.close()
+        assertEquals(emptyList<String>(), FakeCdm.requests)
     }
 
     @Test
-    fun `a remote item plays the registered asset, with its licenses and the app's own title`() {
-        Cdm.held["key set 1"] = lasting(seconds = 3600)
-        val local = shelf.put("film", film(folder.root), widevine("1", widevineBox) to "key set 1".encodeToByteArray())
-        val player = theatre { local.url }.player
-        assertEquals(SAMPLES, checkNotNull(theatre).play(remote("entry-of-film")))
+    fun `a remote item plays the registered asset with its licenses and keeps the app's values`() {
+        FakeCdm.held["key set 1"] = lasting(seconds = 3600)
+        val local = registry.put("film", film(folder.root), widevine("1", widevineBox) to "key set 1".encodeToByteArray())
+        val exo = player { local.url }.exo
+        assertEquals(SAMPLES, checkNotNull(player).play(remote("entry-of-film")))
         assertEquals(listOf<Pair<String, String?>>("entry-of-film" to REMOTE), questions)
-        val played = checkNotNull(player.currentMediaItem)
+        val played = checkNotNull(exo.currentMediaItem)
         assertEquals("entry-of-film", played.mediaId)
         assertEquals("A title", played.mediaMetadata.title)
         assertEquals("the app's tag", played.localConfiguration?.tag)
@@ -64,65 +65,65 @@ class ChoosingTheSourceTest {
     }
 
     @Test
-    fun `the provider is asked again at every preparation, and its new answer is played`() {
+    fun `the provider is called at every preparation and its new URL is played`() {
         val first = film(folder.newFolder(), "cmaf-clear/video-108")
         val second = film(folder.newFolder(), "cmaf-clear/video-234")
         val answers = ArrayDeque(listOf(first, second).map { it.toURI().toString() })
-        val theatre = theatre { answers.removeFirst() }
-        theatre.play(remote("film"))
-        val firstHeight = theatre.screen.height
-        theatre.player.stop()
-        theatre.player.seekTo(0)
-        theatre.play()
-        assertNotEquals(firstHeight, theatre.screen.height)
+        val player = player { answers.removeFirst() }
+        player.play(remote("film"))
+        val firstHeight = player.screen.height
+        player.exo.stop()
+        player.exo.seekTo(0)
+        player.play()
+        assertNotEquals(firstHeight, player.screen.height)
         assertEquals(2, questions.size)
     }
 
     @Test
-    fun `null keeps the current URL`() {
+    fun `a result of null keeps the current URL`() {
         val current = film(folder.root, "cmaf-clear/video-108").toURI().toString()
-        val theatre = theatre { null }
-        theatre.play(MediaItem.Builder().setMediaId("film").setUri(current).build())
-        assertEquals(current, theatre.player.currentMediaItem?.localConfiguration?.uri.toString())
-        assertNull(theatre.player.currentMediaItem?.larderAssetId)
+        val player = player { null }
+        player.play(MediaItem.Builder().setMediaId("film").setUri(current).build())
+        assertEquals(current, player.exo.currentMediaItem?.localConfiguration?.uri.toString())
+        assertNull(player.exo.currentMediaItem?.larderAssetId)
     }
 
     @Test
-    fun `an item that is local already is played as it is`() {
-        val local = shelf.put("film", film(folder.root, "cmaf-clear/video-108"))
-        theatre { throw AssertionError("asked") }.play(local.toMediaItem())
+    fun `a local item is played unchanged without calling the provider`() {
+        val local = registry.put("film", film(folder.root, "cmaf-clear/video-108"))
+        player { throw AssertionError("asked") }.play(local.toMediaItem())
         assertEquals(0, questions.size)
     }
 
     @Test
-    fun `a provider's typed failure reaches the app`() {
+    fun `a provider's LarderException reaches the app`() {
         val failure = LarderException(Code.CLOSED, "the manager was closed", Remedy.FIX_INPUT)
-        assertEquals(Code.CLOSED, theatre { throw failure }.failure(remote("film")).code)
+        assertEquals(Code.CLOSED, player { throw failure }.failure(remote("film")).code)
     }
 
     @Test
-    fun `whatever else a provider throws is told by its class alone`() {
-        val reason = theatre { throw IllegalStateException("token=secret") }.failure(remote("film"))
+    fun `any other exception of a provider is DELEGATE_FAILED without its message`() {
+        val reason = player { throw IllegalStateException("token=secret") }.failure(remote("film"))
         assertEquals(Code.DELEGATE_FAILED, reason.code)
         assertFalse("secret" in "$reason ${reason.cause}")
     }
 
     @Test
-    fun `a player that is released while the provider thinks takes no answer`() {
+    fun `a player that is released during the provider's call ignores its result`() {
         val mayAnswer = java.util.concurrent.CountDownLatch(1)
-        val theatre = theatre {
+        val player = player {
             mayAnswer.await()
             File(folder.root, "none").toURI().toString()
         }
-        theatre.player.setMediaItem(remote("film"))
-        theatre.player.prepare()
-        dev.larder.media3.support.until("the provider is asked") { questions.isNotEmpty() }
-        theatre.close()
+        player.exo.setMediaItem(remote("film"))
+        player.exo.prepare()
+        eventuallyOnPlayer("the provider is asked") { questions.isNotEmpty() }
+        player.close()
         mayAnswer.countDown()
-        this.theatre = null
+        this.player = null
     }
 
-    private fun theatre(answer: () -> String?): Theatre {
+    private fun player(answer: () -> String?): TestPlayer {
         val provider = object : SourceURLProvider {
             override fun getURL(entryId: String): String? = throw AssertionError("the longer form is asked")
 
@@ -134,13 +135,13 @@ class ChoosingTheSourceTest {
         val files = ProgressiveMediaSource.Factory(FileDataSource.Factory())
         val factory = LarderMediaSourceFactory(
             files,
-            shelf,
-            shelf,
-            LarderDrmSessionManagerProvider(shelf),
+            registry,
+            registry,
+            LarderDrmSessionManagerProvider(registry),
             provider,
             SourceUrlExecutor,
         )
-        return Theatre(factory).also { theatre = it }
+        return TestPlayer(factory).also { player = it }
     }
 
     private fun remote(entryId: String) = MediaItem.Builder()

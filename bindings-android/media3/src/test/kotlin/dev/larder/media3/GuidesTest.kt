@@ -20,14 +20,14 @@ import dev.larder.PlayabilityReason
 import dev.larder.Remedy
 import dev.larder.StorageRoot
 import dev.larder.drm.MediaDrmEngine
-import dev.larder.media3.support.Downloads
 import dev.larder.media3.support.SAMPLES
-import dev.larder.media3.support.Theatre
+import dev.larder.media3.support.TestDownloads
+import dev.larder.media3.support.TestPlayer
+import dev.larder.media3.support.eventuallyOnPlayer
 import dev.larder.media3.support.film
-import dev.larder.media3.support.until
 import dev.larder.storage.MemoryDrmStorage
 import dev.larder.support.ShadowMediaDrm
-import dev.larder.support.TestServers
+import dev.larder.support.TestServersRule
 import dev.larder.support.VirtualCdm
 import kotlinx.coroutines.runBlocking
 import org.junit.After
@@ -43,13 +43,14 @@ import org.robolectric.RuntimeEnvironment
 import org.robolectric.annotation.Config
 import java.io.File
 
-/** What the guides show of Media3, as they show it: from a file on the disk to a film that plays without a network. */
+/** Runs the guides' code for Media3, from a file on the disk to a film that plays without a network. */
 @RunWith(RobolectricTestRunner::class)
 @Config(shadows = [ShadowMediaDrm::class])
 class GuidesTest {
     @get:Rule val folder = TemporaryFolder()
     private val context: Context = RuntimeEnvironment.getApplication()
-    private val servers = TestServers.start()
+
+    @get:Rule val servers = TestServersRule()
     private val manager by lazy {
         val config = LarderConfig(
             dataDir = File(folder.root, "larder").path,
@@ -65,11 +66,10 @@ class GuidesTest {
 
     @After fun close() {
         manager.close()
-        servers.close()
     }
 
     @Test
-    fun `the pages show the lines below`() {
+    fun `the guides show the lines below`() {
         val repository = File(System.getProperty("larder.repository"))
         val here = repository.resolve("bindings-android/media3/src/test/kotlin/dev/larder/media3/GuidesTest.kt").readText()
         for (page in listOf("integrating", "migrating")) {
@@ -83,7 +83,7 @@ class GuidesTest {
     }
 
     @Test
-    fun `a film is kept, played in airplane mode and removed`() {
+    fun `the guide's film is registered, played offline and removed`() {
         val films = OfflineFilms(manager)
         val file = film(folder.root)
         val licenses = servers.url("/widevine/license")
@@ -91,13 +91,13 @@ class GuidesTest {
         servers.stop()
 
         val errors = mutableListOf<LarderException>()
-        Theatre { films.player(it, context, errors::add) }.use { theatre ->
-            assertEquals(PlayabilityReason.PLAYABLE, runBlocking { films.play(theatre.player, "film") }.why)
-            assertEquals(SAMPLES, theatre.watch())
+        TestPlayer { films.player(it, context, errors::add) }.use { player ->
+            assertEquals(PlayabilityReason.PLAYABLE, runBlocking { films.play(player.exo, "film") }.why)
+            assertEquals(SAMPLES, player.watch())
             VirtualCdm.ids.forEach(VirtualCdm::vanish)
-            theatre.player.stop()
-            runBlocking { films.play(theatre.player, "film") }
-            until("the app is told why it does not play") { errors.isNotEmpty() }
+            player.exo.stop()
+            runBlocking { films.play(player.exo, "film") }
+            eventuallyOnPlayer("the app is told why it does not play") { errors.isNotEmpty() }
         }
         assertEquals(LarderException.Code.LICENSE_VANISHED to Remedy.REREGISTER, errors.first().let { it.code to it.remedy })
 
@@ -107,15 +107,15 @@ class GuidesTest {
     }
 
     @Test
-    fun `what Media3 has downloaded is taken over, and plays from its cache`() {
-        Downloads(folder.newFolder("cache")).use { downloads ->
+    fun `a download of Media3 is imported and plays from its cache`() {
+        TestDownloads(folder.newFolder("cache")).use { downloads ->
             val url = "https://origin.example/clear.mp4"
             downloads.add("film", url, film(folder.root, "cmaf-clear/video-234").readBytes())
             downloads.addWithoutMedia("gone", "https://origin.example/gone.mp4")
             val imported = runBlocking { takeOver(manager, downloads.index, downloads.cache, folder.newFolder("imported")) }
             assertEquals(listOf("film" to true), imported.map { it.assetId to it.isImported })
-            Theatre(playerSources(manager, downloads.cache)).use { theatre ->
-                assertEquals(SAMPLES, theatre.play(manager.localMediaSource("film").toMediaItem()))
+            TestPlayer(playerSources(manager, downloads.cache)).use { player ->
+                assertEquals(SAMPLES, player.play(manager.localMediaSource("film").toMediaItem()))
             }
         }
     }

@@ -2,7 +2,7 @@ package dev.larder.media3
 
 import androidx.media3.common.MimeTypes
 import androidx.media3.common.StreamKey
-import dev.larder.media3.support.Downloads
+import dev.larder.media3.support.TestDownloads
 import org.junit.After
 import org.junit.Assert.assertEquals
 import org.junit.Rule
@@ -16,7 +16,7 @@ import java.io.File
 @RunWith(RobolectricTestRunner::class)
 class ImportedManifestsTest {
     @get:Rule val folder = TemporaryFolder()
-    private val downloads by lazy { Downloads(folder.newFolder("cache")) }
+    private val downloads by lazy { TestDownloads(folder.newFolder("cache")) }
 
     @After fun close() = downloads.close()
 

@@ -28,11 +28,11 @@ import dev.larder.drm.DrmEngine
 import dev.larder.drm.LicenseExchange
 import dev.larder.internal.ManifestRewriter
 import dev.larder.internal.media3.notWritten
-import dev.larder.media3.support.Cdm
-import dev.larder.media3.support.Downloads
+import dev.larder.media3.support.FakeCdm
 import dev.larder.media3.support.SAMPLES
 import dev.larder.media3.support.ShadowCdm
-import dev.larder.media3.support.Theatre
+import dev.larder.media3.support.TestDownloads
+import dev.larder.media3.support.TestPlayer
 import dev.larder.media3.support.film
 import dev.larder.media3.support.lasting
 import dev.larder.storage.MemoryDrmStorage
@@ -54,12 +54,12 @@ import org.robolectric.annotation.Config
 import java.io.File
 import java.io.IOException
 
-/** An app that has downloaded with Media3 by itself goes over to Larder: its real index, its real cache, no network. */
+/** Tests the import of downloads that an app has made with Media3: with a real index, a real cache and no network. */
 @RunWith(RobolectricTestRunner::class)
 @Config(shadows = [ShadowCdm::class])
 class ImportingDownloadsTest {
     @get:Rule val folder = TemporaryFolder()
-    private val downloads by lazy { Downloads(folder.newFolder("cache")) }
+    private val downloads by lazy { TestDownloads(folder.newFolder("cache")) }
     private val imported by lazy { File(folder.root, "imported") }
     private val manager by lazy {
         val config = LarderConfig(
@@ -69,17 +69,17 @@ class ImportingDownloadsTest {
         LocalAssetsManager(LarderSetup(config, MemoryDrmStorage(), engines = listOf(HoldingEngine)))
     }
 
-    @Before fun aNewDevice() = Cdm.reset()
+    @Before fun aNewDevice() = FakeCdm.reset()
 
     @After fun close() {
         manager.close()
         downloads.close()
-        assertEquals(emptyList<String>(), Cdm.requests)
+        assertEquals(emptyList<String>(), FakeCdm.requests)
     }
 
     @Test
-    fun `a protected download is registered with its key set id, and plays with it`() {
-        Cdm.held["key set 7"] = lasting(seconds = 3600)
+    fun `a protected download is registered with its key set id and plays`() {
+        FakeCdm.held["key set 7"] = lasting(seconds = 3600)
         downloads.add("film-1", "https://cdn.example/film.mp4", film(folder.root).readBytes(), keySetId = "key set 7")
         import()
         val status = runBlocking { manager.status("film-1") }
@@ -87,15 +87,15 @@ class ImportingDownloadsTest {
         assertArrayEquals("the app's own".encodeToByteArray(), manager.metadata("film-1"))
         val factory = ProgressiveMediaSource.Factory(DownloadIndexImport.cachedMedia(downloads.cache))
             .setDrmSessionManagerProvider(LarderDrmSessionManagerProvider(manager))
-        Theatre(factory).use { theatre ->
-            assertEquals(SAMPLES, theatre.play(manager.localMediaSource("film-1").toMediaItem()))
+        TestPlayer(factory).use { player ->
+            assertEquals(SAMPLES, player.play(manager.localMediaSource("film-1").toMediaItem()))
         }
-        assertEquals(listOf("key set 7"), Cdm.restored)
+        assertEquals(listOf("key set 7"), FakeCdm.restored)
     }
 
     @Test
-    fun `a DASH download keeps its segments in Media3's cache, under the URLs that its manifest names now`() {
-        Cdm.held["key set 7"] = lasting(seconds = 3600)
+    fun `a DASH download keeps its segments in the cache and gets a manifest with absolute URLs`() {
+        FakeCdm.held["key set 7"] = lasting(seconds = 3600)
         val mpd = Media.folder.resolve("dash-cenc/manifest.mpd").readBytes()
         downloads.add("film-2", "https://cdn.example/a/film.mpd?token=1&b=2", mpd, MimeTypes.APPLICATION_MPD, "key set 7")
         import()
@@ -108,8 +108,8 @@ class ImportingDownloadsTest {
     }
 
     @Test
-    fun `importing twice is importing once`() {
-        Cdm.held["key set 7"] = lasting(seconds = 3600)
+    fun `importing is idempotent`() {
+        FakeCdm.held["key set 7"] = lasting(seconds = 3600)
         downloads.add("film-1", "https://cdn.example/film.mp4", film(folder.root).readBytes(), keySetId = "key set 7")
         import()
         val before = manager.assets()
@@ -119,7 +119,7 @@ class ImportingDownloadsTest {
     }
 
     @Test
-    fun `one download whose license is gone does not stop the others, and says why`() {
+    fun `a download with a lost license is LICENSE_VANISHED and does not stop the others`() {
         downloads.add("clear", "https://cdn.example/clear.mp4", film(folder.root, "cmaf-clear/video-108").readBytes())
         downloads.add("gone", "https://cdn.example/film.mp4", film(folder.root).readBytes(), keySetId = "unknown to the CDM")
         val answers = runBlocking { manager.importAssets(readable()) }.associateBy { it.assetId }
@@ -128,14 +128,14 @@ class ImportingDownloadsTest {
     }
 
     @Test
-    fun `an unfinished download is left alone`() {
+    fun `an unfinished download is not read`() {
         val bytes = film(folder.root, "cmaf-clear/video-108").readBytes()
         downloads.add("half", "https://cdn.example/half.mp4", bytes, state = Download.STATE_STOPPED)
         assertEquals(emptyList<Any>(), reader().read())
     }
 
     @Test
-    fun `downloads that cannot be read do not stop the others, and each says why and what helps`() {
+    fun `unreadable downloads have code and remedy and do not stop the others`() {
         val bytes = film(folder.root, "cmaf-clear/video-108").readBytes()
         downloads.add("clear", "https://cdn.example/clear.mp4", bytes)
         downloads.addWithoutMedia("gone", "https://cdn.example/gone.mp4")
@@ -165,7 +165,7 @@ class ImportingDownloadsTest {
     }
 
     @Test
-    fun `a description that throws costs its own download only, and its message is not told`() {
+    fun `a description that throws fails its own download only, without its message`() {
         val bytes = film(folder.root, "cmaf-clear/video-108").readBytes()
         downloads.add("one", "https://cdn.example/one.mp4", bytes)
         downloads.add("two", "https://cdn.example/two.mp4", bytes)
@@ -180,7 +180,7 @@ class ImportingDownloadsTest {
     }
 
     @Test
-    fun `a folder that cannot be written and a full disk are told apart from the media`() {
+    fun `a folder that cannot be written is MEDIA_UNREADABLE and a full disk is DISK_FULL`() {
         downloads.add("one", "https://cdn.example/one.mp4", film(folder.root, "cmaf-clear/video-108").readBytes())
         imported.writeText("a file where the folder should be")
         assertEquals(Code.MEDIA_UNREADABLE, reader().read().single().error?.code)
@@ -189,7 +189,7 @@ class ImportingDownloadsTest {
     }
 
     @Test
-    fun `an index that cannot be read is one error`() {
+    fun `an index that cannot be read is STORE_UNAVAILABLE`() {
         val broken = object : DownloadIndex {
             override fun getDownload(id: String): Download? = throw IOException("broken")
 
@@ -201,7 +201,7 @@ class ImportingDownloadsTest {
     }
 
     @Test
-    fun `a playlist gets absolute URLs, in lines and in attributes`() {
+    fun `a playlist gets absolute URLs in lines and attributes`() {
         val playlist = "#EXTM3U\n#EXT-X-MEDIA:TYPE=AUDIO,URI=\"en/a.m3u8\"\n#EXT-X-STREAM-INF:BANDWIDTH=1\n" +
             "v/1.m3u8?x=1\n\n/root.m3u8"
         assertEquals(
@@ -212,7 +212,7 @@ class ImportingDownloadsTest {
     }
 
     @Test
-    fun `a base URL that a manifest has is made absolute, not a second one added`() {
+    fun `an existing base URL of a manifest is made absolute`() {
         val uri = "https://cdn.example/a/film.mpd"
         val mpd = "<?xml version=\"1.0\"?><MPD type=\"static\"><BaseURL>media/</BaseURL><Period>" +
             "<BaseURL>inner/</BaseURL></Period></MPD>"
@@ -265,12 +265,12 @@ class ImportingDownloadsTest {
         assertTrue("$answers", answers.isNotEmpty() && answers.all { it.isImported })
     }
 
-    /** What the CDM's engine says of licenses that it holds. */
+    /** An engine that knows the licenses in [FakeCdm]. */
     private object HoldingEngine : DrmEngine {
         override val scheme = DrmScheme.WIDEVINE
 
         override fun inspect(held: StoredLicense): LicenseTimes {
-            if (held.handle.decodeToString() !in Cdm.held) {
+            if (held.handle.decodeToString() !in FakeCdm.held) {
                 throw LarderException(Code.LICENSE_VANISHED, "unknown", Remedy.REREGISTER)
             }
             return LicenseTimes(license = LicenseDuration.Seconds(3600), playback = LicenseDuration.Unlimited)

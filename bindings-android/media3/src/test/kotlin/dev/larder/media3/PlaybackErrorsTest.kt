@@ -19,24 +19,24 @@ import org.robolectric.RobolectricTestRunner
 import java.io.FileNotFoundException
 import java.io.IOException
 
-/** Our codes out of Media3's exceptions. */
+/** Tests the conversion of Media3's exceptions into Larder's codes. */
 @RunWith(RobolectricTestRunner::class)
 class PlaybackErrorsTest {
     @Test
-    fun `the reason is found however deep it lies`() {
+    fun `a LarderException is found at any depth of causes`() {
         val ours = LarderException(Code.LICENSE_VANISHED, "gone", Remedy.REREGISTER)
         assertSame(ours, failed(IOException(IllegalStateException(ours))).toLarderException())
     }
 
     @Test
     @Suppress("DEPRECATION") // API 24 has no other constants
-    fun `a cause decides before Media3's own number`() {
+    fun `a known cause decides before Media3's error code`() {
         val cases = mapOf(
             KeysExpiredException() to Code.LICENSE_EXPIRED,
             MediaCodec.CryptoException(MediaCodec.CryptoException.ERROR_NO_KEY, "") to Code.LICENSE_KEYS_MISSING,
             MediaCodec.CryptoException(MediaCodec.CryptoException.ERROR_KEY_EXPIRED, "") to Code.LICENSE_EXPIRED,
             ResourceBusyException("") to Code.CDM_BUSY,
-            // Media3 calls a server that denies a device that is revoked.
+            // Media3 has one code for a denied license and a revoked device.
             DeniedByServerException("") to Code.LICENSE_DENIED,
             UnsupportedDrmException(UnsupportedDrmException.REASON_UNSUPPORTED_SCHEME) to Code.DRM_UNSUPPORTED,
             FileNotFoundException("/a/secret/path") to Code.MEDIA_NOT_FOUND,
@@ -45,7 +45,7 @@ class PlaybackErrorsTest {
     }
 
     @Test
-    fun `every number of Media3's has a code of ours and a remedy`() {
+    fun `every error code of Media3 has a Larder code and a remedy`() {
         val numbers = PlaybackException::class.java.fields.filter {
             it.name.startsWith("ERROR_CODE_") &&
                 it.type == Int::class.java
@@ -60,7 +60,7 @@ class PlaybackErrorsTest {
     }
 
     @Test
-    fun `numbers without a cause are told apart`() {
+    fun `Media3's error codes without a cause have distinct codes`() {
         val cases = mapOf(
             PlaybackException.ERROR_CODE_IO_FILE_NOT_FOUND to Code.MEDIA_NOT_FOUND,
             PlaybackException.ERROR_CODE_IO_NETWORK_CONNECTION_FAILED to Code.OFFLINE,
@@ -74,7 +74,7 @@ class PlaybackErrorsTest {
     }
 
     @Test
-    fun `no path and no URL of a cause is in the message`() {
+    fun `the message contains no path and no URL of a cause`() {
         val reason = failed(FileNotFoundException("/data/film?token=secret")).toLarderException()
         assertFalse("secret" in "$reason ${reason.message}")
     }

@@ -4,8 +4,9 @@ import androidx.media3.datasource.FileDataSource
 import androidx.media3.exoplayer.source.ProgressiveMediaSource
 import dev.larder.LarderException
 import dev.larder.Remedy
-import dev.larder.media3.support.Shelf
-import dev.larder.media3.support.Theatre
+import dev.larder.media3.support.FakeRegistry
+import dev.larder.media3.support.TestPlayer
+import dev.larder.media3.support.eventuallyOnPlayer
 import dev.larder.media3.support.film
 import org.junit.After
 import org.junit.Assert.assertEquals
@@ -16,62 +17,62 @@ import org.junit.rules.TemporaryFolder
 import org.junit.runner.RunWith
 import org.robolectric.RobolectricTestRunner
 
-/** The start of a playback starts a license's playback window, so the manager is told of it. */
+/** Tests the reports of playbacks, which start the playback window of a license. */
 @RunWith(RobolectricTestRunner::class)
 class ReportingPlaybackTest {
     @get:Rule val folder = TemporaryFolder()
-    private val shelf = Shelf()
-    private val theatre by lazy { Theatre(ProgressiveMediaSource.Factory(FileDataSource.Factory())) }
-    private val reports by lazy { theatre.player.reportPlaybackTo(shelf) { it.run() } }
+    private val registry = FakeRegistry()
+    private val player by lazy { TestPlayer(ProgressiveMediaSource.Factory(FileDataSource.Factory())) }
+    private val reports by lazy { player.exo.reportPlaybackTo(registry) { it.run() } }
 
-    @After fun close() = theatre.close()
+    @After fun close() = player.close()
 
     @Test
     fun `a playback is reported once`() {
         reports
-        theatre.play(item())
-        assertEquals(listOf("film"), shelf.played)
+        player.play(item())
+        assertEquals(listOf("film"), registry.played)
     }
 
     @Test
     fun `a replay after a stop is another playback`() {
         reports
-        theatre.play(item())
-        theatre.player.stop()
-        theatre.player.seekTo(0)
-        theatre.play()
-        assertEquals(listOf("film", "film"), shelf.played)
+        player.play(item())
+        player.exo.stop()
+        player.exo.seekTo(0)
+        player.play()
+        assertEquals(listOf("film", "film"), registry.played)
     }
 
     @Test
-    fun `a prepared player that does not play yet is not reported`() {
+    fun `a prepared player that does not play is not reported`() {
         reports
-        theatre.player.setMediaItem(item())
-        theatre.player.prepare()
-        dev.larder.media3.support.until("it is ready") {
-            theatre.player.playbackState ==
+        player.exo.setMediaItem(item())
+        player.exo.prepare()
+        eventuallyOnPlayer("it is ready") {
+            player.exo.playbackState ==
                 androidx.media3.common.Player.STATE_READY
         }
-        assertEquals(emptyList<String>(), shelf.played)
+        assertEquals(emptyList<String>(), registry.played)
     }
 
     @Test
-    fun `what could not be noted is tried again while it plays`() {
+    fun `a failed report is repeated while the player plays`() {
         reports
-        shelf.reportFailure = LarderException(LarderException.Code.DISK_FULL, "full", Remedy.FREE_SPACE)
-        theatre.play(item())
-        theatre.player.seekTo(0)
-        theatre.play()
-        assertEquals("film", shelf.played.first())
-        assertNull(shelf.reportFailure)
+        registry.reportFailure = LarderException(LarderException.Code.DISK_FULL, "full", Remedy.FREE_SPACE)
+        player.play(item())
+        player.exo.seekTo(0)
+        player.play()
+        assertEquals("film", registry.played.first())
+        assertNull(registry.reportFailure)
     }
 
     @Test
-    fun `after closing nothing is reported`() {
+    fun `a closed reporter reports nothing`() {
         reports.close()
-        theatre.play(item())
-        assertEquals(emptyList<String>(), shelf.played)
+        player.play(item())
+        assertEquals(emptyList<String>(), registry.played)
     }
 
-    private fun item() = shelf.put("film", film(folder.root, "cmaf-clear/video-108")).toMediaItem()
+    private fun item() = registry.put("film", film(folder.root, "cmaf-clear/video-108")).toMediaItem()
 }

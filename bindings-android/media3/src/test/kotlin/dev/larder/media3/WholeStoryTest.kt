@@ -16,20 +16,19 @@ import dev.larder.SourceUrlMode
 import dev.larder.StorageRoot
 import dev.larder.drm.MediaDrmEngine
 import dev.larder.media3.support.SAMPLES
-import dev.larder.media3.support.Theatre
+import dev.larder.media3.support.TestPlayer
+import dev.larder.media3.support.eventuallyOnPlayer
 import dev.larder.media3.support.film
-import dev.larder.media3.support.until
 import dev.larder.storage.MemoryDrmStorage
 import dev.larder.support.ShadowMediaDrm
-import dev.larder.support.TestServers
+import dev.larder.support.TestServersRule
 import dev.larder.support.VirtualCdm
 import kotlinx.coroutines.runBlocking
 import org.junit.After
-import org.junit.AfterClass
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertTrue
 import org.junit.Before
-import org.junit.BeforeClass
+import org.junit.ClassRule
 import org.junit.Rule
 import org.junit.Test
 import org.junit.rules.TemporaryFolder
@@ -39,8 +38,8 @@ import org.robolectric.annotation.Config
 import java.io.File
 
 /**
- * Registered through MediaDrm from the testkit's Widevine-like server, then played by Media3 with the servers gone: one CDM
- * of ours below both. No evidence about Widevine.
+ * Registers through MediaDrm with the testkit's Widevine-like server and plays with Media3 while the servers are stopped. Both
+ * use the same model of a CDM. No evidence about Widevine.
  */
 @RunWith(RobolectricTestRunner::class)
 @Config(shadows = [ShadowMediaDrm::class])
@@ -66,33 +65,35 @@ class WholeStoryTest {
     }
 
     @Test
-    fun `a film is registered, played without a network, reported, and its license given back`() {
+    fun `a film is registered, played offline, reported and its license released`() {
         register()
         manager.setSourceUrlMode(SourceUrlMode.LOCAL_ALWAYS)
         servers.stop()
         val challenges = VirtualCdm.asked.size
-        theatre().use { theatre ->
-            theatre.player.reportPlaybackTo(manager).use {
-                assertEquals(SAMPLES, theatre.play(remote()))
-                until("the playback window has begun") {
+        player().use { player ->
+            player.exo.reportPlaybackTo(manager).use {
+                assertEquals(SAMPLES, player.play(remote()))
+                eventuallyOnPlayer("the playback window has begun") {
                     runBlocking { manager.status("film") }.playbackExpires is Expiry.At
                 }
             }
         }
         assertEquals("the CDM was asked for no challenge", challenges, VirtualCdm.asked.size)
-        until("every session is closed") { VirtualCdm.openSessions == 0 }
+        eventuallyOnPlayer("every session is closed") { VirtualCdm.openSessions == 0 }
 
         servers.resume()
         runBlocking { manager.unregisterAsset("film") }
-        until("the license is given back") { runBlocking { manager.reconcile() }.pending == 0 && servers.live == 0 }
+        eventuallyOnPlayer("the license is released") {
+            runBlocking { manager.reconcile() }.pending == 0 && servers.live == 0
+        }
     }
 
     @Test
-    fun `a film whose license the CDM has lost says so in the player and in its status`() {
+    fun `a lost license is LICENSE_VANISHED in the player and in the status`() {
         register()
         manager.setSourceUrlMode(SourceUrlMode.LOCAL_ALWAYS)
         VirtualCdm.ids.forEach(VirtualCdm::vanish)
-        theatre().use { assertEquals(Code.LICENSE_VANISHED, it.failure(remote()).code) }
+        player().use { assertEquals(Code.LICENSE_VANISHED, it.failure(remote()).code) }
         assertEquals(PlayabilityReason.LICENSE_VANISHED, runBlocking { manager.verifyAsset("film") }.why)
     }
 
@@ -104,21 +105,15 @@ class WholeStoryTest {
         assertTrue(servers.live > 0)
     }
 
-    private fun theatre() =
-        Theatre(LarderMediaSourceFactory(ProgressiveMediaSource.Factory(FileDataSource.Factory()), manager))
+    private fun player() =
+        TestPlayer(LarderMediaSourceFactory(ProgressiveMediaSource.Factory(FileDataSource.Factory()), manager))
 
     private fun remote() = MediaItem.Builder().setMediaId("entry").setUri(REMOTE).build()
 
     companion object {
         private const val REMOTE = "https://origin.example/film.mpd"
-        private lateinit var servers: TestServers
 
-        @JvmStatic @BeforeClass
-        fun start() {
-            servers = TestServers.start()
-        }
-
-        @JvmStatic @AfterClass
-        fun stop() = servers.close()
+        @ClassRule @JvmField
+        val servers = TestServersRule()
     }
 }

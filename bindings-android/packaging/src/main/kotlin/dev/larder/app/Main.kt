@@ -32,8 +32,8 @@ import java.util.concurrent.TimeUnit
 import kotlin.system.exitProcess
 
 /**
- * A customer's app after R8 in full mode: it registers, asks, plays, fails and removes, with a storage and an engine of its
- * own, so that every way into the native library and back out of it is gone through. Run by Shrink.java.
+ * An app that R8 shrinks in full mode. It registers, queries, plays, fails and removes with its own storage and engine, so that
+ * it uses every path into the native library and back. ConsumerRulesTest runs it.
  */
 object Main {
     @JvmStatic
@@ -92,7 +92,7 @@ private class Storage : LocalDrmStorage {
     }
 }
 
-/** Goes through an exchange that finds no server. */
+/** Uses an exchange without a server. */
 private class RefusingEngine : DrmEngine {
     @Volatile
     var wasAsked = false

@@ -18,8 +18,8 @@ import java.nio.file.Path
 import java.util.concurrent.TimeUnit
 
 /**
- * The consumer rules of the AAR: a small app and everything that it needs are shrunk by R8 in full mode, as a customer's
- * build does, and run on this JVM. Rules are paragraphs.
+ * Tests the consumer rules of the AAR. R8 shrinks a small app and its dependencies in full mode, as a customer's build does,
+ * and this JVM runs the result. A rule is a paragraph of the file.
  */
 class ConsumerRulesTest {
     @TempDir
@@ -30,23 +30,23 @@ class ConsumerRulesTest {
         .filter { paragraph -> paragraph.lines().any { it.startsWith("-") } }
 
     @Test
-    fun `with all rules the app works`() {
+    fun `the app works with all rules`() {
         val output = run(shrink(program(), rules))
         assertTrue(works(output), output)
-        // Full mode: what no rule keeps has another name, or the proof proves nothing.
+        // In full mode R8 renames every class that no rule keeps. Otherwise the test shows nothing.
         assertTrue("renamed: true" in output, output)
     }
 
     @TestFactory
-    fun `without one of them it does not`(): List<DynamicTest> {
+    fun `the app fails without any one of the rules`(): List<DynamicTest> {
         assertTrue(rules.size > 3, "the rules are gone")
-        // Fewer rules keep nothing more, so what all of them remove, most of the libraries, need not be looked at again.
+        // Classes that all rules together remove need no second pass: fewer rules keep no more.
         val reached = shrink(program(), rules + "-dontoptimize" + "-dontobfuscate")
         assertTrue(works(run(reached)), "the app alone does not work")
         return rules.filterNot { "Only a warning" in it }.map { rule ->
             DynamicTest.dynamicTest(rule.lines().first { it.startsWith("-") }) {
                 val output = try {
-                    // Without optimisation, which costs most of the time and keeps nothing that it does not.
+                    // Without optimization, which takes most of the time and does not change the kept classes.
                     run(shrink(listOf(reached), rules - rule + "-dontoptimize"))
                 } catch (_: CompilationFailedException) {
                     "R8 fails"
@@ -73,7 +73,7 @@ class ConsumerRulesTest {
         return jar
     }
 
-    /** What an app with this dependency has on its class path, and its own classes. */
+    /** Returns the class path of an app with this dependency, and the app's own classes. */
     private fun program(): List<Path> = System.getProperty("java.class.path").split(File.pathSeparator)
         .filter { entry -> PROGRAM.any { it in entry } && "test-classes" !in entry }
         .flatMap { entry ->

@@ -16,9 +16,9 @@ import dev.larder.PlayabilityReason;
 import dev.larder.ReconcileReport;
 import dev.larder.RenewalPolicy;
 import dev.larder.ResultListener;
-import dev.larder.support.Device;
+import dev.larder.support.TestDevice;
 import dev.larder.support.ScriptedStorage;
-import dev.larder.support.TestServers;
+import dev.larder.support.TestServersRule;
 import dev.larder.support.VirtualCdm;
 import dev.larder.support.WidevineKt;
 import java.io.File;
@@ -29,18 +29,20 @@ import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 import org.junit.After;
 import org.junit.Before;
+import org.junit.Rule;
 import org.junit.Test;
 import org.junit.runner.RunWith;
 import org.robolectric.RobolectricTestRunner;
 
-/** The engine from Java: made, given to a manager, and a film's whole life. */
+/** Tests the engine from Java with the whole life of a film. */
 @RunWith(RobolectricTestRunner.class)
 public class MediaDrmEngineJavaTest {
     private static final UUID WIDEVINE = UUID.fromString("edef8ba9-79d6-4ace-a3c8-27dcd51d21ed");
     private static final Executor SAME_THREAD = Runnable::run;
 
-    private final TestServers servers = TestServers.start();
-    private final Device device = new Device();
+    @Rule
+    public final TestServersRule servers = new TestServersRule();
+    private final TestDevice device = new TestDevice();
     private final ScriptedStorage storage = new ScriptedStorage();
 
     @Before
@@ -51,12 +53,11 @@ public class MediaDrmEngineJavaTest {
 
     @After
     public void end() {
-        servers.close();
         device.close();
     }
 
     @Test
-    public void aFilmIsRegisteredInspectedRefreshedAndGivenBack() throws Exception {
+    public void aFilmIsRegisteredInspectedRefreshedAndReleased() throws Exception {
         String film = device.download("dash-cenc");
         MediaSource source = WidevineKt.widevineSource(servers, "", RenewalPolicy.IN_PLACE);
         MediaDrmEngine engine = new MediaDrmEngine(DrmScheme.WIDEVINE, WIDEVINE, Map.of("household", "7"));
@@ -89,14 +90,14 @@ public class MediaDrmEngineJavaTest {
             manager.unregisterAsset(film, "film", removed::complete, SAME_THREAD);
             assertEquals(film, removed.get(30, TimeUnit.SECONDS));
             ReconcileReport reconciled = answer(listener -> manager.reconcile(listener, SAME_THREAD));
-            // Before Android 10 a CDM lists nothing.
+            // Before Android 10 a CDM cannot list its licenses.
             assertEquals(Build.VERSION.SDK_INT < 29 ? null : Integer.valueOf(0), reconciled.getHeld());
             assertFalse(reconciled.isCrowded());
         }
     }
 
     @Test
-    public void theEngineTellsWhatTheDeviceHas() {
+    public void theEngineReportsTheSchemesOfTheDevice() {
         assertEquals(DrmScheme.WIDEVINE, new MediaDrmEngine().getScheme());
         assertTrue(MediaDrmEngine.isSupported(DrmScheme.WIDEVINE));
         try {

@@ -2,21 +2,20 @@ package dev.larder.drm
 
 import dev.larder.LocalAssetsManager
 import dev.larder.PlayabilityReason
-import dev.larder.support.Device
-import dev.larder.support.Moment.AFTER
-import dev.larder.support.Moment.BEFORE
+import dev.larder.support.CallPoint.AFTER
+import dev.larder.support.CallPoint.BEFORE
+import dev.larder.support.CdmCall
 import dev.larder.support.ScriptedStorage
 import dev.larder.support.ScriptedStorage.Call
-import dev.larder.support.Step
-import dev.larder.support.TestServers
+import dev.larder.support.TestDevice
+import dev.larder.support.TestServersRule
 import dev.larder.support.VirtualCdm
 import dev.larder.support.eventually
 import dev.larder.support.widevineSource
 import kotlinx.coroutines.runBlocking
-import org.junit.AfterClass
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertTrue
-import org.junit.BeforeClass
+import org.junit.ClassRule
 import org.junit.Test
 import org.junit.runner.RunWith
 import org.robolectric.ParameterizedRobolectricTestRunner
@@ -26,20 +25,19 @@ import java.util.concurrent.CountDownLatch
 import kotlin.concurrent.thread
 
 /**
- * The app dies between any two neighbouring steps. A death is a manager that hangs in the CDM or in the storage and is never
- * heard of again, and a copy of its folder at that moment; device, storage and servers go on. The app is then started over
- * the copy.
+ * Tests the death of the process between any two steps. A dead process is a manager that hangs in the CDM or in the storage for
+ * ever, and a copy of its folder at that moment. Device, storage and servers continue, and the app restarts with the copy.
  */
 @RunWith(ParameterizedRobolectricTestRunner::class)
 class AbandonedProcessTest(private val verb: Verb, private val point: Point) {
     enum class Verb { REGISTERING, REFRESHING, UNREGISTERING }
 
-    /** Where it dies. [lost]: the server has granted what never came onto the device. */
+    /** The point of the death. [lost] is the number of licenses that the server granted and the device did not get. */
     class Point(private val name: String, val lost: Int = 0, val hang: (ScriptedStorage, () -> Unit) -> Unit) {
         override fun toString(): String = name
     }
 
-    private val device = Device()
+    private val device = TestDevice()
     private val storage = ScriptedStorage()
     private val film = device.download("dash-cenc")
     private val source = widevineSource(servers)
@@ -51,7 +49,7 @@ class AbandonedProcessTest(private val verb: Verb, private val point: Point) {
     }
 
     @Test
-    fun `nothing is lost, and nothing leaks`() = when (verb) {
+    fun `a process death loses no license and leaks none`() = when (verb) {
         Verb.REGISTERING -> registeringItLeavesTheWholeOrNothing()
         Verb.REFRESHING -> refreshingItLeavesAnAssetThatPlaysWithOneLicense()
         Verb.UNREGISTERING -> unregisteringItIsGoneAndItsLicenseGoesBack()
@@ -91,7 +89,7 @@ class AbandonedProcessTest(private val verb: Verb, private val point: Point) {
         balances(manager)
     }
 
-    /** Everything goes back: device, storage and book are empty, but for what never came onto the device. */
+    /** Unregisters, and checks that device, storage and server hold no license except the lost ones. */
     private fun balances(manager: LocalAssetsManager) {
         runBlocking { manager.unregisterAsset("film") }
         eventually("it is reconciled") { runBlocking { manager.reconcile() }.pending == 0 }
@@ -101,12 +99,12 @@ class AbandonedProcessTest(private val verb: Verb, private val point: Point) {
         device.close()
     }
 
-    /** Works until it hangs at the point, and starts the app over what is on the disk then. */
+    /** Runs [work] until it hangs at the point, and restarts the app with a copy of the disk. */
     private fun dying(manager: LocalAssetsManager, work: suspend (LocalAssetsManager) -> Unit): LocalAssetsManager {
         val hangs = CountDownLatch(1)
         point.hang(storage) {
             hangs.countDown()
-            // Never let go: what has died does nothing any more.
+            // Hang for ever: a dead process does nothing any more.
             CountDownLatch(1).await()
         }
         thread(isDaemon = true) { runCatching { runBlocking { work(manager) } } }
@@ -116,38 +114,39 @@ class AbandonedProcessTest(private val verb: Verb, private val point: Point) {
     }
 
     private fun start(folder: String): LocalAssetsManager = LocalAssetsManager(
-        device.context(storage, MediaDrmEngine()) {
-            // Longer than any test: nobody comes back from the dead.
+        device.setup(storage, MediaDrmEngine()) {
+            // Longer than any test, so that a hanging call never returns.
             it.copy(dataDir = File(device.folder, folder).path, engineTimeoutSeconds = 3000, delegateTimeoutSeconds = 3000)
         },
     )
 
     companion object {
-        private lateinit var servers: TestServers
+        @ClassRule @JvmField
+        val servers = TestServersRule()
 
-        private fun cdm(step: Step, moment: dev.larder.support.Moment, lost: Int = 0) =
-            Point("$moment $step", lost) { _, hang -> VirtualCdm.plan(step, moment) { hang() } }
+        private fun cdm(step: CdmCall, at: dev.larder.support.CallPoint, lost: Int = 0) =
+            Point("$at $step", lost) { _, hang -> VirtualCdm.plan(step, at) { hang() } }
 
-        private fun storage(call: Call, moment: dev.larder.support.Moment) =
-            Point("$moment $call") { storage, hang -> storage.hangAt(call, moment, hang) }
+        private fun storage(call: Call, at: dev.larder.support.CallPoint) =
+            Point("$at $call") { storage, hang -> storage.hangAt(call, at, hang) }
 
-        /** On the way to a license. */
+        /** The points of an acquisition. */
         private val getting = listOf(
-            cdm(Step.OPEN_SESSION, BEFORE),
-            cdm(Step.CHALLENGE, AFTER),
-            cdm(Step.LICENSE, BEFORE, lost = 1),
-            cdm(Step.LICENSE, AFTER),
+            cdm(CdmCall.OPEN_SESSION, BEFORE),
+            cdm(CdmCall.CHALLENGE, AFTER),
+            cdm(CdmCall.LICENSE, BEFORE, lost = 1),
+            cdm(CdmCall.LICENSE, AFTER),
             storage(Call.SAVE, BEFORE),
             storage(Call.SAVE, AFTER),
             storage(Call.LOAD, AFTER),
         )
 
-        /** On the way back. */
+        /** The points of a release. */
         private val giving = listOf(
-            cdm(Step.RELEASE_CHALLENGE, BEFORE),
-            cdm(Step.RELEASE_CHALLENGE, AFTER),
-            cdm(Step.RELEASE_ANSWER, BEFORE),
-            cdm(Step.RELEASE_ANSWER, AFTER),
+            cdm(CdmCall.RELEASE_CHALLENGE, BEFORE),
+            cdm(CdmCall.RELEASE_CHALLENGE, AFTER),
+            cdm(CdmCall.RELEASE_ANSWER, BEFORE),
+            cdm(CdmCall.RELEASE_ANSWER, AFTER),
             storage(Call.REMOVE, BEFORE),
             storage(Call.REMOVE, AFTER),
         )
@@ -157,15 +156,5 @@ class AbandonedProcessTest(private val verb: Verb, private val point: Point) {
         fun deaths(): List<Array<Any>> = getting.map { arrayOf(Verb.REGISTERING, it) } +
             (getting + giving).map { arrayOf(Verb.REFRESHING, it) } +
             giving.map { arrayOf(Verb.UNREGISTERING, it) }
-
-        @JvmStatic
-        @BeforeClass
-        fun startServers() {
-            servers = TestServers.start()
-        }
-
-        @JvmStatic
-        @AfterClass
-        fun stopServers() = servers.close()
     }
 }

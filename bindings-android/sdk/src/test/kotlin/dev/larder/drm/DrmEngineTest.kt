@@ -12,10 +12,10 @@ import dev.larder.LicenseGrant
 import dev.larder.LocalAssetsManager
 import dev.larder.PlayabilityReason
 import dev.larder.Remedy
-import dev.larder.support.Device
 import dev.larder.support.KotlinClearKeyEngine
 import dev.larder.support.PROTECTED_TITLE
-import dev.larder.support.TestServers
+import dev.larder.support.TestDevice
+import dev.larder.support.TestServersExtension
 import dev.larder.support.eventually
 import dev.larder.support.protectedSource
 import kotlinx.coroutines.runBlocking
@@ -25,6 +25,7 @@ import org.junit.jupiter.api.Assertions.assertFalse
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.assertThrows
+import org.junit.jupiter.api.extension.RegisterExtension
 import java.io.File
 import java.util.concurrent.CompletableFuture
 import java.util.concurrent.CountDownLatch
@@ -32,27 +33,27 @@ import java.util.concurrent.TimeUnit
 import java.util.concurrent.atomic.AtomicReference
 
 class DrmEngineTest {
-    private val online = TestServers.start()
-    private val device = Device()
+    @JvmField @RegisterExtension
+    val online = TestServersExtension()
+    private val device = TestDevice()
     private val path = device.download(PROTECTED_TITLE)
 
     @AfterEach
     fun end() {
         device.close()
-        online.close()
     }
 
     private fun refusal(engine: DrmEngine, change: (LarderConfig) -> LarderConfig = { it }): LarderException = runBlocking {
-        LocalAssetsManager(device.context(engine = engine, change = change)).use { manager ->
+        LocalAssetsManager(device.setup(engine = engine, change = change)).use { manager ->
             val refused = assertThrows<LarderException> { manager.registerAsset(protectedSource(online), path, "a") }
             assertEquals(PlayabilityReason.NOT_REGISTERED, manager.status("a").why)
-            eventually("what was granted is given back") { online.live == 0 }
+            eventually("the granted license is released") { online.live == 0 }
             refused
         }
     }
 
     @Test
-    fun `an engine that throws is CDM_FAILED, whatever it throws`() {
+    fun `every exception and error of an engine is CDM_FAILED without its message`() {
         for (thrown in listOf(IllegalStateException("s3cr3t"), NotImplementedError("s3cr3t"), OutOfMemoryError("s3cr3t"))) {
             val refused = refusal(KotlinClearKeyEngine { if (it == "acquire") throw thrown })
             assertEquals(LarderException.Code.CDM_FAILED, refused.code)
@@ -62,7 +63,7 @@ class DrmEngineTest {
     }
 
     @Test
-    fun `an engine's own code comes through with the remedy that Larder knows`() {
+    fun `an engine's code keeps its HTTP status and gets the remedy of the code`() {
         val refused = refusal(
             KotlinClearKeyEngine {
                 if (it ==
@@ -79,7 +80,7 @@ class DrmEngineTest {
     }
 
     @Test
-    fun `what send throws comes back through the engine as it was`() {
+    fun `an exception of send reaches the caller through the engine unchanged`() {
         online.policy("""{"require_token":"t"}""")
         val refused = refusal(KotlinClearKeyEngine())
         assertEquals(LarderException.Code.UNAUTHORIZED, refused.code)
@@ -90,9 +91,8 @@ class DrmEngineTest {
     }
 
     @Test
-    fun `an engine that throws after the grant has its license given back`() {
-        // It throws before it has handed over a handle, so the server's license is known to nobody but the engine, which
-        // gives it back itself.
+    fun `an engine that fails after the grant leaves no live license`() {
+        // The engine throws before it returns a handle, so only the engine knows the license and releases it itself.
         val refused = refusal(
             object : DrmEngine by KotlinClearKeyEngine() {
                 override fun acquire(request: KeyRequest, exchange: LicenseExchange): LicenseGrant =
@@ -103,7 +103,7 @@ class DrmEngineTest {
     }
 
     @Test
-    fun `an engine that hangs is TIMEOUT, its exchange is refused later, and what it still gets is given back`() {
+    fun `an engine that hangs is TIMEOUT and its later exchange is refused`() {
         val go = CountDownLatch(1)
         val ended = CompletableFuture<String>()
         val engine = KotlinClearKeyEngine {
@@ -118,16 +118,16 @@ class DrmEngineTest {
     }
 
     @Test
-    fun `a license that comes after the time is up is given back`() {
+    fun `a license granted after the timeout is released`() {
         val go = CountDownLatch(1)
         val engine = KotlinClearKeyEngine { if (it == "granted") go.await(30, TimeUnit.SECONDS) }
         runBlocking {
-            LocalAssetsManager(device.context(engine = engine) { it.copy(engineTimeoutSeconds = 1) }).use { manager ->
+            LocalAssetsManager(device.setup(engine = engine) { it.copy(engineTimeoutSeconds = 1) }).use { manager ->
                 val refused = assertThrows<LarderException> { manager.registerAsset(protectedSource(online), path, "a") }
                 assertEquals(LarderException.Code.TIMEOUT, refused.code)
                 assertEquals(1, online.live)
                 go.countDown()
-                eventually("it is given back") {
+                eventually("the license is released") {
                     runBlocking { manager.reconcile() }
                     online.live == 0
                 }
@@ -137,7 +137,7 @@ class DrmEngineTest {
     }
 
     @Test
-    fun `an exchange that an engine keeps is refused after its call`() {
+    fun `an exchange is refused after the end of the engine's call`() {
         val kept = AtomicReference<LicenseExchange>()
         val engine = object : DrmEngine by KotlinClearKeyEngine() {
             override fun acquire(request: KeyRequest, exchange: LicenseExchange): LicenseGrant {
@@ -146,7 +146,7 @@ class DrmEngineTest {
             }
         }
         runBlocking {
-            LocalAssetsManager(device.context(engine = engine)).use { manager ->
+            LocalAssetsManager(device.setup(engine = engine)).use { manager ->
                 manager.registerAsset(protectedSource(online), path, "a")
                 val before = online.requests
                 val refused = assertThrows<LarderException> {
@@ -159,11 +159,11 @@ class DrmEngineTest {
     }
 
     @Test
-    fun `an engine may use the manager`(): Unit = runBlocking {
+    fun `an engine may call the manager`(): Unit = runBlocking {
         val manager = AtomicReference<LocalAssetsManager>()
         val seen = AtomicReference<AssetStatus>()
         val engine = KotlinClearKeyEngine { if (it == "granted") seen.set(runBlocking { manager.get().status("a") }) }
-        LocalAssetsManager(device.context(engine = engine)).use {
+        LocalAssetsManager(device.setup(engine = engine)).use {
             manager.set(it)
             it.registerAsset(protectedSource(online), path, "a")
             assertEquals(PlayabilityReason.REGISTERING, seen.get().why)
@@ -171,17 +171,17 @@ class DrmEngineTest {
     }
 
     @Test
-    fun `an engine is called on daemon threads with a name, each attached once for its life`(): Unit = runBlocking {
+    fun `an engine is called on named daemon threads that are attached to the JVM once`(): Unit = runBlocking {
         val threads = mutableListOf<Pair<String, Thread>>()
         val engine = KotlinClearKeyEngine {
-            // What the system calls this thread: one that is attached for each call anew has a Thread for each.
+            // The native id of the thread: a thread that is attached for each call has several Thread objects.
             val native = File("/proc/thread-self").canonicalFile.name
             synchronized(threads) { threads += native to Thread.currentThread() }
         }
         fun byNative() = synchronized(threads) { threads.groupBy({ it.first }, { it.second }) }
-        LocalAssetsManager(device.context(engine = engine)).use { manager ->
+        LocalAssetsManager(device.setup(engine = engine)).use { manager ->
             var films = 0
-            // As often as it takes: other tests may have left the pool many idle threads, which take turns.
+            // Repeat until a thread is used again: the pool may have many idle threads of other tests.
             while (byNative().values.none { it.size > 4 }) {
                 assertTrue(films < 300, "no thread was used again")
                 manager.registerAsset(protectedSource(online), path, "a$films")
@@ -197,19 +197,19 @@ class DrmEngineTest {
     }
 
     @Test
-    fun `an engine that cannot tell its scheme refuses the manager`() {
+    fun `an engine that fails to return its scheme fails the manager`() {
         val engine = object : DrmEngine by KotlinClearKeyEngine() {
             override val scheme: DrmScheme
                 get() = throw LarderException(LarderException.Code.DRM_UNSUPPORTED, "no CDM on this device")
         }
-        LocalAssetsManager(device.context(engine = engine)).use { manager ->
+        LocalAssetsManager(device.setup(engine = engine)).use { manager ->
             val refused = assertThrows<LarderException> { manager.assets() }
             assertEquals(LarderException.Code.DRM_UNSUPPORTED, refused.code)
         }
     }
 
     @Test
-    fun `without an engine of the scheme nothing is asked`() {
+    fun `a source without an engine for its scheme makes no request`() {
         val widevine = object : DrmEngine by KotlinClearKeyEngine() {
             override val scheme: DrmScheme get() = DrmScheme.WIDEVINE
         }

@@ -13,13 +13,13 @@ import dev.larder.LicenseDuration
 import dev.larder.LicenseTimes
 import dev.larder.ReleaseOutcome
 import dev.larder.SecurityLevel
+import dev.larder.support.CallPoint
+import dev.larder.support.CdmCall
 import dev.larder.support.KID_A
 import dev.larder.support.KID_B
-import dev.larder.support.Moment
 import dev.larder.support.RawExchange
 import dev.larder.support.ShadowMediaDrm
-import dev.larder.support.Step
-import dev.larder.support.TestServers
+import dev.larder.support.TestServersRule
 import dev.larder.support.VirtualCdm
 import dev.larder.support.VirtualWire
 import dev.larder.support.WIDEVINE_SYSTEM
@@ -27,7 +27,6 @@ import dev.larder.support.psshBox
 import dev.larder.support.stored
 import dev.larder.support.widevineRequest
 import org.junit.After
-import org.junit.AfterClass
 import org.junit.Assert.assertArrayEquals
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertFalse
@@ -35,7 +34,7 @@ import org.junit.Assert.assertNull
 import org.junit.Assert.assertThrows
 import org.junit.Assert.assertTrue
 import org.junit.Before
-import org.junit.BeforeClass
+import org.junit.ClassRule
 import org.junit.Test
 import org.junit.runner.RunWith
 import org.robolectric.RobolectricTestRunner
@@ -43,7 +42,7 @@ import org.robolectric.annotation.Config
 import java.util.UUID
 import java.util.concurrent.Executors
 
-/** The engine on the framework's own MediaDrm, with our model of a CDM below it and the testkit's server behind it. */
+/** Tests the engine on the framework's MediaDrm, with our model of a CDM and the testkit's server. */
 @RunWith(RobolectricTestRunner::class)
 class MediaDrmEngineTest {
     private val exchange = RawExchange(servers.url("/widevine/license"))
@@ -63,7 +62,7 @@ class MediaDrmEngineTest {
 
     @Test
     @Config(minSdk = 29)
-    fun `a new device is provisioned once and then gets its license, in one session each`() {
+    fun `a new device is provisioned once and each license takes one session`() {
         val grant = engine.acquire(widevineRequest(), exchange)
         assertEquals(listOf(ExchangeKind.PROVISIONING, ExchangeKind.LICENSE), exchange.kinds)
         assertEquals(listOf(KID_A), grant.keyIds)
@@ -79,7 +78,7 @@ class MediaDrmEngineTest {
     }
 
     @Test
-    fun `a device that several calls find unprovisioned is provisioned once`() {
+    fun `several calls on an unprovisioned device provision it once`() {
         val threads = Executors.newFixedThreadPool(4)
         val grants = List(4) { threads.submit<ByteArray> { acquire() } }.map { it.get() }
         threads.shutdown()
@@ -88,9 +87,9 @@ class MediaDrmEngineTest {
     }
 
     @Test
-    fun `a device that loses its provisioning between session and request gets it again, and one license`() {
+    fun `a device that loses its provisioning between session and request gets one license`() {
         acquire()
-        VirtualCdm.plan(Step.CHALLENGE) {
+        VirtualCdm.plan(CdmCall.CHALLENGE) {
             VirtualCdm.device = null
             throw NotProvisionedException("gone")
         }
@@ -100,12 +99,12 @@ class MediaDrmEngineTest {
     }
 
     @Test
-    fun `a provisioning that leads to nothing is tried once, and told`() {
-        VirtualCdm.plan(Step.OPEN_SESSION, times = 9) { throw NotProvisionedException("still not") }
+    fun `provisioning without effect is tried once and is PROVISIONING_FAILED`() {
+        VirtualCdm.plan(CdmCall.OPEN_SESSION, times = 9) { throw NotProvisionedException("still not") }
         assertEquals("PROVISIONING_FAILED", failing { engine.acquire(widevineRequest(), exchange) }.code)
         assertEquals(1, servers.requests("provisioning"))
 
-        VirtualCdm.plan(Step.PROVISION_ANSWER) { throw IllegalStateException("a vendor's text with secrets") }
+        VirtualCdm.plan(CdmCall.PROVISION_ANSWER) { throw IllegalStateException("a vendor's text with secrets") }
         VirtualCdm.device = null
         val error = failing { engine.acquire(widevineRequest(), exchange) }
         assertTrue(error.code in setOf("PROVISIONING_FAILED"))
@@ -113,21 +112,21 @@ class MediaDrmEngineTest {
     }
 
     @Test
-    fun `a device that must be provisioned to be inspected says so, for inspecting has no network`() {
+    fun `inspecting on an unprovisioned device is PROVISIONING_FAILED without a request`() {
         val handle = acquire()
         VirtualCdm.device = null
         assertEquals("PROVISIONING_FAILED", failing { engine.inspect(stored(handle)) }.code)
     }
 
     @Test
-    fun `a license that may not be stored is an empty handle`() {
+    fun `a license that may not be stored has an empty handle`() {
         servers.policy("""{"persist":false}""")
         assertEquals(0, acquire().size)
         assertEquals(0, VirtualCdm.ids.size)
     }
 
     @Test
-    fun `what the CDM does not tell is unknown, not missing`() {
+    fun `values that the CDM does not report are unknown`() {
         VirtualCdm.tellsKeys = false
         VirtualCdm.trace = mapOf("LicenseType" to "Offline")
         val grant = engine.acquire(widevineRequest(), exchange)
@@ -136,15 +135,15 @@ class MediaDrmEngineTest {
     }
 
     @Test
-    fun `a key that the server left out is not in the grant`() {
+    fun `a key that the server omits is not in the grant`() {
         servers.policy("""{"omit_keys":["$KID_B"]}""")
         assertEquals(listOf(KID_A), engine.acquire(widevineRequest(listOf(KID_A, KID_B)), exchange).keyIds)
     }
 
     @Test
-    fun `a license that was stored is told, whatever fails after it`() {
+    fun `a stored license is returned even if later queries fail`() {
         acquire()
-        VirtualCdm.plan(Step.QUERY, times = 9) { throw ShadowMediaDrm.stateError("no answer") }
+        VirtualCdm.plan(CdmCall.QUERY, times = 9) { throw ShadowMediaDrm.stateError("no answer") }
         val grant = engine.acquire(widevineRequest(), exchange)
         assertEquals(LicenseTimes(LicenseDuration.Unknown, LicenseDuration.Unknown), grant.times)
         assertEquals(2, VirtualCdm.ids.size)
@@ -162,14 +161,14 @@ class MediaDrmEngineTest {
     }
 
     @Test
-    fun `another CDM may serve the scheme`() {
+    fun `an engine uses the CDM with the given UUID`() {
         val vendor = UUID.fromString("3d5e6d35-9b9a-41e8-b843-dd3c6e72c42c")
         MediaDrmEngine(DrmScheme.WIDEVINE, vendor).acquire(widevineRequest(), exchange)
         assertEquals(vendor, VirtualCdm.asked.single().uuid)
     }
 
     @Test
-    fun `a device without the CDM says so`() {
+    fun `a device without the CDM is DRM_UNSUPPORTED`() {
         VirtualCdm.unsupported += UUID.fromString(WIDEVINE_SYSTEM)
         assertFalse(MediaDrmEngine.isSupported(DrmScheme.WIDEVINE))
         assertEquals("DRM_UNSUPPORTED", failing { engine.acquire(widevineRequest(), exchange) }.code)
@@ -179,21 +178,21 @@ class MediaDrmEngineTest {
         assertFalse(MediaDrmEngine.isSupported(DrmScheme.FAIR_PLAY))
     }
 
-    // Sessions that are taken
+    // Busy sessions
 
     @Test
-    fun `a CDM without a free session is asked again, and a license is asked for once`() {
+    fun `a CDM without a free session is retried and one license is requested`() {
         acquire()
-        VirtualCdm.plan(Step.OPEN_SESSION, times = 3) { throw ResourceBusyException("all taken") }
+        VirtualCdm.plan(CdmCall.OPEN_SESSION, times = 3) { throw ResourceBusyException("all taken") }
         acquire()
         assertEquals(2, servers.issued)
     }
 
     @Test
-    fun `a CDM that stays busy is busy, and no server was asked`() {
+    fun `a CDM that stays busy is CDM_BUSY without a request`() {
         VirtualCdm.device = "device"
         val impatient = MediaDrmEngine(DrmScheme.WIDEVINE, UUID.fromString(WIDEVINE_SYSTEM), emptyMap(), listOf(1, 1))
-        VirtualCdm.plan(Step.OPEN_SESSION, times = 99) { throw ResourceBusyException("all taken") }
+        VirtualCdm.plan(CdmCall.OPEN_SESSION, times = 99) { throw ResourceBusyException("all taken") }
         val error = failing { impatient.acquire(widevineRequest(), exchange) }
         assertEquals("CDM_BUSY", error.code)
         assertTrue(error.isRetryable)
@@ -201,8 +200,8 @@ class MediaDrmEngineTest {
     }
 
     @Test
-    fun `an exception that a device of API 34 cannot make is what it stands for`() {
-        VirtualCdm.plan(Step.OPEN_SESSION) {
+    fun `a missing exception constructor on API 34 counts as its exception`() {
+        VirtualCdm.plan(CdmCall.OPEN_SESSION) {
             throw NoSuchMethodError(
                 "no non-static method \"Landroid/media/NotProvisionedException;.<init>(Ljava/lang/String;)V\"",
             )
@@ -214,7 +213,7 @@ class MediaDrmEngineTest {
     // Inspection
 
     @Test
-    fun `times run by the clock, and a playback starts its own`() {
+    fun `license and playback times run by the clock until they expire`() {
         servers.policy("""{"duration_seconds":1000,"playback_seconds":100}""")
         val handle = acquire()
         VirtualCdm.aheadMs = 400_000
@@ -236,22 +235,22 @@ class MediaDrmEngineTest {
 
     @Test
     @Config(minSdk = 29)
-    fun `a license that the CDM has lost is vanished, one that it only fails to open is not`() {
+    fun `a lost license is LICENSE_VANISHED and one that fails to open is CDM_FAILED`() {
         val handle = acquire()
-        VirtualCdm.plan(Step.RESTORE) { throw ShadowMediaDrm.badValue() }
+        VirtualCdm.plan(CdmCall.RESTORE) { throw ShadowMediaDrm.badValue() }
         assertEquals("CDM_FAILED", failing { engine.inspect(stored(handle)) }.code)
-        VirtualCdm.plan(Step.RESTORE) { throw ShadowMediaDrm.stateError("odd") }
+        VirtualCdm.plan(CdmCall.RESTORE) { throw ShadowMediaDrm.stateError("odd") }
         assertEquals("CDM_FAILED", failing { engine.inspect(stored(handle)) }.code)
         VirtualCdm.vanish(handle)
         assertEquals("LICENSE_VANISHED", failing { engine.inspect(stored(handle)) }.code)
-        // A CDM that cannot list cannot tell.
+        // A CDM that cannot list its licenses cannot tell the difference.
         VirtualCdm.lists = false
         assertNull(engine.held())
         assertEquals("LICENSE_VANISHED", failing { engine.inspect(stored(handle)) }.code)
     }
 
     @Test
-    fun `a quirk is put right from the grant on, and keys that are usable outweigh a 0`() {
+    fun `a quirk is corrected from the grant on and usable keys outweigh a 0`() {
         VirtualCdm.trace = mapOf("LicenseDurationRemaining" to "00", "PlaybackDurationRemaining" to "00")
         val grant = engine.acquire(widevineRequest(), exchange)
         val unlimited = LicenseTimes(LicenseDuration.Unlimited, LicenseDuration.Unlimited)
@@ -265,7 +264,7 @@ class MediaDrmEngineTest {
     // Renewal
 
     @Test
-    fun `a renewal keeps the id, says nothing, changes it, or is a license of its own`() {
+    fun `a renewal returns the same, no, a changed or a new key set id`() {
         val first = acquire()
         VirtualCdm.aheadMs = 1_000_000
         val renewed = engine.renew(stored(first), widevineRequest(), exchange)
@@ -289,7 +288,7 @@ class MediaDrmEngineTest {
     }
 
     @Test
-    fun `a renewal that the license forbids, or that comes too late, asks nobody`() {
+    fun `a forbidden or late renewal makes no request`() {
         servers.policy("""{"renewable":false}""")
         val fixed = acquire()
         assertEquals("RENEWAL_NOT_PERMITTED", failing { renew(fixed) }.code)
@@ -306,7 +305,7 @@ class MediaDrmEngineTest {
 
     @Test
     @Config(minSdk = 29)
-    fun `a release removes the license, and a second one finds nothing`() {
+    fun `a release removes the license and a second release is FORGOTTEN`() {
         val handle = acquire()
         val sessions = VirtualCdm.sessionsEver
         assertEquals(ReleaseOutcome.RELEASED, release(handle))
@@ -317,7 +316,7 @@ class MediaDrmEngineTest {
 
     @Test
     @Config(minSdk = 29)
-    fun `a release that does not arrive ends the keys, and can be sent again`() {
+    fun `an undelivered release ends the keys and can be sent again`() {
         val handle = acquire()
         servers.fault("""{"path":"/widevine/","action":{"kind":"status","status":503}}""")
         failing { release(handle) }
@@ -331,7 +330,7 @@ class MediaDrmEngineTest {
 
     @Test
     @Config(minSdk = 29)
-    fun `a server without releases costs the release, and the license is removed from the device`() {
+    fun `a server without releases is NOT_SUPPORTED and the license is removed from the device`() {
         for (status in listOf(404, 405, 410, 501)) {
             val handle = acquire()
             servers.fault("""{"path":"/widevine/license","action":{"kind":"status","status":$status}}""")
@@ -343,7 +342,7 @@ class MediaDrmEngineTest {
 
     @Test
     @Config(minSdk = 29)
-    fun `a CDM that keeps the name of what is released is made to forget it`() {
+    fun `a released license that the CDM still lists is removed from the CDM`() {
         val handle = acquire()
         servers.fault(
             """{"path":"/widevine/license","action":{"kind":"body","text":"","content_type":"application/octet-stream"}}""",
@@ -355,11 +354,11 @@ class MediaDrmEngineTest {
 
     @Test
     @Config(minSdk = 29)
-    fun `what the server refuses to take back is removed from the device, also when its release cannot be made`() {
+    fun `remove deletes a license whose release is refused or cannot be made`() {
         val held = stored(acquire())
         servers.fault("""{"path":"/widevine/","action":{"kind":"status","status":400}}""")
         failing { release(held.handle) }
-        VirtualCdm.plan(Step.RELEASE_CHALLENGE) { throw ShadowMediaDrm.stateError("vendor") }
+        VirtualCdm.plan(CdmCall.RELEASE_CHALLENGE) { throw ShadowMediaDrm.stateError("vendor") }
         failing { release(held.handle) }
         engine.remove(held)
         assertEquals(emptyList<ByteArray>(), engine.held())
@@ -367,26 +366,26 @@ class MediaDrmEngineTest {
         servers.clearFaults()
     }
 
-    // What goes wrong in the CDM
+    // Failures of the CDM
 
     @Test
-    fun `each failure of the CDM has its own code, and none quotes what the vendor said`() {
+    fun `each failure of the CDM has its own code and no vendor text`() {
         val handle = acquire()
         val text = "license 0xdeadbeef for user@example.com"
-        fun acquiring(step: Step, error: () -> Throwable) = failing {
+        fun acquiring(step: CdmCall, error: () -> Throwable) = failing {
             VirtualCdm.plan(step) { throw error() }
             engine.acquire(widevineRequest(), exchange)
         }
         val found = mapOf(
-            "denied" to acquiring(Step.LICENSE) { DeniedByServerException(text) },
-            "revoked" to acquiring(Step.LICENSE) { DeniedByServerException("device is revoked $text") },
-            "state" to acquiring(Step.LICENSE) { ShadowMediaDrm.stateError(text) },
-            "malformed" to acquiring(Step.LICENSE) { IllegalArgumentException(text) },
-            "lost provisioning" to acquiring(Step.LICENSE) { NotProvisionedException(text) },
-            "request" to acquiring(Step.CHALLENGE) { IllegalArgumentException(text) },
-            "opening" to acquiring(Step.OPEN_SESSION) { IllegalStateException(text) },
+            "denied" to acquiring(CdmCall.LICENSE) { DeniedByServerException(text) },
+            "revoked" to acquiring(CdmCall.LICENSE) { DeniedByServerException("device is revoked $text") },
+            "state" to acquiring(CdmCall.LICENSE) { ShadowMediaDrm.stateError(text) },
+            "malformed" to acquiring(CdmCall.LICENSE) { IllegalArgumentException(text) },
+            "lost provisioning" to acquiring(CdmCall.LICENSE) { NotProvisionedException(text) },
+            "request" to acquiring(CdmCall.CHALLENGE) { IllegalArgumentException(text) },
+            "opening" to acquiring(CdmCall.OPEN_SESSION) { IllegalStateException(text) },
             "released" to failing {
-                VirtualCdm.plan(Step.RELEASE_CHALLENGE) { throw ShadowMediaDrm.stateError(text) }
+                VirtualCdm.plan(CdmCall.RELEASE_CHALLENGE) { throw ShadowMediaDrm.stateError(text) }
                 release(handle)
             },
         )
@@ -409,7 +408,7 @@ class MediaDrmEngineTest {
 
     @Test
     @Config(minSdk = 31)
-    fun `from API 31 on the CDM's own error codes are told apart`() {
+    fun `the CDM's own error codes are distinguished from API 31 on`() {
         val handle = acquire()
         for ((number, code) in mapOf(
             MediaDrm.ErrorCodes.ERROR_KEY_EXPIRED to "LICENSE_EXPIRED",
@@ -421,11 +420,11 @@ class MediaDrmEngineTest {
             MediaDrm.ErrorCodes.ERROR_PROVISIONING_CERTIFICATE to "PROVISIONING_FAILED",
             MediaDrm.ErrorCodes.ERROR_STORAGE_READ to "CDM_FAILED",
         )) {
-            VirtualCdm.plan(Step.RESTORE) { throw ShadowMediaDrm.stateError("vendor", number) }
+            VirtualCdm.plan(CdmCall.RESTORE) { throw ShadowMediaDrm.stateError("vendor", number) }
             assertEquals("error $number", code, failing { engine.inspect(stored(handle)) }.code)
         }
-        // It cannot be released any more: removed instead.
-        VirtualCdm.plan(Step.RELEASE_CHALLENGE) {
+        // The license cannot be released, so it is removed.
+        VirtualCdm.plan(CdmCall.RELEASE_CHALLENGE) {
             throw ShadowMediaDrm.stateError("vendor", MediaDrm.ErrorCodes.ERROR_LICENSE_RELEASE)
         }
         assertEquals(ReleaseOutcome.NOT_SUPPORTED, release(handle))
@@ -433,7 +432,7 @@ class MediaDrmEngineTest {
     }
 
     @Test
-    fun `what the exchange throws is passed on as it is, and every session is closed`() {
+    fun `an exception of the exchange is rethrown unchanged and every session is closed`() {
         servers.stop()
         try {
             VirtualCdm.device = "device"
@@ -447,12 +446,12 @@ class MediaDrmEngineTest {
 
     @Test
     @Config(minSdk = 29)
-    fun `L3 is opened for request, inspection, renewal and release alike`() {
+    fun `request, inspection, renewal and release open L3 for an L3 license`() {
         val request = widevineRequest(level = SecurityLevel.L3)
         val handle = (engine.acquire(request, exchange).handle as GrantedHandle.New).handle
         assertTrue(VirtualCdm.asked.last().l3)
         assertAbout(2_592_000, engine.inspect(stored(handle, request)).license)
-        // The source says something else by now; the license is what it was.
+        // The source has changed to the default level; the license is still L3.
         assertEquals(GrantedHandle.Same, engine.renew(stored(handle, request), widevineRequest(), exchange).handle)
         assertTrue(VirtualCdm.asked.last().l3)
         assertEquals("CDM_FAILED", failing { engine.inspect(stored(handle)) }.code)
@@ -462,7 +461,7 @@ class MediaDrmEngineTest {
 
     @Test
     @Config(minSdk = 29)
-    fun `a device that has lost its level says so, and its licenses are removed from it`() {
+    fun `a license of a lost level is CDM_LEVEL_CHANGED and its release removes it`() {
         val grant = engine.acquire(widevineRequest(), exchange)
         assertEquals("L1", grant.acquiredLevel)
         val held = stored((grant.handle as GrantedHandle.New).handle).copy(acquiredLevel = "L1")
@@ -474,7 +473,7 @@ class MediaDrmEngineTest {
     }
 
     @Test
-    fun `a device that has gained a level still opens what it had`() {
+    fun `a device with a new level still opens licenses of its old level`() {
         VirtualCdm.level = "L3"
         val grant = engine.acquire(widevineRequest(), exchange)
         assertEquals("L3", grant.acquiredLevel)
@@ -488,7 +487,7 @@ class MediaDrmEngineTest {
 
     @Test
     @Config(maxSdk = 28)
-    fun `a CDM that lists nothing provisions, grants, inspects, renews and releases all the same`() {
+    fun `a CDM that cannot list provisions, grants, inspects, renews and releases`() {
         val grant = engine.acquire(widevineRequest(), exchange)
         assertEquals(listOf(ExchangeKind.PROVISIONING, ExchangeKind.LICENSE), exchange.kinds)
         assertEquals(listOf(KID_A), grant.keyIds)
@@ -504,7 +503,7 @@ class MediaDrmEngineTest {
 
     @Test
     @Config(maxSdk = 28)
-    fun `what cannot be removed there does at least not play any more`() {
+    fun `a license that cannot be removed before Android 10 no longer plays`() {
         val handle = acquire()
         servers.fault("""{"path":"/widevine/license","action":{"kind":"status","status":404}}""")
         assertEquals(ReleaseOutcome.NOT_SUPPORTED, release(handle))
@@ -514,9 +513,9 @@ class MediaDrmEngineTest {
 
     @Test
     @Config(maxSdk = 28)
-    fun `a license that is lost there and one that does not open are the same`() {
+    fun `a lost license and one that fails to open are both LICENSE_VANISHED before Android 10`() {
         val handle = acquire()
-        VirtualCdm.plan(Step.RESTORE) { throw ShadowMediaDrm.badValue() }
+        VirtualCdm.plan(CdmCall.RESTORE) { throw ShadowMediaDrm.badValue() }
         assertEquals("LICENSE_VANISHED", failing { engine.inspect(stored(handle)) }.code)
         assertAbout(2_592_000, engine.inspect(stored(handle)).license)
         VirtualCdm.vanish(handle)
@@ -525,7 +524,7 @@ class MediaDrmEngineTest {
 
     @Test
     @Config(maxSdk = 28)
-    fun `levels are opened, kept and missed there, too`() {
+    fun `security levels work before Android 10, too`() {
         val request = widevineRequest(level = SecurityLevel.L3)
         val handle = (engine.acquire(request, exchange).handle as GrantedHandle.New).handle
         assertTrue(VirtualCdm.asked.last().l3)
@@ -549,23 +548,14 @@ class MediaDrmEngineTest {
     private fun times(licenseSeconds: Long, playbackSeconds: Long) =
         LicenseTimes(LicenseDuration.Seconds(licenseSeconds), LicenseDuration.Seconds(playbackSeconds))
 
-    /** A slow machine may have let a minute pass. */
+    /** Tolerates a minute for a slow machine. */
     private fun assertAbout(seconds: Long, remaining: LicenseDuration) {
         val actual = (remaining as LicenseDuration.Seconds).seconds
         assertTrue("$actual, not about $seconds", actual in seconds - 60..seconds)
     }
 
     companion object {
-        private lateinit var servers: TestServers
-
-        @JvmStatic
-        @BeforeClass
-        fun start() {
-            servers = TestServers.start()
-        }
-
-        @JvmStatic
-        @AfterClass
-        fun stop() = servers.close()
+        @ClassRule @JvmField
+        val servers = TestServersRule()
     }
 }

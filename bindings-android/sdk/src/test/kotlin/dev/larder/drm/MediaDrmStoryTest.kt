@@ -9,16 +9,15 @@ import dev.larder.LogSink
 import dev.larder.PlayabilityReason
 import dev.larder.Remedy
 import dev.larder.RenewalPolicy
-import dev.larder.support.Device
 import dev.larder.support.ScriptedStorage
-import dev.larder.support.TestServers
+import dev.larder.support.TestDevice
+import dev.larder.support.TestServersRule
 import dev.larder.support.VirtualCdm
 import dev.larder.support.clearSource
 import dev.larder.support.eventually
 import dev.larder.support.widevineSource
 import kotlinx.coroutines.runBlocking
 import org.junit.After
-import org.junit.AfterClass
 import org.junit.Assert.assertArrayEquals
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertFalse
@@ -26,7 +25,7 @@ import org.junit.Assert.assertNull
 import org.junit.Assert.assertThrows
 import org.junit.Assert.assertTrue
 import org.junit.Before
-import org.junit.BeforeClass
+import org.junit.ClassRule
 import org.junit.Test
 import org.junit.runner.RunWith
 import org.robolectric.RobolectricTestRunner
@@ -34,10 +33,10 @@ import java.io.File
 import java.net.URI
 import java.util.concurrent.CopyOnWriteArrayList
 
-/** Whole stories: manager, core, MediaDrmEngine, the framework's MediaDrm, our model of a CDM, the testkit's servers. */
+/** Tests manager, core, MediaDrmEngine and the framework's MediaDrm with our model of a CDM and the testkit's servers. */
 @RunWith(RobolectricTestRunner::class)
 class MediaDrmStoryTest {
-    private val device = Device()
+    private val device = TestDevice()
     private val storage = ScriptedStorage()
     private lateinit var manager: LocalAssetsManager
 
@@ -46,7 +45,7 @@ class MediaDrmStoryTest {
         servers.reset()
         VirtualCdm.reset()
         VirtualCdm.provisioningUrl = servers.url("/widevine/provision")
-        manager = LocalAssetsManager(device.context(storage, MediaDrmEngine()))
+        manager = LocalAssetsManager(device.setup(storage, MediaDrmEngine()))
     }
 
     @After
@@ -56,9 +55,9 @@ class MediaDrmStoryTest {
         device.close()
     }
 
-    /** `scripts/demo`, with Android's CDM in place of the command's. */
+    /** The flow of `scripts/demo`, with Android's CDM. */
     @Test
-    fun `the main job of an offline player, to a balanced book`() = runBlocking {
+    fun `an offline player's whole flow leaves no license on device and server`() = runBlocking {
         val titles = mapOf("clear" to "cmaf-clear/master.m3u8", "aes" to "hls-aes128", "film" to "dash-cenc")
         val paths = titles.mapValues { device.download(it.value) }
         assertEquals(emptyList<Any>(), manager.assets())
@@ -92,7 +91,7 @@ class MediaDrmStoryTest {
 
         servers.resume()
         manager.refreshAsset("film")
-        eventually("the old one went back") { servers.live == 1 && VirtualCdm.ids.size == 1 }
+        eventually("the old license is released") { servers.live == 1 && VirtualCdm.ids.size == 1 }
         assertFalse(first.licenseId == manager.status("film").licenses.single().licenseId)
         assertEquals("a license, then a release", 2 to 1, servers.issued to servers.requests("release"))
         assertEquals(1, VirtualCdm.ids.size)
@@ -114,49 +113,48 @@ class MediaDrmStoryTest {
     }
 
     @Test
-    fun `a renewal in place falls back to a new license where the license, the server or its end forbids it`() =
-        runBlocking {
-            val film = device.download("dash-cenc")
-            suspend fun registered(query: String) = manager.registerAsset(
-                widevineSource(servers, query, RenewalPolicy.IN_PLACE),
-                film,
-                "film",
-            ).licenses.single().licenseId
+    fun `a renewal in place falls back to a new license if license, server or expiry forbid it`() = runBlocking {
+        val film = device.download("dash-cenc")
+        suspend fun registered(query: String) = manager.registerAsset(
+            widevineSource(servers, query, RenewalPolicy.IN_PLACE),
+            film,
+            "film",
+        ).licenses.single().licenseId
 
-            val first = registered("")
-            manager.refreshAsset("film")
-            assertEquals("renewed in place", first, manager.status("film").licenses.single().licenseId)
-            assertEquals(1 to 1, servers.issued to servers.requests("renewal"))
-            VirtualCdm.keepsHandle = false
-            manager.refreshAsset("film")
-            assertArrayEquals(VirtualCdm.ids.single(), handle())
-            VirtualCdm.keepsHandle = true
-            assertEquals("never released: it is the license that the user has", 0, servers.requests("release"))
+        val first = registered("")
+        manager.refreshAsset("film")
+        assertEquals("renewed in place", first, manager.status("film").licenses.single().licenseId)
+        assertEquals(1 to 1, servers.issued to servers.requests("renewal"))
+        VirtualCdm.keepsHandle = false
+        manager.refreshAsset("film")
+        assertArrayEquals(VirtualCdm.ids.single(), handle())
+        VirtualCdm.keepsHandle = true
+        assertEquals("never released: it is the license that the user has", 0, servers.requests("release"))
 
-            servers.fault(
-                """{"path":"/widevine/license","request_kind":"renewal","action":{"kind":"status","status":403}}""",
-            )
-            manager.refreshAsset("film")
-            servers.clearFaults()
-            eventually("the old one went back") { servers.live == 1 && VirtualCdm.ids.size == 1 }
-            assertEquals(2, servers.issued)
+        servers.fault(
+            """{"path":"/widevine/license","request_kind":"renewal","action":{"kind":"status","status":403}}""",
+        )
+        manager.refreshAsset("film")
+        servers.clearFaults()
+        eventually("the old license is released") { servers.live == 1 && VirtualCdm.ids.size == 1 }
+        assertEquals(2, servers.issued)
 
-            servers.policy("""{"renewable":false}""")
-            manager.refreshAsset("film") // this one may be renewed still, but what comes of it may not
-            manager.refreshAsset("film")
-            eventually("one is live") { servers.live == 1 && VirtualCdm.ids.size == 1 }
-            assertTrue(manager.verifyAsset("film").isPlayable)
+        servers.policy("""{"renewable":false}""")
+        manager.refreshAsset("film") // this license may be renewed, the renewed one may not
+        manager.refreshAsset("film")
+        eventually("one is live") { servers.live == 1 && VirtualCdm.ids.size == 1 }
+        assertTrue(manager.verifyAsset("film").isPlayable)
 
-            VirtualCdm.aheadMs = 40L * 24 * 3600 * 1000
-            assertEquals(PlayabilityReason.LICENSE_EXPIRED, manager.verifyAsset("film").why)
-            manager.refreshAsset("film")
-            assertTrue(manager.verifyAsset("film").isPlayable)
-            eventually("one is live") { servers.live == 1 && VirtualCdm.ids.size == 1 }
-            assertEquals(1, VirtualCdm.ids.size)
-        }
+        VirtualCdm.aheadMs = 40L * 24 * 3600 * 1000
+        assertEquals(PlayabilityReason.LICENSE_EXPIRED, manager.verifyAsset("film").why)
+        manager.refreshAsset("film")
+        assertTrue(manager.verifyAsset("film").isPlayable)
+        eventually("one is live") { servers.live == 1 && VirtualCdm.ids.size == 1 }
+        assertEquals(1, VirtualCdm.ids.size)
+    }
 
     @Test
-    fun `what the CDM lost, does not open or closes for its level is told, and registering again helps`() = runBlocking {
+    fun `a lost license and a changed level are reported and registering again repairs both`() = runBlocking {
         val film = device.download("dash-cenc")
         val source = widevineSource(servers)
         manager.registerAsset(source, film, "film")
@@ -186,7 +184,7 @@ class MediaDrmStoryTest {
     }
 
     @Test
-    fun `a license for streaming only, or without a key, is refused and leaves nothing`() = runBlocking {
+    fun `a streaming license or one without a key is refused and leaves no state`() = runBlocking {
         val film = device.download("dash-cenc")
         for ((query, code) in mapOf(
             "?persist=false" to "LICENSE_PERSISTENCE_DENIED",
@@ -202,44 +200,43 @@ class MediaDrmStoryTest {
     }
 
     @Test
-    fun `two hundred licenses are warned of before a CDM fails, and room is made again, and others' licenses stay`() =
-        runBlocking {
-            val film = device.download("dash-cenc")
-            val source = widevineSource(servers)
-            val foreign = List(140) { VirtualCdm.addForeign() }
-            VirtualCdm.failsFrom = 200
-            suspend fun register(numbers: IntRange) = numbers.forEach { manager.registerAsset(source, film, "film $it") }
+    fun `many licenses are warned of before the CDM fails and foreign licenses stay`() = runBlocking {
+        val film = device.download("dash-cenc")
+        val source = widevineSource(servers)
+        val foreign = List(140) { VirtualCdm.addForeign() }
+        VirtualCdm.failsFrom = 200
+        suspend fun register(numbers: IntRange) = numbers.forEach { manager.registerAsset(source, film, "film $it") }
 
-            register(1..9)
-            val lines = CopyOnWriteArrayList<String>()
-            Larder.setLogSink(LogSink { _, _, message -> lines += message }, LogLevel.WARN)
-            try {
-                assertEquals(listOf(140, 149, false), manager.reconcile().let { listOf(it.foreign, it.held, it.isCrowded) })
-                register(10..11)
-                assertEquals(listOf(140, 151, true), manager.reconcile().let { listOf(it.foreign, it.held, it.isCrowded) })
-                eventually("the log warns") { lines.any { "CDM close to its license limit" in it } }
-            } finally {
-                Larder.setLogSink(null, LogLevel.WARN)
-            }
-
-            register(12..60)
-            val error = failing { manager.registerAsset(source, film, "film 61") }
-            assertTrue("${error.code}: $error", error.code in setOf("CDM_FAILED", "LICENSE_MALFORMED"))
-            assertNull(manager.asset("film 61"))
-            // One more of somebody else's, and the CDM opens none at all; none of ours is taken for lost.
-            val last = VirtualCdm.addForeign()
-            assertEquals("CDM_FAILED", failing { manager.verifyAsset("film 1") }.code)
-            assertTrue(manager.status("film 1").isPlayable)
-
-            for (number in 1..55) manager.unregisterAsset("film $number")
-            val reconciled = manager.reconcile()
-            assertEquals(listOf(141, 146, false), listOf(reconciled.foreign, reconciled.held, reconciled.isCrowded))
-            assertTrue(manager.verifyAsset("film 60").isPlayable)
-            register(62..62)
-            // The server granted one that never came onto the device: it is in its book alone.
-            assertEquals(6 + 1, servers.live)
-            for (id in foreign + last) assertTrue("untouched", VirtualCdm.find(id)?.released == false)
+        register(1..9)
+        val lines = CopyOnWriteArrayList<String>()
+        Larder.setLogSink(LogSink { _, _, message -> lines += message }, LogLevel.WARN)
+        try {
+            assertEquals(listOf(140, 149, false), manager.reconcile().let { listOf(it.foreign, it.held, it.isCrowded) })
+            register(10..11)
+            assertEquals(listOf(140, 151, true), manager.reconcile().let { listOf(it.foreign, it.held, it.isCrowded) })
+            eventually("the log warns") { lines.any { "CDM close to its license limit" in it } }
+        } finally {
+            Larder.setLogSink(null, LogLevel.WARN)
         }
+
+        register(12..60)
+        val error = failing { manager.registerAsset(source, film, "film 61") }
+        assertTrue("${error.code}: $error", error.code in setOf("CDM_FAILED", "LICENSE_MALFORMED"))
+        assertNull(manager.asset("film 61"))
+        // With one more foreign license the CDM opens none at all. Larder reports none of its own as lost.
+        val last = VirtualCdm.addForeign()
+        assertEquals("CDM_FAILED", failing { manager.verifyAsset("film 1") }.code)
+        assertTrue(manager.status("film 1").isPlayable)
+
+        for (number in 1..55) manager.unregisterAsset("film $number")
+        val reconciled = manager.reconcile()
+        assertEquals(listOf(141, 146, false), listOf(reconciled.foreign, reconciled.held, reconciled.isCrowded))
+        assertTrue(manager.verifyAsset("film 60").isPlayable)
+        register(62..62)
+        // The server granted a license that the device did not store: only the server knows it.
+        assertEquals(6 + 1, servers.live)
+        for (id in foreign + last) assertTrue("untouched", VirtualCdm.find(id)?.released == false)
+    }
 
     private fun handle(): ByteArray = manager.licenseHandle(
         runBlocking {
@@ -251,16 +248,7 @@ class MediaDrmStoryTest {
         assertThrows(LarderException::class.java) { runBlocking { work() } }
 
     companion object {
-        private lateinit var servers: TestServers
-
-        @JvmStatic
-        @BeforeClass
-        fun startServers() {
-            servers = TestServers.start()
-        }
-
-        @JvmStatic
-        @AfterClass
-        fun stopServers() = servers.close()
+        @ClassRule @JvmField
+        val servers = TestServersRule()
     }
 }

@@ -6,7 +6,7 @@ import dev.larder.LarderException
 import dev.larder.LocalAssetsManager
 import dev.larder.ResultListener
 import dev.larder.support.CLEAR_TITLE
-import dev.larder.support.Device
+import dev.larder.support.TestDevice
 import dev.larder.support.clearSource
 import dev.larder.support.eventually
 import kotlinx.coroutines.runBlocking
@@ -18,9 +18,9 @@ import java.util.concurrent.Executors
 import java.util.concurrent.TimeUnit
 import java.util.concurrent.atomic.AtomicInteger
 
-/** Each call that has a listener calls it exactly once, whatever becomes of the call. */
+/** Tests that every call notifies its listener exactly once. */
 class CallbacksTest {
-    private val device = Device()
+    private val device = TestDevice()
     private val film = device.download(CLEAR_TITLE)
     private val pool = Executors.newFixedThreadPool(4)
 
@@ -30,7 +30,7 @@ class CallbacksTest {
         device.close()
     }
 
-    /** Counts what a listener of any kind is told. */
+    /** Counts the notifications of any kind of listener. */
     private class Told(val call: String) :
         ResultListener<Any?>,
         LocalAssetsManager.AssetRegistrationListener,
@@ -64,10 +64,10 @@ class CallbacksTest {
     private val calls: Map<String, (LocalAssetsManager, Told, Executor?) -> Cancellable> = mapOf(
         "open" to { it, told, on -> it.open(told, on) },
         "register" to { it, told, on -> it.registerAsset(clearSource, film, "film", told, on) },
-        "register all" to { it, told, on -> it.registerAsset(AssetRegistration("all", film, clearSource), told, on) },
+        "register a record" to { it, told, on -> it.registerAsset(AssetRegistration("all", film, clearSource), told, on) },
         "register nothing" to { it, told, on -> it.registerAsset(clearSource, "nowhere", "", told, on) },
         "refresh" to { it, told, on -> it.refreshAsset(clearSource, film, "film", told, on) },
-        "refresh nobody" to { it, told, on -> it.refreshAsset("nobody", told, on) },
+        "refresh unknown" to { it, told, on -> it.refreshAsset("nobody", told, on) },
         "status" to { it, told, on -> it.status("film", told, on) },
         "check" to { it, told, on -> it.checkAssetStatus(film, "film", told.ofStatus, on) },
         "statuses" to { it, told, on -> it.allStatuses(told, on) },
@@ -84,8 +84,8 @@ class CallbacksTest {
         calls.map { (name, call) -> Told(name).also { after(call(manager, it, on)) } }
 
     @Test
-    fun `done, failed, cancelled, closed, or with an executor that is gone`() {
-        val manager = LocalAssetsManager(device.context())
+    fun `every call notifies its listener once when it completes, fails, is cancelled, is closed or has a dead executor`() {
+        val manager = LocalAssetsManager(device.setup())
         val gone = Executors.newSingleThreadExecutor().apply { shutdown() }
         val running = mutableListOf<Cancellable>()
         val told = begun(manager, pool) { running += it } +
@@ -95,15 +95,15 @@ class CallbacksTest {
                 it.cancel()
             } +
             begun(manager, gone)
-        eventually("each is told") { told.all { it.times.get() > 0 } }
+        eventually("every listener is notified") { told.all { it.times.get() > 0 } }
         running.forEach(Cancellable::cancel)
         val late = begun(manager, pool)
         manager.close()
         val closed = begun(manager, pool)
-        eventually("each is told") { (late + closed).all { it.times.get() > 0 } }
+        eventually("every listener is notified") { (late + closed).all { it.times.get() > 0 } }
 
-        // Whatever was still to be told has been when a later manager's call has.
-        runBlocking { LocalAssetsManager(device.context()).use { it.open() } }
+        // Every earlier notification has been delivered when the call of a later manager has completed.
+        runBlocking { LocalAssetsManager(device.setup()).use { it.open() } }
         pool.shutdown()
         pool.awaitTermination(30, TimeUnit.SECONDS)
         val otherThanOnce = (told + late + closed).filter { it.times.get() != 1 }.map { "${it.call}: ${it.times}" }

@@ -17,7 +17,7 @@ import dev.larder.NetworkState
 import dev.larder.PlayabilityReason
 import dev.larder.Remedy
 import dev.larder.storage.StorageFolders
-import dev.larder.support.Phone
+import dev.larder.support.AndroidTestDevice
 import dev.larder.support.TestServers
 import kotlinx.coroutines.runBlocking
 import org.junit.Assert.assertEquals
@@ -33,21 +33,23 @@ import org.robolectric.shadows.ShadowNetworkCapabilities
 import org.robolectric.shadows.StorageVolumeBuilder
 import java.io.File
 
-/** What a manager makes of its device: the network that comes and goes, volumes that do. */
+/** Tests the reactions of a manager to changes of network and volumes. */
 @RunWith(RobolectricTestRunner::class)
 class ConditionsTest {
-    private val connectivity = checkNotNull(Phone.app.getSystemService(ConnectivityManager::class.java))
+    private val connectivity = checkNotNull(AndroidTestDevice.app.getSystemService(ConnectivityManager::class.java))
     private val clear = MediaSource("clear", "https://origin.example/manifest.mpd", MediaFormat.DASH)
 
     @Test
-    fun `without a network nothing is sent, and what waited goes when there is one, by itself`(): Unit = runBlocking {
-        TestServers.start().use { servers ->
-            val film = Phone.download("dash-cenc")
+    fun `releases wait without a network and are sent when the network returns`(): Unit = runBlocking {
+        TestServers().use { servers ->
+            val film = AndroidTestDevice.download("dash-cenc")
             val before = shadowOf(connectivity).networkCallbacks.toSet()
-            LocalAssetsManager(Phone.withClearKey().build()).use { manager ->
-                manager.registerAsset(Phone.clearKeySource(servers), film, "film")
+            LocalAssetsManager(AndroidTestDevice.withClearKey().build()).use { manager ->
+                manager.registerAsset(AndroidTestDevice.clearKeySource(servers), film, "film")
                 assertEquals(1, servers.requests)
-                Phone.until("it listens") { (shadowOf(connectivity).networkCallbacks - before).isNotEmpty() }
+                AndroidTestDevice.eventually("the watch is registered") {
+                    (shadowOf(connectivity).networkCallbacks - before).isNotEmpty()
+                }
                 val callback = (shadowOf(connectivity).networkCallbacks - before).single()
                 val network = ShadowNetwork.newInstance(7)
                 val internet = ShadowNetworkCapabilities.newInstance()
@@ -56,58 +58,66 @@ class ConditionsTest {
                 callback.onAvailable(network)
                 callback.onCapabilitiesChanged(network, internet)
                 callback.onLost(network)
-                Phone.until("it is offline") { "\"offline\"" in manager.diagnostics().lowercase() }
+                AndroidTestDevice.eventually("it is offline") { "\"offline\"" in manager.diagnostics().lowercase() }
                 val refused = assertThrows(LarderException::class.java) { runBlocking { manager.refreshAsset("film") } }
                 assertEquals(LarderException.Code.OFFLINE, refused.code)
                 assertEquals(1, manager.unregisterAsset("film").pendingReleases)
                 assertEquals("no network call at all", 1, servers.requests)
 
-                // The app's own word counts before what is seen, until it is taken back.
+                // The app's own state takes precedence until the app sets UNKNOWN.
                 manager.setNetworkState(NetworkState.OFFLINE)
                 callback.onAvailable(network)
                 callback.onCapabilitiesChanged(network, internet)
                 val stillRefused = assertThrows(LarderException::class.java) {
-                    runBlocking { manager.registerAsset(Phone.clearKeySource(servers), film, "film") }
+                    runBlocking { manager.registerAsset(AndroidTestDevice.clearKeySource(servers), film, "film") }
                 }
                 assertEquals(LarderException.Code.OFFLINE, stillRefused.code)
                 assertEquals(1, servers.requests)
                 manager.setNetworkState(NetworkState.UNKNOWN)
-                Phone.until("the license is given back") { servers.live == 0 }
+                AndroidTestDevice.eventually("the license is released") { servers.live == 0 }
             }
         }
     }
 
     @Test
-    @Suppress("DEPRECATION") // the framework's own are sticky
-    fun `what the device is like reaches the core`() {
-        LocalAssetsManager(Phone.app).use { manager ->
+    @Suppress("DEPRECATION") // the framework sends it as a sticky broadcast
+    fun `the state of the device reaches the core`() {
+        LocalAssetsManager(AndroidTestDevice.app).use { manager ->
             val before = manager.diagnostics()
             val battery = Intent(Intent.ACTION_BATTERY_CHANGED)
                 .putExtra(BatteryManager.EXTRA_LEVEL, 42).putExtra(BatteryManager.EXTRA_SCALE, 100)
                 .putExtra(BatteryManager.EXTRA_PLUGGED, BatteryManager.BATTERY_PLUGGED_AC)
-            Phone.app.sendStickyBroadcast(battery)
-            Phone.until("it is told") { "\"battery_percent\":42" in manager.diagnostics().filterNot(Char::isWhitespace) }
+            AndroidTestDevice.app.sendStickyBroadcast(battery)
+            AndroidTestDevice.eventually("the state is reported") {
+                "\"battery_percent\":42" in
+                    manager.diagnostics().filterNot(Char::isWhitespace)
+            }
             assertTrue("\"is_charging\":true" in manager.diagnostics().filterNot(Char::isWhitespace))
             assertTrue("\"battery_percent\":42" !in before.filterNot(Char::isWhitespace))
         }
     }
 
     @Test
-    fun `media on a card that is ejected is missing, and plays again when the card is back`(): Unit = runBlocking {
-        val card = File(Phone.app.cacheDir, "card/Android/data/${Phone.app.packageName}/files")
-        val phone = PhoneWithCard(Phone.app, card)
+    fun `media on an ejected card is VOLUME_MISSING and plays after the card returns`(): Unit = runBlocking {
+        val card = File(AndroidTestDevice.app.cacheDir, "card/Android/data/${AndroidTestDevice.app.packageName}/files")
+        val phone = DeviceWithCard(AndroidTestDevice.app, card)
         val film = File(card, "films/cmaf-clear")
-        File(Phone.download("cmaf-clear")).copyRecursively(film)
+        File(AndroidTestDevice.download("cmaf-clear")).copyRecursively(film)
         assertTrue(StorageFolders(phone).roots().any { it.name == "volume-1ab2-3c4d" && it.path == card.path })
 
         val before = shadowOf(connectivity).networkCallbacks.toSet()
         LocalAssetsManager(phone).use { manager ->
             assertEquals("volume-1ab2-3c4d", manager.registerAsset(clear, film.path, "film").root)
-            Phone.until("it listens") { (shadowOf(connectivity).networkCallbacks - before).isNotEmpty() }
+            AndroidTestDevice.eventually("the watch is registered") {
+                (shadowOf(connectivity).networkCallbacks - before).isNotEmpty()
+            }
 
             phone.isMounted = false
             phone.tell(Intent.ACTION_MEDIA_EJECT)
-            Phone.until("it is missed") { runBlocking { manager.status("film") }.why == PlayabilityReason.VOLUME_MISSING }
+            AndroidTestDevice.eventually("the volume is missing") {
+                runBlocking { manager.status("film") }.why ==
+                    PlayabilityReason.VOLUME_MISSING
+            }
             val gone = manager.status("film")
             assertEquals(Remedy.RETRY, gone.remedy)
             val refused = assertThrows(LarderException::class.java) { manager.getLocalMediaSource("film", film.path) }
@@ -115,25 +125,27 @@ class ConditionsTest {
 
             phone.isMounted = true
             phone.tell(Intent.ACTION_MEDIA_MOUNTED)
-            Phone.until("it is back") { runBlocking { manager.status("film") }.isPlayable }
+            AndroidTestDevice.eventually("the volume is mounted") { runBlocking { manager.status("film") }.isPlayable }
             assertTrue(manager.getLocalMediaSource("film", film.path).isLocal)
         }
 
-        // The card is out when the app starts.
+        // The card is not mounted when the app starts.
         phone.isMounted = false
         val again = shadowOf(connectivity).networkCallbacks.toSet()
         LocalAssetsManager(phone).use { manager ->
             assertEquals(PlayabilityReason.VOLUME_MISSING, manager.status("film").why)
-            Phone.until("it listens") { (shadowOf(connectivity).networkCallbacks - again).isNotEmpty() }
+            AndroidTestDevice.eventually("the watch is registered") {
+                (shadowOf(connectivity).networkCallbacks - again).isNotEmpty()
+            }
             phone.isMounted = true
             phone.tell(Intent.ACTION_MEDIA_MOUNTED)
-            Phone.until("it is back") { runBlocking { manager.status("film") }.isPlayable }
+            AndroidTestDevice.eventually("the volume is mounted") { runBlocking { manager.status("film") }.isPlayable }
             manager.unregisterAsset("film")
         }
     }
 
-    /** A phone with a card in it, as `getExternalFilesDirs` shows one. */
-    private class PhoneWithCard(base: Context, private val card: File) : android.content.ContextWrapper(base) {
+    /** A device with a card, as `getExternalFilesDirs` lists it. */
+    private class DeviceWithCard(base: Context, private val card: File) : android.content.ContextWrapper(base) {
         @Volatile
         var isMounted = true
 
@@ -156,12 +168,17 @@ class ConditionsTest {
     }
 
     @Test
-    fun `shared storage that is not mounted is no root, and downloads go inside`() {
-        val shared = checkNotNull(Phone.app.getExternalFilesDir(null))
-        assertEquals(listOf("downloads", "external", "internal"), StorageFolders(Phone.app).roots().map { it.name })
-        assertTrue(StorageFolders(Phone.app).downloads().path.startsWith(shared.path))
+    fun `unmounted shared storage is no root and downloads go to internal storage`() {
+        val shared = checkNotNull(AndroidTestDevice.app.getExternalFilesDir(null))
+        assertEquals(
+            listOf("downloads", "external", "internal"),
+            StorageFolders(AndroidTestDevice.app).roots().map {
+                it.name
+            },
+        )
+        assertTrue(StorageFolders(AndroidTestDevice.app).downloads().path.startsWith(shared.path))
         ShadowEnvironment.setExternalStorageState(checkNotNull(shared.parentFile?.parentFile), Environment.MEDIA_UNMOUNTED)
-        assertEquals(listOf("internal"), StorageFolders(Phone.app).roots().map { it.name })
-        assertEquals(File(Phone.app.filesDir, "Download"), StorageFolders(Phone.app).downloads())
+        assertEquals(listOf("internal"), StorageFolders(AndroidTestDevice.app).roots().map { it.name })
+        assertEquals(File(AndroidTestDevice.app.filesDir, "Download"), StorageFolders(AndroidTestDevice.app).downloads())
     }
 }

@@ -6,8 +6,8 @@ import dev.larder.LarderException
 import dev.larder.LocalAssetsManager
 import dev.larder.PlayabilityReason
 import dev.larder.Remedy
+import dev.larder.support.AndroidTestDevice
 import dev.larder.support.FakeAndroidKeyStore
-import dev.larder.support.Phone
 import dev.larder.support.TestServers
 import kotlinx.coroutines.runBlocking
 import org.junit.After
@@ -23,11 +23,11 @@ import org.robolectric.RobolectricTestRunner
 import java.io.File
 import java.io.FileNotFoundException
 
-/** The secret storages that Larder has for Android. */
+/** Tests Larder's secret storages for Android. */
 @RunWith(RobolectricTestRunner::class)
 class DrmStoragesTest {
     private val value = byteArrayOf(1, 2, -1, 0, 127)
-    private val sealedFolder get() = File(Phone.app.noBackupFilesDir, "larder/sealed-licenses")
+    private val sealedFolder get() = File(AndroidTestDevice.app.noBackupFilesDir, "larder/sealed-licenses")
 
     @Before
     fun begin() = FakeAndroidKeyStore.install()
@@ -52,41 +52,43 @@ class DrmStoragesTest {
     }
 
     @Test
-    fun `preferences keep their word`() = keepsItsWord { SharedPreferencesDrmStorage(Phone.app) }
+    fun `preferences store, replace and remove values`() = keepsItsWord {
+        SharedPreferencesDrmStorage(AndroidTestDevice.app)
+    }
 
     @Test
-    fun `sealed files keep their word`() = keepsItsWord { SealedDrmStorage(Phone.app) }
+    fun `sealed files store, replace and remove values`() = keepsItsWord { SealedDrmStorage(AndroidTestDevice.app) }
 
     @Test
-    fun `what preferences have saved is on the disk when save returns`() {
-        SharedPreferencesDrmStorage(Phone.app).save("larder.license.a", value)
-        val file = File(Phone.app.dataDir, "shared_prefs/${SharedPreferencesDrmStorage.DEFAULT_NAME}.xml")
+    fun `a value in preferences is on the disk when save returns`() {
+        SharedPreferencesDrmStorage(AndroidTestDevice.app).save("larder.license.a", value)
+        val file = File(AndroidTestDevice.app.dataDir, "shared_prefs/${SharedPreferencesDrmStorage.DEFAULT_NAME}.xml")
         assertTrue(Base64.encodeToString(value, Base64.NO_WRAP) in file.readText())
     }
 
     @Test
-    fun `preferences that cannot be written fail the save`() {
-        val folder = File(Phone.app.dataDir, "shared_prefs")
+    fun `save fails if the preferences cannot be written`() {
+        val folder = File(AndroidTestDevice.app.dataDir, "shared_prefs")
         folder.deleteRecursively()
         folder.writeText("in the way")
         assertThrows(java.io.IOException::class.java) {
-            SharedPreferencesDrmStorage(Phone.app, "unwritable").save("larder.license.a", value)
+            SharedPreferencesDrmStorage(AndroidTestDevice.app, "unwritable").save("larder.license.a", value)
         }
         folder.delete()
     }
 
     @Test
-    fun `what somebody else has put into the preferences is unreadable, not a failure to try again`() {
-        val preferences = Phone.app.getSharedPreferences(SharedPreferencesDrmStorage.DEFAULT_NAME, 0)
+    fun `a foreign value in the preferences is LICENSE_UNREADABLE and not retryable`() {
+        val preferences = AndroidTestDevice.app.getSharedPreferences(SharedPreferencesDrmStorage.DEFAULT_NAME, 0)
         preferences.edit().putString("larder.license.a", "A=").putInt("larder.license.b", 1).commit()
         for (key in listOf("larder.license.a", "larder.license.b")) {
-            unreadable { SharedPreferencesDrmStorage(Phone.app).load(key) }
+            unreadable { SharedPreferencesDrmStorage(AndroidTestDevice.app).load(key) }
         }
     }
 
     @Test
-    fun `a sealed value shows nothing of itself, and no two look alike`() {
-        val storage = SealedDrmStorage(Phone.app)
+    fun `a sealed value contains no plain text and differs each time`() {
+        val storage = SealedDrmStorage(AndroidTestDevice.app)
         val secret = "the content key itself".encodeToByteArray()
         storage.save("larder.license.a", secret)
         val first = sealedFolder.listFiles().orEmpty().single().readBytes()
@@ -98,8 +100,8 @@ class DrmStoragesTest {
     }
 
     @Test
-    fun `a sealed value cannot be put in another's place, nor changed`() {
-        val storage = SealedDrmStorage(Phone.app)
+    fun `a swapped, truncated or changed sealed value is LICENSE_UNREADABLE`() {
+        val storage = SealedDrmStorage(AndroidTestDevice.app)
         storage.save("larder.license.a", value)
         storage.save("larder.license.b", byteArrayOf(7))
         val (a, b) = listOf("a", "b").map { File(sealedFolder, "larder%2elicense%2e$it.value") }
@@ -121,8 +123,8 @@ class DrmStoragesTest {
     }
 
     @Test
-    fun `a lost key is a state with a remedy, and the next value makes a new one`() {
-        val storage = SealedDrmStorage(Phone.app)
+    fun `a lost key has a state with a remedy and the next value generates a new key`() {
+        val storage = SealedDrmStorage(AndroidTestDevice.app)
         assertEquals(SealedDrmStorage.State.READY, storage.state())
         storage.save("larder.license.a", value)
         assertEquals(SealedDrmStorage.State.READY, storage.state())
@@ -140,8 +142,8 @@ class DrmStoragesTest {
     }
 
     @Test
-    fun `a Keystore that does not answer costs nothing`() {
-        val storage = SealedDrmStorage(Phone.app)
+    fun `a Keystore that does not answer loses no value`() {
+        val storage = SealedDrmStorage(AndroidTestDevice.app)
         storage.save("larder.license.a", value)
         FakeAndroidKeyStore.isBroken = true
         assertEquals(SealedDrmStorage.State.UNAVAILABLE, storage.state())
@@ -155,10 +157,13 @@ class DrmStoragesTest {
     }
 
     @Test
-    fun `an asset whose key was lost says so, and registering it again is enough`(): Unit = runBlocking {
-        TestServers.start().use { servers ->
-            val title = AssetRegistration("film", Phone.download("dash-cenc"), Phone.clearKeySource(servers))
-            LocalAssetsManager(Phone.withClearKey().storage(SealedDrmStorage(Phone.app)).build()).use { manager ->
+    fun `an asset with a lost key is LICENSE_UNREADABLE until it is registered again`(): Unit = runBlocking {
+        TestServers().use { servers ->
+            val title =
+                AssetRegistration("film", AndroidTestDevice.download("dash-cenc"), AndroidTestDevice.clearKeySource(servers))
+            LocalAssetsManager(
+                AndroidTestDevice.withClearKey().storage(SealedDrmStorage(AndroidTestDevice.app)).build(),
+            ).use { manager ->
                 assertTrue(manager.registerAsset(title).isPlayable)
                 FakeAndroidKeyStore.isBroken = true
                 val busy = assertThrows(LarderException::class.java) { runBlocking { manager.verifyAsset("film") } }

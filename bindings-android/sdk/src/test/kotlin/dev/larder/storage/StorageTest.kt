@@ -4,9 +4,9 @@ import dev.larder.LarderException
 import dev.larder.LocalAssetsManager
 import dev.larder.PlayabilityReason
 import dev.larder.Remedy
-import dev.larder.support.Device
 import dev.larder.support.PROTECTED_TITLE
-import dev.larder.support.TestServers
+import dev.larder.support.TestDevice
+import dev.larder.support.TestServersExtension
 import dev.larder.support.eventually
 import dev.larder.support.protectedSource
 import kotlinx.coroutines.runBlocking
@@ -18,25 +18,26 @@ import org.junit.jupiter.api.Assertions.assertNull
 import org.junit.jupiter.api.Assertions.assertTrue
 import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.assertThrows
+import org.junit.jupiter.api.extension.RegisterExtension
 import java.io.File
 import java.io.FileNotFoundException
 import java.util.concurrent.CountDownLatch
 import java.util.concurrent.TimeUnit
 import java.util.concurrent.atomic.AtomicReference
 
-/** Secret storages of the app: each failure is typed, and no registration is left half done. */
+/** Tests secret storages of the app: a failure has a code and leaves no partial registration. */
 class StorageTest {
-    private val online = TestServers.start()
-    private val device = Device()
+    @JvmField @RegisterExtension
+    val online = TestServersExtension()
+    private val device = TestDevice()
 
     @AfterEach
     fun end() {
         device.close()
-        online.close()
     }
 
-    /** A storage in memory whose calls are preceded by code of the test's. */
-    private class Moody(private val before: (String) -> Unit) : LocalDrmStorage {
+    /** A memory storage that runs code of the test before each call. */
+    private class HookedStorage(private val before: (String) -> Unit) : LocalDrmStorage {
         private val memory = MemoryDrmStorage()
         val keys get() = memory.keys
 
@@ -56,15 +57,15 @@ class StorageTest {
         }
     }
 
-    /** Tries to register with this storage, which must fail. Nothing may be left: no asset, no license. */
+    /** Registers with a storage, which must fail and leave neither asset nor license. */
     private fun refusal(storage: LocalDrmStorage): LarderException = runBlocking {
         val path = device.download(PROTECTED_TITLE)
-        LocalAssetsManager(device.context(storage) { it.copy(delegateTimeoutSeconds = 1) }).use { manager ->
+        LocalAssetsManager(device.setup(storage) { it.copy(delegateTimeoutSeconds = 1) }).use { manager ->
             val refused = assertThrows<LarderException> {
                 manager.registerAsset(protectedSource(online, "?token=s3cr3t"), path, "a")
             }
             assertEquals(PlayabilityReason.NOT_REGISTERED, manager.status("a").why)
-            eventually("the license is given back") {
+            eventually("the license is released") {
                 runBlocking { manager.reconcile() }
                 online.live == 0
             }
@@ -73,13 +74,13 @@ class StorageTest {
     }
 
     @Test
-    fun `an exception of the storage's own is STORAGE_FAILED, and its message stays inside`() {
+    fun `an exception of the storage is STORAGE_FAILED without its message`() {
         for (thrown in listOf(
             IllegalArgumentException("s3cr3t"),
             java.io.IOException("s3cr3t"),
             SecurityException("s3cr3t"),
         )) {
-            val refused = refusal(Moody { if (it == "save") throw thrown })
+            val refused = refusal(HookedStorage { if (it == "save") throw thrown })
             assertEquals(LarderException.Code.STORAGE_FAILED, refused.code)
             assertEquals(Remedy.RETRY, refused.remedy)
             assertFalse("s3cr3t" in "$refused ${refused.message} ${refused.stackTraceToString()}", refused.message)
@@ -87,10 +88,21 @@ class StorageTest {
     }
 
     @Test
-    fun `an Error is a failure too, not a success with nothing in it`() {
+    fun `an Error of the storage is STORAGE_FAILED and not an empty success`() {
         for (thrown in listOf(NotImplementedError("s3cr3t"), OutOfMemoryError("s3cr3t"), StackOverflowError())) {
             for (method in listOf("save", "load")) {
-                assertEquals(LarderException.Code.STORAGE_FAILED, refusal(Moody { if (it == method) throw thrown }).code)
+                assertEquals(
+                    LarderException.Code.STORAGE_FAILED,
+                    refusal(
+                        HookedStorage {
+                            if (it ==
+                                method
+                            ) {
+                                throw thrown
+                            }
+                        },
+                    ).code,
+                )
             }
         }
     }
@@ -98,7 +110,7 @@ class StorageTest {
     @Test
     fun `a LarderException of the storage keeps its message`() {
         val refused = refusal(
-            Moody {
+            HookedStorage {
                 if (it ==
                     "save"
                 ) {
@@ -110,7 +122,7 @@ class StorageTest {
     }
 
     @Test
-    fun `a storage that loses what it saved is STORAGE_LOST`() {
+    fun `a storage without the saved value is STORAGE_LOST`() {
         val loses = object : LocalDrmStorage {
             override fun save(key: String, value: ByteArray) = Unit
             override fun load(key: String): ByteArray = throw FileNotFoundException(key)
@@ -120,7 +132,7 @@ class StorageTest {
     }
 
     @Test
-    fun `a storage that lies is STORAGE_LOST`() {
+    fun `a storage that returns another value is STORAGE_LOST`() {
         val lies = object : LocalDrmStorage {
             override fun save(key: String, value: ByteArray) = Unit
             override fun load(key: String): ByteArray = byteArrayOf(1)
@@ -130,7 +142,7 @@ class StorageTest {
     }
 
     @Test
-    fun `a storage that answers null says that there is nothing`() {
+    fun `a storage that returns null is STORAGE_LOST`() {
         val nulls = object : LocalDrmStorage {
             override fun save(key: String, value: ByteArray) = Unit
             override fun load(key: String): ByteArray? = null
@@ -142,7 +154,7 @@ class StorageTest {
     @Test
     fun `a storage that hangs is STORAGE_TIMEOUT`() {
         val go = CountDownLatch(1)
-        val hangs = Moody { if (it == "save") go.await(30, TimeUnit.SECONDS) }
+        val hangs = HookedStorage { if (it == "save") go.await(30, TimeUnit.SECONDS) }
         try {
             assertEquals(LarderException.Code.STORAGE_TIMEOUT, refusal(hangs).code)
         } finally {
@@ -151,16 +163,16 @@ class StorageTest {
     }
 
     @Test
-    fun `a storage may use the manager, suspending and not`(): Unit = runBlocking {
+    fun `a storage may call the manager's suspending and blocking functions`(): Unit = runBlocking {
         val path = device.download(PROTECTED_TITLE)
         val manager = AtomicReference<LocalAssetsManager>()
         val seen = mutableListOf<String>()
-        val storage = Moody { method ->
+        val storage = HookedStorage { method ->
             val status = runBlocking { manager.get().status("a") }
             val line = "$method ${status.isRegistered} ${manager.get().assets().size} ${manager.get().sourceUrl("a")}"
             synchronized(seen) { seen += line }
         }
-        LocalAssetsManager(device.context(storage)).use {
+        LocalAssetsManager(device.setup(storage)).use {
             manager.set(it)
             it.registerAsset(protectedSource(online), path, "a")
             assertTrue("save false 0 null" in seen, seen.toString())
@@ -168,7 +180,7 @@ class StorageTest {
     }
 
     @Test
-    fun `files are a storage, too, for any key`() {
+    fun `a file storage takes any key`() {
         val storage = FileDrmStorage(File(device.folder, "secrets"))
         val values = listOf("a", "A", ".", "..", "a/b", "../a", "", "%61", "🍎").associateWith {
             "value of $it".encodeToByteArray()
@@ -184,13 +196,13 @@ class StorageTest {
     }
 
     @Test
-    fun `handles in files survive the process's manager`(): Unit = runBlocking {
+    fun `handles in files are there for the next manager`(): Unit = runBlocking {
         val path = device.download(PROTECTED_TITLE)
         val secrets = File(device.folder, "secrets")
-        LocalAssetsManager(device.context(FileDrmStorage(secrets))).use {
+        LocalAssetsManager(device.setup(FileDrmStorage(secrets))).use {
             it.registerAsset(protectedSource(online), path, "a")
         }
-        LocalAssetsManager(device.context(FileDrmStorage(secrets))).use {
+        LocalAssetsManager(device.setup(FileDrmStorage(secrets))).use {
             assertEquals(PlayabilityReason.PLAYABLE, it.verifyAsset("a").why)
             assertTrue(secrets.deleteRecursively())
             assertEquals(PlayabilityReason.LICENSE_UNREADABLE, it.verifyAsset("a").why)
@@ -198,7 +210,7 @@ class StorageTest {
     }
 
     @Test
-    fun `a value in memory is the storage's own copy`() {
+    fun `a memory storage copies its values`() {
         val storage = MemoryDrmStorage()
         val value = byteArrayOf(1)
         storage.save("a", value)

@@ -4,7 +4,7 @@ import org.codehaus.mojo.animal_sniffer.SignatureChecker
 import org.codehaus.mojo.animal_sniffer.logging.Logger
 import java.io.File
 
-/** What compiled classes refer to and API 24 does not declare: whose reference it is, and to what. [libraries] are left out. */
+/** Returns the references of compiled classes that API 24 does not declare, with the referring class. Ignores [libraries]. */
 fun missingInApi24(classes: File, vararg libraries: String): List<Pair<String, String>> {
     val found = Collector()
     File(System.getProperty("larder.android24")).inputStream().use { signature ->
@@ -16,7 +16,7 @@ fun missingInApi24(classes: File, vararg libraries: String): List<Pair<String, S
     return found.references
 }
 
-/** The checker tells what it finds as errors in a log. */
+/** Collects the checker's findings, which it logs as errors. */
 private class Collector : Logger {
     val references = mutableListOf<Pair<String, String>>()
 

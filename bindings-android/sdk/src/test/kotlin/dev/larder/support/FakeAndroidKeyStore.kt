@@ -18,14 +18,13 @@ import javax.crypto.SecretKey
 import javax.crypto.spec.SecretKeySpec
 
 /**
- * The provider "AndroidKeyStore", which a sandbox lacks: AES keys in memory, under the framework's own
- * `KeyGenParameterSpec`. Our model: it says nothing about a device's Keystore. [lose] and [isBroken] are what it can go
- * through.
+ * The provider "AndroidKeyStore", which Robolectric lacks: AES keys in memory with the framework's own `KeyGenParameterSpec`. Our
+ * model; no evidence about a device's Keystore. [lose] and [isBroken] simulate its failures.
  */
 object FakeAndroidKeyStore {
     val keys: MutableMap<String, Key> = Collections.synchronizedMap(HashMap())
 
-    /** While true every question fails, as with a Keystore daemon that has died. */
+    /** While true every call fails, as after the death of the Keystore daemon. */
     @Volatile
     var isBroken = false
 
@@ -41,7 +40,7 @@ object FakeAndroidKeyStore {
 
     private const val NAME = "AndroidKeyStore"
 
-    @Suppress("DEPRECATION") // the constructor that API 24 has, too
+    @Suppress("DEPRECATION") // the only constructor of API 24
     private class FakeProvider : Provider(NAME, 1.0, "keys in memory, for tests") {
         init {
             putService(

@@ -10,13 +10,13 @@ import java.security.Permission
 import java.util.concurrent.ConcurrentLinkedQueue
 
 /**
- * A process that makes its first manager on its main thread, uses it there, and prints which thread has loaded which library.
- * The JVM tells a security manager of every library that is loaded, so this one permits everything and listens.
+ * A process that makes and uses its first manager on the main thread, and prints the thread that loads each library. The JVM
+ * calls a security manager for every loaded library; this one permits everything and prints.
  */
 object FirstManager {
     private val loaded = ConcurrentLinkedQueue<String>()
 
-    @Suppress("DEPRECATION", "removal") // nothing else is told
+    @Suppress("DEPRECATION", "removal") // the only notification
     private class Listening : SecurityManager() {
         override fun checkLink(library: String) {
             loaded += "${Thread.currentThread().name} $library"

@@ -6,7 +6,7 @@ import org.robolectric.annotation.Implementation
 import org.robolectric.annotation.Implements
 import org.robolectric.shadows.ShadowConnectivityManager
 
-/** Robolectric's, which asks for no permission, and on demand as an app without ACCESS_NETWORK_STATE finds it. */
+/** Robolectric's shadow, which checks no permission. On demand it fails as for an app without ACCESS_NETWORK_STATE. */
 @Implements(ConnectivityManager::class)
 class ForbiddenConnectivity : ShadowConnectivityManager() {
     @Implementation

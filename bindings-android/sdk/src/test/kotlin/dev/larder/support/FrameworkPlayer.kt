@@ -7,11 +7,11 @@ import org.robolectric.shadows.ShadowMediaPlayer
 import org.robolectric.shadows.util.DataSource
 
 /**
- * A player as an app has one: it takes an entry's source that lies on the device, else the first, and prepares it with
- * Android's own player. Decoding is Robolectric's stand-in; what it accepts and refuses is the framework's state machine.
+ * A player of an app: takes the local source of an entry, else the first source, and prepares it with Android's player. The state
+ * machine is the framework's; Robolectric simulates decoding.
  */
 class FrameworkPlayer {
-    /** The URL that was prepared. */
+    /** The prepared URL. */
     var prepared: String? = null
         private set
 

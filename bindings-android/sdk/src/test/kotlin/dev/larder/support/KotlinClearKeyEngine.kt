@@ -17,9 +17,9 @@ import java.util.concurrent.ExecutionException
 import java.util.concurrent.Executors
 
 /**
- * A CDM for ClearKey, written as an app would: its exchange happens on a queue of its own.
+ * A CDM for ClearKey as an app writes it. Runs its exchange on its own queue.
  *
- * [step] is called at each step, with its name, and may throw, hang or call back.
+ * [step] is called with the name of each step, and may throw, hang or call the manager.
  */
 class KotlinClearKeyEngine(private val step: (String) -> Unit = {}) : DrmEngine {
     override val scheme: DrmScheme

@@ -10,7 +10,7 @@ import java.net.HttpURLConnection
 import java.net.URI
 import java.net.URLEncoder
 
-/** An exchange without the core: sends what it is given, and remembers what it was about. */
+/** An exchange without the core: sends each message and records its kind. */
 class RawExchange(private val licenseUrl: String) : LicenseExchange {
     val kinds = mutableListOf<ExchangeKind>()
 

@@ -4,11 +4,11 @@ import dev.larder.storage.LocalDrmStorage
 import java.io.FileNotFoundException
 import java.util.concurrent.ConcurrentHashMap
 
-/** A secret storage that outlives managers, as a phone's does, and stops where a test wants it to. */
+/** A secret storage that outlives managers, and hangs at the call that a test sets. */
 class ScriptedStorage : LocalDrmStorage {
     enum class Call { SAVE, LOAD, REMOVE }
 
-    private class Stop(val call: Call, val moment: Moment, val hang: () -> Unit)
+    private class Stop(val call: Call, val point: CallPoint, val hang: () -> Unit)
 
     private val values = ConcurrentHashMap<String, ByteArray>()
 
@@ -17,9 +17,9 @@ class ScriptedStorage : LocalDrmStorage {
 
     val size: Int get() = values.size
 
-    /** The next such call does not come back. */
-    fun hangAt(call: Call, moment: Moment, hang: () -> Unit) {
-        stop = Stop(call, moment, hang)
+    /** Makes the next such call hang. */
+    fun hangAt(call: Call, point: CallPoint, hang: () -> Unit) {
+        stop = Stop(call, point, hang)
     }
 
     override fun save(key: String, value: ByteArray) = passing(Call.SAVE) { values[key] = value }
@@ -32,12 +32,12 @@ class ScriptedStorage : LocalDrmStorage {
     }
 
     private fun <T> passing(call: Call, work: () -> T): T {
-        hangIf(call, Moment.BEFORE)
-        return work().also { hangIf(call, Moment.AFTER) }
+        hangIf(call, CallPoint.BEFORE)
+        return work().also { hangIf(call, CallPoint.AFTER) }
     }
 
-    private fun hangIf(call: Call, moment: Moment) {
-        val here = stop?.takeIf { it.call == call && it.moment == moment } ?: return
+    private fun hangIf(call: Call, point: CallPoint) {
+        val here = stop?.takeIf { it.call == call && it.point == point } ?: return
         stop = null
         here.hang()
     }

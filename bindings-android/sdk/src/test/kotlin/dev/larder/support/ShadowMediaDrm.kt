@@ -17,7 +17,7 @@ import java.nio.ByteBuffer
 import java.util.UUID
 
 /**
- * [VirtualCdm] under the framework's own Java code: only what is native in MediaDrm is replaced, so argument checks, listeners
+ * Runs [VirtualCdm] below the framework's own Java code. Replaces only MediaDrm's native functions, so argument checks, listeners
  * and requests are AOSP's.
  */
 @Implements(value = MediaDrm::class, minSdk = 24)
@@ -35,7 +35,7 @@ class ShadowMediaDrm {
     protected fun native_setup(self: Any?, uuid: ByteArray, packageName: String?) {
         this.uuid = ByteBuffer.wrap(uuid).let { UUID(it.long, it.long) }
         if (this.uuid in VirtualCdm.unsupported) throw UnsupportedSchemeException("no such CDM")
-        // The framework tells no events of an object that has no native side.
+        // The framework sends no events of an object without a native side.
         ReflectionHelpers.setField(drm, "mNativeContext", 1L)
         VirtualCdm.count {
             this@ShadowMediaDrm.test = test
@@ -45,7 +45,7 @@ class ShadowMediaDrm {
 
     @Implementation(minSdk = 28)
     protected fun native_release() {
-        // The finalizer of one that could not be made comes here, too.
+        // The finalizer of an object whose constructor failed calls this, too.
         if (ReflectionHelpers.getField<Long>(drm, "mNativeContext") == 0L) return
         ReflectionHelpers.setField(drm, "mNativeContext", 0L)
         counted {
@@ -57,7 +57,7 @@ class ShadowMediaDrm {
 
     @Implementation(minSdk = 31)
     @Throws(NotProvisionedException::class, ResourceBusyException::class)
-    protected fun openSessionNative(level: Int): ByteArray = at(Step.OPEN_SESSION) {
+    protected fun openSessionNative(level: Int): ByteArray = at(CdmCall.OPEN_SESSION) {
         if (VirtualCdm.device == null) throw NotProvisionedException("not provisioned")
         counted { openSessions++ }
         val id = VirtualCdm.count { "session ${++sessionsEver}" }
@@ -81,8 +81,8 @@ class ShadowMediaDrm {
         keyType: Int,
         parameters: HashMap<String, String>?,
     ): MediaDrm.KeyRequest {
-        if (keyType == MediaDrm.KEY_TYPE_RELEASE) return at(Step.RELEASE_CHALLENGE) { releaseRequest(scope) }
-        return at(Step.CHALLENGE) {
+        if (keyType == MediaDrm.KEY_TYPE_RELEASE) return at(CdmCall.RELEASE_CHALLENGE) { releaseRequest(scope) }
+        return at(CdmCall.CHALLENGE) {
             VirtualCdm.count { asked += VirtualCdm.Asked(uuid, init, mime, parameters.orEmpty().toMap(), isL3) }
             require(keyType == MediaDrm.KEY_TYPE_OFFLINE && sessions.containsKey(String(scope)))
             val held = sessions[String(scope)]?.let(VirtualCdm::find)
@@ -109,8 +109,8 @@ class ShadowMediaDrm {
     @Implementation
     @Throws(NotProvisionedException::class, DeniedByServerException::class)
     protected fun provideKeyResponse(scope: ByteArray, response: ByteArray): ByteArray? {
-        if (!sessions.containsKey(String(scope))) return at(Step.RELEASE_ANSWER) { released(scope, response) }
-        return at(Step.LICENSE) {
+        if (!sessions.containsKey(String(scope))) return at(CdmCall.RELEASE_ANSWER) { released(scope, response) }
+        return at(CdmCall.LICENSE) {
             val answer = requireNotNull(VirtualWire.read("WVL", response)) { "BAD_VALUE" }
             require(answer.getLong("nonce") == nonces[String(scope)]) { "BAD_VALUE" }
             if (!answer.getBoolean("persist")) return@at ByteArray(0)
@@ -139,7 +139,7 @@ class ShadowMediaDrm {
     }
 
     @Implementation
-    protected fun restoreKeys(session: ByteArray, keySetId: ByteArray): Unit = at(Step.RESTORE) {
+    protected fun restoreKeys(session: ByteArray, keySetId: ByteArray): Unit = at(CdmCall.RESTORE) {
         val keySet = opened(keySetId)
         if (keySet.released) throw stateError("being released")
         if (VirtualCdm.keySets.size > VirtualCdm.failsFrom) throw badValue()
@@ -148,7 +148,7 @@ class ShadowMediaDrm {
     }
 
     @Implementation
-    protected fun queryKeyStatus(session: ByteArray): HashMap<String, String> = at(Step.QUERY) {
+    protected fun queryKeyStatus(session: ByteArray): HashMap<String, String> = at(CdmCall.QUERY) {
         VirtualCdm.trace?.let { return@at HashMap(it) }
         val keySet = sessions[String(session)]?.let(VirtualCdm::find) ?: throw stateError("no keys")
         val (license, playback) = VirtualCdm.left(keySet)
@@ -163,13 +163,13 @@ class ShadowMediaDrm {
     }
 
     @Implementation(minSdk = 29)
-    protected fun getOfflineLicenseKeySetIds(): List<ByteArray> = at(Step.LIST) {
+    protected fun getOfflineLicenseKeySetIds(): List<ByteArray> = at(CdmCall.LIST) {
         if (!VirtualCdm.lists) throw UnsupportedOperationException("this vendor's part is older")
         VirtualCdm.ids
     }
 
     @Implementation(minSdk = 29)
-    protected fun removeOfflineLicense(keySetId: ByteArray): Unit = at(Step.REMOVE) {
+    protected fun removeOfflineLicense(keySetId: ByteArray): Unit = at(CdmCall.REMOVE) {
         require(VirtualCdm.vanish(keySetId)) { "BAD_VALUE" }
     }
 
@@ -181,7 +181,7 @@ class ShadowMediaDrm {
 
     @Implementation
     protected fun getProvisionRequestNative(certificateType: Int, authority: String?): MediaDrm.ProvisionRequest =
-        at(Step.PROVISION_REQUEST) {
+        at(CdmCall.PROVISION_REQUEST) {
             request(
                 MediaDrm.ProvisionRequest::class.java,
                 "device-request-${VirtualCdm.nextNonce()}".toByteArray(),
@@ -191,7 +191,7 @@ class ShadowMediaDrm {
 
     @Implementation
     @Throws(DeniedByServerException::class)
-    protected fun provideProvisionResponseNative(response: ByteArray): MediaDrm.Certificate? = at(Step.PROVISION_ANSWER) {
+    protected fun provideProvisionResponseNative(response: ByteArray): MediaDrm.Certificate? = at(CdmCall.PROVISION_ANSWER) {
         VirtualCdm.device = requireNotNull(VirtualWire.read("WVP", response)) { "BAD_VALUE" }.getString("device")
         null
     }
@@ -208,7 +208,7 @@ class ShadowMediaDrm {
         return if (isL3) "L3" else VirtualCdm.level
     }
 
-    // Up to API 30 these were native themselves, and before API 28 a session had no level.
+    // Up to API 30 these functions are native, and before API 28 a session has no level.
 
     @Implementation(maxSdk = 27)
     @Throws(UnsupportedSchemeException::class)
@@ -240,14 +240,14 @@ class ShadowMediaDrm {
 
     private fun releaseRequest(id: ByteArray): MediaDrm.KeyRequest {
         val keySet = opened(id)
-        // Making the release message ends the keys' use, whether it arrives or not.
+        // The release message ends the use of the keys, even if it does not arrive.
         keySet.released = true
         val device = VirtualCdm.device ?: throw NotProvisionedException("not provisioned")
         val body = VirtualWire.challenge("release", keySet.kids, keySet.licenseId, device, nonce(id))
         return keyRequest(body, MediaDrm.KeyRequest.REQUEST_TYPE_RELEASE)
     }
 
-    /** A key set is one level's: another one does not find it. */
+    /** Returns a key set of the session's level. A key set belongs to one level. */
     private fun opened(id: ByteArray): VirtualCdm.KeySet =
         VirtualCdm.find(id)?.takeIf { it.l3 == (isL3 || VirtualCdm.level == "L3") } ?: throw stateError("no such key set")
 
@@ -262,7 +262,7 @@ class ShadowMediaDrm {
 
     private fun nonce(scope: ByteArray): Long = VirtualCdm.nextNonce().also { nonces[String(scope)] = it }
 
-    /** As the native side does, from a thread of the binder's. */
+    /** Reports key statuses as the native side does, from a binder thread. */
     private fun tellKeys(session: ByteArray, keySet: VirtualCdm.KeySet) {
         if (!VirtualCdm.tellsKeys) return
         val status = when {
@@ -344,9 +344,9 @@ class ShadowMediaDrm {
 
         fun badValue() = IllegalArgumentException("BAD_VALUE")
 
-        private inline fun <T> at(step: Step, work: () -> T): T {
-            VirtualCdm.pass(step, Moment.BEFORE)
-            return work().also { VirtualCdm.pass(step, Moment.AFTER) }
+        private inline fun <T> at(step: CdmCall, work: () -> T): T {
+            VirtualCdm.pass(step, CallPoint.BEFORE)
+            return work().also { VirtualCdm.pass(step, CallPoint.AFTER) }
         }
     }
 }

@@ -5,8 +5,8 @@ import org.robolectric.annotation.Implementation
 import org.robolectric.annotation.Implements
 
 /**
- * A player of the framework's tells the audio service of itself. Robolectric has a proxy for that service, which it cannot
- * make of API 35's: the service's interface names Bluetooth classes that no jar has.
+ * The framework's player registers with the audio service. Robolectric cannot create its proxy of that service for API 35, whose
+ * interface refers to Bluetooth classes that no JAR contains.
  */
 @Implements(className = "android.media.PlayerBase", isInAndroidSdk = false)
 class ShadowPlayerBase {

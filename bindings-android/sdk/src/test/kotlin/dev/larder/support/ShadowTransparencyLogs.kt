@@ -5,8 +5,8 @@ import org.robolectric.annotation.Implementation
 import org.robolectric.annotation.Implements
 
 /**
- * The framework's trust manager brings a list of certificate transparency logs, whose keys it reads with native code that a
- * sandbox lacks. It looks at none of them unless an app's config asks for transparency.
+ * The framework's trust manager has a list of certificate transparency logs, whose keys it parses with native code that Robolectric
+ * lacks. It uses the list only if an app's config requires transparency.
  */
 @Implements(className = "com.android.org.conscrypt.ct.CTLogStoreImpl", isInAndroidSdk = false)
 class ShadowTransparencyLogs {

@@ -5,51 +5,68 @@ import java.net.HttpURLConnection
 import java.net.URI
 import java.util.concurrent.TimeUnit
 
-/** The testkit's origin and license servers, in a process of their own: `larder testkit serve`. */
-class TestServers private constructor(private val process: Process, val url: String, private val adminUrl: String) :
-    AutoCloseable {
+/**
+ * The testkit's origin and license servers, in a process of their own: `larder testkit serve`. Started at the first use,
+ * also at the first one after [close]: a class rule closes them once per set of parameters.
+ *
+ * Tests declare a [TestServersRule] or a `TestServersExtension`, which stop the process.
+ */
+open class TestServers : AutoCloseable {
+    private class Running(val process: Process, val url: String, val adminUrl: String)
+
+    private var current: Running? = null
+
+    private val running: Running
+        @Synchronized get() = current ?: start().also { current = it }
+
+    /** The base URL of the servers, without a slash at its end. */
+    val url: String get() = running.url
 
     fun url(path: String) = url + path
 
-    /** Licenses issued and not given back. */
+    /** The number of licenses that were issued and not released. */
     val live: Int
         get() = number("live", get("book"))
 
-    /** Licenses ever issued. */
+    /** The number of licenses that were issued. */
     val issued: Int
         get() = Regex("\"license_id\"").findAll(get("book")).count()
 
-    /** Requests ever made. */
+    /** The number of requests since the start. */
     val requests: Int
         get() = number("requests", get("counts"))
 
-    /** Every request, with its headers. */
+    /** Every request with its headers, as JSON. */
     val journal: String
         get() = get("requests")
 
-    /** The servers cannot be reached until [resume]. */
+    /** Makes the servers unreachable until [resume]. */
     fun stop() = post("stop")
 
     fun resume() = post("resume")
 
-    /** Book, counts, faults and policy as after the start. */
+    /** Resets records, counts, faults and license terms. */
     fun reset() = post("reset")
 
-    /** How many requests of a kind, for example `provisioning`. */
+    /** Returns the number of requests of a kind, for example `provisioning`. */
     fun requests(kind: String): Int =
         Regex("\"$kind\"\\s*:\\s*(\\d+)").find(get("counts"))?.groupValues?.get(1)?.toInt() ?: 0
 
     /** Replaces members of the license policy, for example `{"require_token":"t"}`. */
     fun policy(json: String) = post("policy", json)
 
+    /** Adds a fault, for example `{"path":"/widevine/","action":{"kind":"status","status":503}}`. */
     fun fault(json: String) = post("faults", json)
 
-    /** No fault any more. */
+    /** Removes every fault. */
     fun clearFaults() {
         ask("DELETE", "faults", null)
     }
 
+    @Synchronized
     override fun close() {
+        val process = current?.process ?: return
+        current = null
         process.destroy()
         process.waitFor(10, TimeUnit.SECONDS)
     }
@@ -61,7 +78,7 @@ class TestServers private constructor(private val process: Process, val url: Str
     }
 
     private fun ask(method: String, what: String, body: String?): String {
-        val connection = URI("$adminUrl/admin/$what").toURL().openConnection() as HttpURLConnection
+        val connection = URI("${running.adminUrl}/admin/$what").toURL().openConnection() as HttpURLConnection
         connection.requestMethod = method
         if (body != null) {
             connection.doOutput = true
@@ -75,17 +92,14 @@ class TestServers private constructor(private val process: Process, val url: Str
     private fun number(name: String, json: String): Int =
         checkNotNull(Regex("\"$name\"\\s*:\\s*(\\d+)").find(json)) { "no $name in $json" }.groupValues[1].toInt()
 
-    companion object {
-        @JvmStatic
-        fun start(): TestServers {
-            val command = File(System.getProperty("larder.target"), "larder").path
-            val process = ProcessBuilder(command, "testkit", "serve", "--print-url", "--media", Media.folder.path)
-                .redirectError(ProcessBuilder.Redirect.DISCARD)
-                .start()
-            Runtime.getRuntime().addShutdownHook(Thread { process.destroy() })
-            val lines = process.inputStream.bufferedReader()
-            val (url, adminUrl) = List(2) { checkNotNull(lines.readLine()) { "the servers did not start" } }
-            return TestServers(process, url, adminUrl)
-        }
+    private fun start(): Running {
+        val command = File(System.getProperty("larder.target"), "larder").path
+        val process = ProcessBuilder(command, "testkit", "serve", "--print-url", "--media", Media.folder.path)
+            .redirectError(ProcessBuilder.Redirect.DISCARD)
+            .start()
+        Runtime.getRuntime().addShutdownHook(Thread { process.destroy() })
+        val lines = process.inputStream.bufferedReader()
+        val (url, adminUrl) = List(2) { checkNotNull(lines.readLine()) { "the servers did not start" } }
+        return Running(process, url, adminUrl)
     }
 }

@@ -7,8 +7,8 @@ import java.util.UUID
 import java.util.concurrent.CountDownLatch
 import java.util.concurrent.TimeUnit
 
-/** Where an engine comes by. */
-enum class Step {
+/** The calls of an engine to the CDM. */
+enum class CdmCall {
     OPEN_SESSION,
     CHALLENGE,
     RELEASE_CHALLENGE,
@@ -22,13 +22,12 @@ enum class Step {
     REMOVE,
 }
 
-/** Before the CDM does what it is asked, or after, when the caller does not know yet. */
-enum class Moment { BEFORE, AFTER }
+/** The point of a failure: before the CDM does its work, or after it and before the caller gets the result. */
+enum class CallPoint { BEFORE, AFTER }
 
 /**
- * The device: what lasts from one `MediaDrm` to the next, and from one run of the app to the next. Our model of a CDM that
- * behaves like Widevine behind MediaDrm, as far as an engine can see it; its messages are the testkit's. It is no evidence
- * about any real CDM. The testkit has the same device in Rust.
+ * The state of the device that outlives a `MediaDrm` and a run of the app. Our model of a CDM that behaves like Widevine behind
+ * MediaDrm as an engine sees it. Its messages are the testkit's, which has the same model in Rust. No evidence about a real CDM.
  */
 object VirtualCdm {
     class KeySet(
@@ -41,7 +40,7 @@ object VirtualCdm {
         val playbackSeconds: Long?,
         val renewable: Boolean,
         var firstPlayedAtMs: Long? = null,
-        /** A release was asked for: the keys do not play any more, whether or not the server has heard of it. */
+        /** True after a release request: the keys no longer play, even if the server has not got the message. */
         var released: Boolean = false,
     )
 
@@ -50,39 +49,39 @@ object VirtualCdm {
     var provisioningUrl = ""
     var aheadMs = 0L
 
-    /** The level that a session has if nobody asks for L3. */
+    /** The default level of a session. */
     var level = "L1"
 
-    /** It lists its key sets. */
+    /** True if the CDM lists its key sets. */
     var lists = true
 
-    /** A renewal in place keeps the key set id. */
+    /** True if a renewal in place keeps the key set id. */
     var keepsHandle = true
 
-    /** It returns no key set id from a renewal in place, which some do. */
+    /** True if a renewal in place returns no key set id, as with some CDMs. */
     var renewsSilently = false
 
-    /** It tells which keys are usable. */
+    /** True if the CDM reports key statuses. */
     var tellsKeys = true
 
-    /** From so many key sets on it stores and opens none, as Samsung's did (google/ExoPlayer#11202). */
+    /** The number of key sets from which on the CDM stores and opens none, as Samsung's did (google/ExoPlayer#11202). */
     var failsFrom = Int.MAX_VALUE
 
-    /** What `queryKeyStatus` answers instead: a recorded trace. */
+    /** A recorded result of `queryKeyStatus`, which replaces the computed one. */
     var trace: Map<String, String>? = null
 
-    /** Systems without a CDM here. */
+    /** The key systems without a CDM. */
     val unsupported = mutableSetOf<UUID>()
 
-    /** Objects and sessions that are open now; how often one was opened. */
+    /** The numbers of open objects, of open sessions and of all sessions so far. */
     var openObjects = 0
     var openSessions = 0
     var sessionsEver = 0
 
-    /** Which test this is: what hangs for ever in an earlier one is not counted in the next. */
+    /** The number of the test: objects that hang in an earlier test are not counted in the next one. */
     var test = 0
 
-    /** Everything that was asked for, as the CDM saw it. */
+    /** Every key request to the CDM. */
     val asked = mutableListOf<Asked>()
 
     class Asked(
@@ -93,7 +92,7 @@ object VirtualCdm {
         val l3: Boolean,
     )
 
-    private class Planned(val step: Step, val moment: Moment, var left: Int, val trouble: () -> Unit)
+    private class Planned(val step: CdmCall, val point: CallPoint, var left: Int, val action: () -> Unit)
 
     private val planned = mutableListOf<Planned>()
     private var gate = Gate()
@@ -127,34 +126,34 @@ object VirtualCdm {
         gate = Gate()
     }
 
-    /** The next so many times at this step, [trouble] happens: it throws, waits or changes something. */
+    /** Runs [action] at the next calls of this kind: it may throw, wait or change the state. */
     @Synchronized
-    fun plan(step: Step, moment: Moment = Moment.BEFORE, times: Int = 1, trouble: () -> Unit) {
-        planned += Planned(step, moment, times, trouble)
+    fun plan(step: CdmCall, point: CallPoint = CallPoint.BEFORE, times: Int = 1, action: () -> Unit) {
+        planned += Planned(step, point, times, action)
     }
 
-    /** The next call at this step hangs until [letGo]. Call [awaitHanging] to know that it does. */
-    fun hangAt(step: Step, moment: Moment) {
+    /** Makes the next call of this kind hang until [letGo]. [awaitHanging] waits until it hangs. */
+    fun hangAt(step: CdmCall, point: CallPoint) {
         val here = synchronized(this) { gate }
-        plan(step, moment) { here.hang() }
+        plan(step, point) { here.hang() }
     }
 
     fun awaitHanging() = check(synchronized(this) { gate }.awaitHanging()) { "nothing hangs" }
 
     fun letGo() = synchronized(this) { gate }.letGo()
 
-    fun pass(step: Step, moment: Moment) {
-        val trouble = synchronized(this) {
-            planned.firstOrNull { it.step == step && it.moment == moment && it.left > 0 }?.also { it.left-- }?.trouble
+    fun pass(step: CdmCall, point: CallPoint) {
+        val action = synchronized(this) {
+            planned.firstOrNull { it.step == step && it.point == point && it.left > 0 }?.also { it.left-- }?.action
         }
-        trouble?.invoke()
+        action?.invoke()
     }
 
-    /** Changes what is counted. */
+    /** Changes the state under the lock. */
     @Synchronized
     fun <T> count(change: VirtualCdm.() -> T): T = change()
 
-    /** A license that another library in the same app got: it is listed, and none of Larder's business. */
+    /** Adds a license of another library in the same app. */
     @Synchronized
     fun addForeign(): ByteArray {
         val keySet = KeySet(nextId(), "foreign", emptyList(), false, nowMs, null, null, false)
@@ -168,7 +167,7 @@ object VirtualCdm {
     @Synchronized
     fun find(id: ByteArray): KeySet? = keySets.firstOrNull { it.id.contentEquals(id) }
 
-    /** Not text: whoever treats a key set id as a string must break here. */
+    /** Returns bytes that are not text, so that code that treats a key set id as a string fails. */
     @Synchronized
     fun nextId(): ByteArray =
         byteArrayOf('k'.code.toByte(), 's'.code.toByte(), -1, 0) + ByteBuffer.allocate(8).putLong(++number).array()
@@ -176,7 +175,7 @@ object VirtualCdm {
     @Synchronized
     fun nextNonce(): Long = ++number
 
-    /** Seconds left: of the license, and of its playback. `null` is for ever. */
+    /** Returns the remaining seconds of the license and of its playback; `null` for no limit. */
     fun left(keySet: KeySet): Pair<Long?, Long?> {
         fun of(seconds: Long?, sinceMs: Long) = seconds?.let { maxOf(0, (sinceMs + it * 1000 - nowMs + 999) / 1000) }
         return of(keySet.durationSeconds, keySet.storedAtMs) to of(keySet.playbackSeconds, keySet.firstPlayedAtMs ?: nowMs)
@@ -210,7 +209,7 @@ object VirtualWire {
         return "WVC\u0001".toByteArray() + json.toString().toByteArray()
     }
 
-    /** `null` for what is none of this CDM's. */
+    /** Parses a message; `null` for a message of another CDM. */
     fun read(magic: String, answer: ByteArray): JSONObject? {
         val head = "$magic\u0001".toByteArray()
         if (answer.size < head.size || !answer.copyOf(head.size).contentEquals(head)) return null
@@ -221,7 +220,7 @@ object VirtualWire {
 
     fun seconds(json: JSONObject, name: String): Long? = if (json.has(name)) json.getLong(name) else null
 
-    /** The key ids that Widevine's PSSH boxes name: in a box of version 1, and as field 2 of its protobuf. */
+    /** Returns the key ids in Widevine's PSSH boxes: from a box of version 1, and from field 2 of its protobuf. */
     fun keyIds(initData: ByteArray): List<String> {
         val found = linkedSetOf<String>()
         var at = 0

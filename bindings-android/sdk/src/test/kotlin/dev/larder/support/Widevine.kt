@@ -10,7 +10,7 @@ import dev.larder.StoredLicense
 import java.nio.ByteBuffer
 import java.util.UUID
 
-/** What Larder asks an engine for a title of Widevine's with these keys. */
+/** Makes Larder's request to an engine for a Widevine title with these keys. */
 fun widevineRequest(
     kids: List<String> = listOf(KID_A),
     level: SecurityLevel = SecurityLevel.DEFAULT,
@@ -20,7 +20,7 @@ fun widevineRequest(
 fun stored(handle: ByteArray, request: KeyRequest = widevineRequest()) =
     StoredLicense("license", request.scheme, handle, request)
 
-/** A box of version 1, which names its keys. */
+/** Makes a box, which lists its key ids in version 1. */
 fun psshBox(system: String, kids: List<String>, version: Int = 1, data: ByteArray = ByteArray(0)): ByteArray {
     val id = UUID.fromString(system)
     val size = 28 + (if (version == 1) 4 + 16 * kids.size else 0) + 4 + data.size
@@ -39,7 +39,7 @@ const val COMMON_SYSTEM = "1077efec-c0b2-4d02-ace3-3c1e52e2fb4b"
 const val KID_A = "6f651ae1dbe44434bcb4690d1564c41c"
 const val KID_B = "0294b9599d755de2bbf0fdca3fa5eab7"
 
-/** A title of Widevine's on the test servers; `query` has terms of its own. */
+/** Makes the source of a Widevine title on the test servers; [query] sets its license terms. */
 fun widevineSource(servers: TestServers, query: String = "", renewal: RenewalPolicy = RenewalPolicy.ACQUIRE_THEN_RELEASE) =
     MediaSource(
         id = "dash",

@@ -79,7 +79,7 @@ internal class CachedMediaExport(cache: Cache, private val folder: File) {
         MessageDigest.getInstance("SHA-256").digest(id.encodeToByteArray()).joinToString("") { "%02x".format(it) }
 }
 
-/** What the cache has. What it has not is told apart from a file that cannot be written. */
+/** Copies the cached bytes. A gap in the cache and a file that cannot be written are different errors. */
 private class CachedBytes(from: InputStream) : FilterInputStream(from) {
     override fun read(): Int = present { super.read() }
 

@@ -18,7 +18,7 @@ import org.junit.runner.RunWith
 import org.robolectric.RobolectricTestRunner
 import java.util.UUID
 
-/** Which of several licenses a track gets: the one of its own init data. */
+/** Tests the choice of a license for a track. */
 @RunWith(RobolectricTestRunner::class)
 class ChoosingLicensesTest {
     private val video = box("video")
@@ -26,19 +26,19 @@ class ChoosingLicensesTest {
     private val licenses = listOf(widevine("for audio", audio), widevine("for video", video))
 
     @Test
-    fun `each track gets the license that was asked for with its own box`() {
+    fun `each track gets the license that was requested with its own box`() {
         assertEquals("for video", chosen(licenses, video))
         assertEquals("for audio", chosen(licenses, audio))
     }
 
     @Test
-    fun `a license that was asked for with several boxes serves each of them`() {
+    fun `a license requested with several boxes serves each of them`() {
         val both = widevine("for both", audio + video)
         assertEquals("for both", chosen(listOf(widevine("other", box("other")), both), video))
     }
 
     @Test
-    fun `a track whose box was packed again gets the license of the same keys`() {
+    fun `a track with a repackaged box gets the license with the same keys`() {
         val key = UUID.fromString("6f651ae1-dbe4-4434-bcb4-690d1564c41c")
         val packedAgain = PsshAtomUtil.buildPsshAtom(C.WIDEVINE_UUID, arrayOf(key), "other data".encodeToByteArray())
         val byKey = widevine("for its keys", video, keyIds = listOf("6f651ae1dbe44434bcb4690d1564c41c"))
@@ -46,23 +46,23 @@ class ChoosingLicensesTest {
     }
 
     @Test
-    fun `an only license serves a track that fits nothing better`() {
+    fun `the only license serves a track without a better match`() {
         assertEquals("for video", chosen(listOf(widevine("for video", video)), box("unknown")))
     }
 
     @Test
-    fun `among several licenses none is guessed`() {
+    fun `several licenses without a match are LICENSE_MISSING`() {
         assertEquals(Code.LICENSE_MISSING, refused(licenses, box("unknown")))
     }
 
     @Test
-    fun `a license of another scheme does not serve`() {
+    fun `a license of another scheme is DRM_UNSUPPORTED`() {
         val clearKey = widevine("ck", video).copy(scheme = DrmScheme.CLEAR_KEY)
         assertEquals(Code.DRM_UNSUPPORTED, refused(listOf(clearKey), video))
     }
 
     @Test
-    fun `no license at all is missing`() {
+    fun `an asset without licenses is LICENSE_MISSING`() {
         assertEquals(Code.LICENSE_MISSING, refused(emptyList(), widevineBox))
     }
 

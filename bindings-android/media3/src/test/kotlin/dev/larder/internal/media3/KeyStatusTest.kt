@@ -7,13 +7,13 @@ import org.junit.Test
 import org.junit.runner.RunWith
 import org.robolectric.RobolectricTestRunner
 
-/** What devices say of a license, and what Media3 is told. */
+/** Tests the conversion of the key statuses that devices report. */
 @RunWith(RobolectricTestRunner::class)
 class KeyStatusTest {
     private val noEnd = Long.MAX_VALUE.toString()
 
     @Test
-    fun `each of the known answers has one meaning`() {
+    fun `each known key status has one meaning`() {
         val later = Expiry.At(Long.MAX_VALUE)
         val cases = listOf(
             Case("a usual license", "3600", "3600", later, "3600"),
@@ -39,7 +39,7 @@ class KeyStatusTest {
     }
 
     @Test
-    fun `a playback window that is over ends a license that is not`() {
+    fun `a playback window that is over ends an unexpired license`() {
         val told = normalizedKeyStatus(
             mapOf("LicenseDurationRemaining" to "3600", "PlaybackDurationRemaining" to "0"),
             widevine("1", byteArrayOf(1), expires = Expiry.At(Long.MAX_VALUE)),

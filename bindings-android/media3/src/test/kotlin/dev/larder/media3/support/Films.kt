@@ -3,7 +3,7 @@ package dev.larder.media3.support
 import dev.larder.support.Media
 import java.io.File
 
-/** One of the testkit's tracks as one file, which Media3 plays without a module for a manifest. */
+/** Joins one of the testkit's tracks to one file, which Media3 plays without a module for manifests. */
 fun film(folder: File, track: String = "dash-cenc/video-234"): File {
     val parts = Media.folder.resolve(track)
     val film = folder.resolve(track.replace('/', '-') + ".mp4")
@@ -15,7 +15,7 @@ fun film(folder: File, track: String = "dash-cenc/video-234"): File {
     return film
 }
 
-/** The Widevine box of [film]'s init segment, as a license was asked for with it. */
+/** The Widevine box of [film]'s init segment, which requests a license. */
 val widevineBox: ByteArray by lazy {
     val init = Media.folder.resolve("dash-cenc/video-234/init.mp4").readBytes()
     val systemId = byteArrayOf(-19, -17, -117, -87, 121, -42, 74, -50, -93, -56, 39, -36, -43, 29, 33, -19)
@@ -23,7 +23,7 @@ val widevineBox: ByteArray by lazy {
     init.copyOfRange(at, at + java.nio.ByteBuffer.wrap(init, at, 4).int)
 }
 
-/** What a CDM says of a license with so many seconds left. */
+/** Returns the key status of a license with this remaining time. */
 fun lasting(seconds: Long): Map<String, String> = mapOf(
     "LicenseType" to "Offline",
     "PlayAllowed" to if (seconds > 0) "True" else "False",
@@ -31,5 +31,5 @@ fun lasting(seconds: Long): Map<String, String> = mapOf(
     "PlaybackDurationRemaining" to "$seconds",
 )
 
-/** Samples of [film]: 12 seconds at 24 a second. */
+/** The number of samples of [film]: 12 seconds with 24 samples each. */
 const val SAMPLES = 288

@@ -7,7 +7,7 @@ import org.robolectric.annotation.Implements
 import org.robolectric.util.ReflectionHelpers
 import org.robolectric.util.ReflectionHelpers.ClassParameter
 
-/** A model of ours of a CDM that holds licenses: only MediaDrm's native methods are replaced. No evidence about a device. */
+/** Our model of a CDM with licenses. Replaces only MediaDrm's native methods. No evidence about a device. */
 @Implements(value = MediaDrm::class, minSdk = 29)
 class ShadowCdm {
     private val sessions = HashMap<String, String?>()
@@ -18,10 +18,10 @@ class ShadowCdm {
 
     @Implementation(minSdk = 31)
     protected fun openSessionNative(level: Int): ByteArray {
-        if (!Cdm.isProvisioned) throw NotProvisionedException("not provisioned")
-        val id = "session ${Cdm.sessions.incrementAndGet()}"
+        if (!FakeCdm.isProvisioned) throw NotProvisionedException("not provisioned")
+        val id = "session ${FakeCdm.sessions.incrementAndGet()}"
         sessions[id] = null
-        Cdm.open.incrementAndGet()
+        FakeCdm.open.incrementAndGet()
         return id.encodeToByteArray()
     }
 
@@ -32,7 +32,7 @@ class ShadowCdm {
     protected fun closeSessionNative(session: ByteArray) {
         check(sessions.containsKey(session.decodeToString()))
         sessions -= session.decodeToString()
-        Cdm.open.decrementAndGet()
+        FakeCdm.open.decrementAndGet()
     }
 
     @Implementation(maxSdk = 30)
@@ -46,7 +46,7 @@ class ShadowCdm {
         keyType: Int,
         params: HashMap<String, String>?,
     ): MediaDrm.KeyRequest {
-        Cdm.requests += "key request of type $keyType"
+        FakeCdm.requests += "key request of type $keyType"
         return ReflectionHelpers.callConstructor(MediaDrm.KeyRequest::class.java).also {
             ReflectionHelpers.setField(it, "mData", "challenge".encodeToByteArray())
             ReflectionHelpers.setField(it, "mDefaultUrl", "")
@@ -64,40 +64,40 @@ class ShadowCdm {
 
     @Implementation
     protected fun getProvisionRequestNative(certType: Int, authority: String?): MediaDrm.ProvisionRequest {
-        Cdm.requests += "provision request"
+        FakeCdm.requests += "provision request"
         return ReflectionHelpers.callConstructor(MediaDrm.ProvisionRequest::class.java)
     }
 
     @Implementation
     protected fun provideKeyResponse(scope: ByteArray, response: ByteArray): ByteArray {
-        Cdm.answers.incrementAndGet()
+        FakeCdm.answers.incrementAndGet()
         return ByteArray(0)
     }
 
     @Implementation
     protected fun restoreKeys(session: ByteArray, keySet: ByteArray) {
         val id = keySet.decodeToString()
-        val isOfThisLevel = Cdm.levels[id].let { it == null || it == getPropertyString("securityLevel") }
-        if (id !in Cdm.held || !isOfThisLevel) {
+        val isOfThisLevel = FakeCdm.levels[id].let { it == null || it == getPropertyString("securityLevel") }
+        if (id !in FakeCdm.held || !isOfThisLevel) {
             throw ReflectionHelpers.callConstructor(
                 MediaDrm.MediaDrmStateException::class.java,
                 ClassParameter.from(Int::class.javaPrimitiveType, -1),
                 ClassParameter.from(String::class.java, "unknown key set"),
             )
         }
-        Cdm.restored += id
+        FakeCdm.restored += id
         sessions[session.decodeToString()] = id
     }
 
     @Implementation
     protected fun queryKeyStatus(session: ByteArray): HashMap<String, String> =
-        HashMap(sessions[session.decodeToString()]?.let { Cdm.held[it] }.orEmpty())
+        HashMap(sessions[session.decodeToString()]?.let { FakeCdm.held[it] }.orEmpty())
 
     @Implementation protected fun getPropertyString(name: String): String =
-        Cdm.properties[name] ?: if (name == "securityLevel") Cdm.level else ""
+        FakeCdm.properties[name] ?: if (name == "securityLevel") FakeCdm.level else ""
 
     @Implementation protected fun setPropertyString(name: String, value: String) {
-        Cdm.properties[name] = value
+        FakeCdm.properties[name] = value
     }
 
     companion object {
@@ -109,8 +109,8 @@ class ShadowCdm {
     }
 }
 
-/** The device's CDM: what it holds, and what was asked of it. */
-object Cdm {
+/** The state of the device's CDM: its licenses and the requests to it. */
+object FakeCdm {
     val held = HashMap<String, Map<String, String>>()
     val restored = java.util.concurrent.CopyOnWriteArrayList<String>()
     val requests = java.util.concurrent.CopyOnWriteArrayList<String>()
@@ -119,10 +119,10 @@ object Cdm {
     val answers = java.util.concurrent.atomic.AtomicInteger()
     val open = java.util.concurrent.atomic.AtomicInteger()
 
-    /** The level at which a license was acquired: it opens at that one only. */
+    /** The level of each license. A license opens at its level only. */
     val levels = HashMap<String, String>()
 
-    /** What the device gives unasked. */
+    /** The default level of the device. */
     @Volatile var level = "L3"
 
     @Volatile var isProvisioned = true

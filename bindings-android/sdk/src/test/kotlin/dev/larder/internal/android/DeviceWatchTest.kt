@@ -8,8 +8,8 @@ import android.os.BatteryManager
 import android.os.Build
 import dev.larder.DeviceConditions
 import dev.larder.NetworkState
+import dev.larder.support.AndroidTestDevice
 import dev.larder.support.ForbiddenConnectivity
-import dev.larder.support.Phone
 import org.junit.After
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertTrue
@@ -25,15 +25,15 @@ import org.robolectric.util.ReflectionHelpers.ClassParameter
 import java.util.concurrent.LinkedBlockingQueue
 import java.util.concurrent.TimeUnit
 
-/** What is told of the device, event by event. */
+/** Tests the reports of the device's state, event by event. */
 @RunWith(RobolectricTestRunner::class)
-@Suppress("DEPRECATION") // the broadcasts, which a running app still gets
+@Suppress("DEPRECATION") // broadcasts that a running app still gets
 class DeviceWatchTest {
-    private val connectivity = checkNotNull(Phone.app.getSystemService(ConnectivityManager::class.java))
+    private val connectivity = checkNotNull(AndroidTestDevice.app.getSystemService(ConnectivityManager::class.java))
     private val reports = LinkedBlockingQueue<DeviceConditions>()
     private var watch: DeviceWatch? = null
 
-    /** Those of watches whose end is still on its way. */
+    /** The callbacks of earlier watches that are not unregistered yet. */
     private var before = emptySet<ConnectivityManager.NetworkCallback>()
 
     @After
@@ -41,17 +41,17 @@ class DeviceWatchTest {
         watch?.close()
     }
 
-    /** Begins to watch, and gives the first report. */
+    /** Starts a watch and returns its first report. */
     private fun begin(): DeviceConditions {
         before = shadowOf(connectivity).networkCallbacks.toSet()
-        watch = DeviceWatch(Phone.app, reports::add, volumesChanged = {}).apply { start() }
+        watch = DeviceWatch(AndroidTestDevice.app, reports::add, volumesChanged = {}).apply { start() }
         return next()
     }
 
-    private fun next(): DeviceConditions = checkNotNull(reports.poll(30, TimeUnit.SECONDS)) { "nothing was told" }
+    private fun next(): DeviceConditions = checkNotNull(reports.poll(30, TimeUnit.SECONDS)) { "no report arrived" }
 
     private fun capabilities(vararg has: Int): NetworkCapabilities = ShadowNetworkCapabilities.newInstance().also {
-        // What Android 7 and 8 do not know is asked of the connection there.
+        // Android 7 and 8 do not have this capability and query the connection.
         for (capability in has) {
             if (capability != atHome ||
                 Build.VERSION.SDK_INT >= 28
@@ -66,29 +66,32 @@ class DeviceWatchTest {
     private val atHome = NetworkCapabilities.NET_CAPABILITY_NOT_ROAMING
 
     private fun callback(): ConnectivityManager.NetworkCallback {
-        Phone.until("it listens") { (shadowOf(connectivity).networkCallbacks - before).isNotEmpty() }
+        AndroidTestDevice.eventually("the watch is registered") {
+            (shadowOf(connectivity).networkCallbacks - before).isNotEmpty()
+        }
         return (shadowOf(connectivity).networkCallbacks - before).single()
     }
 
-    private fun receivers() =
-        shadowOf(Phone.app).registeredReceivers.count { it.broadcastReceiver.javaClass.name.startsWith("dev.larder") }
+    private fun receivers() = shadowOf(AndroidTestDevice.app).registeredReceivers.count {
+        it.broadcastReceiver.javaClass.name.startsWith("dev.larder")
+    }
 
-    private fun send(intent: Intent) = Phone.app.sendBroadcast(intent)
+    private fun send(intent: Intent) = AndroidTestDevice.app.sendBroadcast(intent)
 
     @Test
-    fun `the start is found out by asking`() {
+    fun `the first report has the queried state`() {
         shadowOf(connectivity).setNetworkCapabilities(connectivity.activeNetwork, capabilities(internet, atHome))
         val battery = Intent(Intent.ACTION_BATTERY_CHANGED)
             .putExtra(BatteryManager.EXTRA_LEVEL, 30).putExtra(BatteryManager.EXTRA_SCALE, 60)
             .putExtra(BatteryManager.EXTRA_PLUGGED, BatteryManager.BATTERY_PLUGGED_USB)
-        Phone.app.sendStickyBroadcast(battery)
-        Phone.app.sendStickyBroadcast(Intent(Intent.ACTION_DEVICE_STORAGE_LOW))
+        AndroidTestDevice.app.sendStickyBroadcast(battery)
+        AndroidTestDevice.app.sendStickyBroadcast(Intent(Intent.ACTION_DEVICE_STORAGE_LOW))
         val first = begin()
         assertEquals(DeviceConditions(NetworkState.ONLINE, true, false, true, 50, true), first)
     }
 
     @Test
-    fun `without a network it is offline from the start`() {
+    fun `a device without a network is offline from the start`() {
         shadowOf(connectivity).setDefaultNetworkActive(false)
         shadowOf(connectivity).setActiveNetworkInfo(null)
         assertEquals(NetworkState.OFFLINE, begin().network)
@@ -97,7 +100,7 @@ class DeviceWatchTest {
 
     @Test
     @Config(maxSdk = 25)
-    fun `a network that comes is asked what it can do, for Android 7 may never tell`() {
+    fun `a new network is queried for its capabilities on Android 7`() {
         begin()
         val wifi = ShadowNetwork.newInstance(72)
         shadowOf(connectivity).setNetworkCapabilities(wifi, capabilities(internet, unmetered))
@@ -109,7 +112,7 @@ class DeviceWatchTest {
 
     @Test
     @Config(minSdk = 26, maxSdk = 28)
-    fun `a network that comes tells what it can do from Android 8 on`() {
+    fun `a new network reports its capabilities from Android 8 on`() {
         begin()
         val wifi = ShadowNetwork.newInstance(72)
         callback().onAvailable(wifi)
@@ -121,7 +124,7 @@ class DeviceWatchTest {
 
     @Test
     @Config(maxSdk = 27)
-    fun `roaming is asked of the connection before Android 9`() {
+    fun `roaming is queried from the connection before Android 9`() {
         val roaming = checkNotNull(connectivity.activeNetworkInfo)
         assertEquals(false, NetworkView.of(capabilities(internet), connectivity).isRoaming)
         ReflectionHelpers.callInstanceMethod<Unit>(
@@ -133,11 +136,11 @@ class DeviceWatchTest {
     }
 
     @Test
-    fun `an app that may not look at the network knows nothing of it, and hears the rest`() {
+    fun `an app without the network permission gets an unknown network and all other reports`() {
         ForbiddenConnectivity.isForbidden = true
         try {
             assertEquals(NetworkState.UNKNOWN, begin().network)
-            Phone.until("it listens") { receivers() == 2 }
+            AndroidTestDevice.eventually("the watch is registered") { receivers() == 2 }
             send(
                 Intent(
                     Intent.ACTION_BATTERY_CHANGED,
@@ -145,7 +148,7 @@ class DeviceWatchTest {
             )
             assertEquals(7, next().batteryPercent)
             watch?.close()
-            Phone.until("the receivers are taken back") { receivers() == 0 }
+            AndroidTestDevice.eventually("the receivers are unregistered") { receivers() == 0 }
             watch = null
         } finally {
             ForbiddenConnectivity.isForbidden = false
@@ -154,7 +157,7 @@ class DeviceWatchTest {
 
     @Test
     @Config(minSdk = 29)
-    fun `networks come, change, are blocked and go`() {
+    fun `new, changed, blocked and lost networks are reported once each`() {
         begin()
         val (mobile, wifi) = ShadowNetwork.newInstance(71) to ShadowNetwork.newInstance(72)
         val callback = callback()
@@ -170,17 +173,17 @@ class DeviceWatchTest {
         assertEquals(NetworkView(online, isMetered = true, isRoaming = true), told { it.has(mobile, internet) })
         assertEquals(NetworkView(online, isMetered = true), told { it.has(mobile, internet, atHome) })
         assertEquals(NetworkView(online), told { it.has(wifi, internet, atHome, unmetered) })
-        // The network before is lost a moment later; that says nothing about this one.
+        // The loss of the previous network, which arrives later, does not change the current one.
         callback.onLost(mobile)
         assertEquals(NetworkView(NetworkState.OFFLINE), told { it.onBlockedStatusChanged(wifi, true) })
         assertEquals(NetworkView(online), told { it.onBlockedStatusChanged(wifi, false) })
         assertEquals(NetworkView(NetworkState.OFFLINE), told { it.onLost(wifi) })
         assertEquals(NetworkView(online), told { it.has(wifi, internet, atHome, unmetered) })
-        assertTrue("told once each", reports.isEmpty())
+        assertTrue("one report for each change", reports.isEmpty())
     }
 
     @Test
-    fun `charging, the battery and low storage are told when they change`() {
+    fun `changes of charging, battery and storage are reported`() {
         begin()
         callback()
         fun battery(level: Int, plugged: Int) = Intent(Intent.ACTION_BATTERY_CHANGED)
@@ -190,7 +193,7 @@ class DeviceWatchTest {
         next().let { assertEquals(40 to false, it.batteryPercent to it.isCharging) }
         send(battery(40, BatteryManager.BATTERY_PLUGGED_AC))
         next().let { assertEquals(40 to true, it.batteryPercent to it.isCharging) }
-        // The same again, as it comes with every change of the temperature.
+        // An unchanged state, which the framework sends with every change of the temperature.
         send(battery(40, BatteryManager.BATTERY_PLUGGED_AC))
         send(Intent(Intent.ACTION_DEVICE_STORAGE_LOW))
         assertTrue(next().isStorageLow)
@@ -201,17 +204,17 @@ class DeviceWatchTest {
     }
 
     @Test
-    fun `nothing is listened to after the end`() {
+    fun `close unregisters callback and receivers`() {
         begin()
         val callback = callback()
         watch?.close()
-        Phone.until("the callback is taken back") { callback !in shadowOf(connectivity).networkCallbacks }
-        Phone.until("the receivers are taken back") { receivers() == 0 }
+        AndroidTestDevice.eventually("the callback is unregistered") { callback !in shadowOf(connectivity).networkCallbacks }
+        AndroidTestDevice.eventually("the receivers are unregistered") { receivers() == 0 }
         watch = null
     }
 
     @Test
-    fun `a default network that claims to lead nowhere is tried`() {
+    fun `a default network without internet is unknown and not offline`() {
         assertEquals(NetworkState.UNKNOWN, NetworkView.of(capabilities(unmetered), connectivity).state)
         assertEquals(NetworkState.UNKNOWN, NetworkView.of(null, connectivity).state)
     }

@@ -17,9 +17,9 @@ import dev.larder.LocalAssetsManager
 import dev.larder.MediaFormat
 import dev.larder.MediaSource
 import dev.larder.internal.ffi.FfiException
-import dev.larder.support.Phone
-import dev.larder.support.SecureFront
-import dev.larder.support.TestServers
+import dev.larder.support.AndroidTestDevice
+import dev.larder.support.TestServersRule
+import dev.larder.support.TlsProxy
 import kotlinx.coroutines.runBlocking
 import libcore.net.NetworkSecurityPolicy
 import org.junit.After
@@ -27,6 +27,7 @@ import org.junit.Assert.assertEquals
 import org.junit.Assert.assertThrows
 import org.junit.Assert.assertTrue
 import org.junit.Before
+import org.junit.Rule
 import org.junit.Test
 import org.junit.runner.RunWith
 import org.robolectric.RobolectricTestRunner
@@ -36,19 +37,19 @@ import java.security.cert.CertificateFactory
 import java.security.cert.X509Certificate
 
 /**
- * The license server behind TLS, with a certificate of a private authority, asked by Larder's own client on Android's own
- * network security config: the framework's classes decide, as they do in an app's process.
+ * Tests requests to a license server with a certificate of a private authority. The framework's own classes apply the network
+ * security config, as they do in an app's process.
  */
 @RunWith(RobolectricTestRunner::class)
 class PlatformTrustTest {
-    private val servers = TestServers.start()
+    @get:Rule val servers = TestServersRule()
     private val authority = certificate("ca.der")
-    private val https = SecureFront(servers, "localhost")
-    private val film = Phone.download("dash-cenc")
+    private val https = TlsProxy(servers, "localhost")
+    private val film = AndroidTestDevice.download("dash-cenc")
 
     @Before
     fun begin() {
-        // What an app's process does before its first class is loaded.
+        // An app's process does this before it loads the app's first class.
         Security.insertProviderAt(NetworkSecurityConfigProvider(), 1)
     }
 
@@ -56,14 +57,13 @@ class PlatformTrustTest {
     fun end() {
         Security.removeProvider(NetworkSecurityConfigProvider().name)
         https.close()
-        servers.close()
     }
 
-    private fun certificate(name: String): X509Certificate = SecureFront.file(name).inputStream().use {
+    private fun certificate(name: String): X509Certificate = TlsProxy.file(name).inputStream().use {
         CertificateFactory.getInstance("X.509").generateCertificate(it) as X509Certificate
     }
 
-    /** The app's network security config: for every host, or for one. */
+    /** Sets the app's network security config for all hosts, and for localhost. */
     private fun configure(forAll: NetworkSecurityConfig, forLocalhost: NetworkSecurityConfig? = null) {
         val source = object : ConfigSource {
             override fun getDefaultConfig() = forAll
@@ -75,7 +75,7 @@ class PlatformTrustTest {
         NetworkSecurityPolicy.setInstance(ConfigNetworkSecurityPolicy(ApplicationConfig.getDefaultInstance()))
     }
 
-    /** As `<certificates>` of a resource, of the system's or of the user's store does. */
+    /** A certificate source, as `<certificates>` in a config makes one. */
     private class Anchors(private val authorities: Set<X509Certificate>) : CertificateSource {
         override fun getCertificates() = authorities
 
@@ -96,7 +96,7 @@ class PlatformTrustTest {
         .addCertificatesEntryRef(CertificatesEntryRef(Anchors(authorities.toSet()), false))
 
     private fun register(url: String): String? = runBlocking {
-        LocalAssetsManager(Phone.withClearKey().build()).use { manager ->
+        LocalAssetsManager(AndroidTestDevice.withClearKey().build()).use { manager ->
             val source = MediaSource(
                 "dash",
                 "https://cdn.example/m.mpd",
@@ -117,7 +117,7 @@ class PlatformTrustTest {
     private val licenseUrl get() = "https://localhost:${https.port}/clearkey/license"
 
     @Test
-    fun `an authority that the app's config trusts counts, and without it nobody is asked for a license`() {
+    fun `a server of a trusted authority is accepted and one of an untrusted authority gets no request`() {
         configure(trusting().build())
         assertEquals(LarderException.Code.TLS, register(licenseUrl))
         assertEquals(0, servers.issued)
@@ -127,7 +127,7 @@ class PlatformTrustTest {
     }
 
     @Test
-    fun `a config for one host is that host's`() {
+    fun `a config for one host applies to that host only`() {
         configure(trusting().build(), forLocalhost = trusting(authority).build())
         assertEquals(null, register(licenseUrl))
         configure(trusting(authority).build(), forLocalhost = trusting().build())
@@ -135,7 +135,7 @@ class PlatformTrustTest {
     }
 
     @Test
-    fun `pins are held`() {
+    fun `pins are enforced`() {
         fun pinned(digest: ByteArray) = trusting(authority)
             .setPinSet(PinSet(setOf(Pin("SHA-256", digest)), Long.MAX_VALUE)).build()
         configure(pinned(ByteArray(32)))
@@ -146,15 +146,15 @@ class PlatformTrustTest {
     }
 
     @Test
-    fun `a certificate for another name is refused, whoever signed it`() {
+    fun `a certificate for another name is refused even from a trusted authority`() {
         configure(trusting(authority).build())
-        SecureFront(servers, "other").use { other ->
+        TlsProxy(servers, "other").use { other ->
             assertEquals(LarderException.Code.TLS, register("https://localhost:${other.port}/clearkey/license"))
         }
     }
 
     @Test
-    fun `plain http goes only where the config permits it`() {
+    fun `plain http is sent only to hosts that the config permits`() {
         configure(trusting(authority).setCleartextTrafficPermitted(false).build())
         assertEquals(LarderException.Code.URL_INVALID, register(servers.url("/clearkey/license")))
         assertEquals(0, servers.requests)
@@ -163,7 +163,7 @@ class PlatformTrustTest {
     }
 
     @Test
-    fun `what is no certificate is a typed error that quotes nothing`() {
+    fun `an invalid certificate is TLS without a quote of its bytes`() {
         configure(trusting(authority).build())
         val refused = assertThrows(FfiException.Failed::class.java) {
             PlatformTrust().verify(listOf("s3cr3t".encodeToByteArray()), "localhost")

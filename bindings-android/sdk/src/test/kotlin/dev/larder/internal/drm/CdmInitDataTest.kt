@@ -21,7 +21,7 @@ import org.junit.Test
 import org.junit.runner.RunWith
 import org.robolectric.RobolectricTestRunner
 
-/** What differs between Android's versions in what a CDM takes: by level, for levels that no test runs on, too. */
+/** Tests the init data of each level of Android, also of levels that no test runs on. */
 @RunWith(RobolectricTestRunner::class)
 class CdmInitDataTest {
     private val old = psshBox(WIDEVINE_SYSTEM, emptyList(), version = 0, data = byteArrayOf(1, 2, 3))
@@ -29,7 +29,7 @@ class CdmInitDataTest {
     private val other = psshBox(PLAY_READY_SYSTEM, emptyList(), version = 0, data = byteArrayOf(9))
 
     @Test
-    fun `all boxes of the system from API 28 on, the first of version 1 below, and no other system's`() {
+    fun `a CDM gets all boxes of its system from API 28 on and one box of version 1 below`() {
         assertArrayEquals(old + new, widevine(other + old + new, 28))
         assertArrayEquals(new, widevine(other + old + new, 27))
         assertArrayEquals(old, widevine(other + old, 24))
@@ -37,7 +37,7 @@ class CdmInitDataTest {
     }
 
     @Test
-    fun `what is no box, and media without a box of the system, is the vendor's to judge`() {
+    fun `data without a box of the system is passed to the CDM unchanged`() {
         for (odd in listOf(
             byteArrayOf(),
             byteArrayOf(1),
@@ -53,7 +53,7 @@ class CdmInitDataTest {
     }
 
     @Test
-    fun `ClearKey is asked by a common box, under another name and as another type on old systems`() {
+    fun `ClearKey gets a common box and another UUID and type on old systems`() {
         val request =
             KeyRequest(
                 DrmScheme.CLEAR_KEY,
@@ -80,7 +80,7 @@ class CdmInitDataTest {
     }
 
     @Test
-    fun `the framework is asked so`() {
+    fun `MediaDrm gets the UUID, type and init data of the level`() {
         VirtualCdm.reset()
         VirtualCdm.device = "device"
         val request =
@@ -97,7 +97,7 @@ class CdmInitDataTest {
     }
 
     @Test
-    fun `old ClearKey spoke Base64, and servers do not`() {
+    fun `old ClearKey's Base64 is converted to and from base64url`() {
         val request = """{"kids":["ab+/cd"],"type":"persistent-license"}"""
         assertEquals(
             """{"kids":["ab-_cd"],"type":"persistent-license"}""",

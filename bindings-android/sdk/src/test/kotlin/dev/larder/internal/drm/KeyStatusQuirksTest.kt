@@ -13,7 +13,7 @@ import org.junit.jupiter.api.DynamicTest.dynamicTest
 import org.junit.jupiter.api.Test
 import org.junit.jupiter.api.TestFactory
 
-/** What devices were reported to answer to `queryKeyStatus`, and what it means. */
+/** Tests the meaning of reported results of `queryKeyStatus`. */
 class KeyStatusQuirksTest {
     private class Trace(
         val device: String,
@@ -159,14 +159,14 @@ class KeyStatusQuirksTest {
     )
 
     @TestFactory
-    fun `every recorded answer means what it means`(): List<DynamicTest> = traces.map {
+    fun `every recorded key status is read with its meaning`(): List<DynamicTest> = traces.map {
         dynamicTest(it.device) {
             assertEquals(LicenseTimes(it.license, it.playback), KeyStatusReading(it.said).times(it.occasion, it.keys))
         }
     }
 
     @Test
-    fun `every quirk has a recorded answer that it puts right`() {
+    fun `every quirk corrects a recorded key status`() {
         for (quirk in keyStatusQuirks) {
             assertTrue(traces.any { quirk.changes(it) }) { quirk.description }
             assertTrue(quirk.evidence.isNotBlank())
@@ -174,7 +174,7 @@ class KeyStatusQuirksTest {
     }
 
     @Test
-    fun `only what a license says is false is forbidden`() {
+    fun `renewal and storage are forbidden only if the license says false`() {
         assertTrue(KeyStatusReading(mapOf("RenewAllowed" to "False")).isRenewalForbidden)
         assertTrue(KeyStatusReading(mapOf("PersistAllowed" to "false")).isStorageForbidden)
         assertFalse(KeyStatusReading(mapOf("RenewAllowed" to "True")).isRenewalForbidden)
@@ -183,13 +183,13 @@ class KeyStatusQuirksTest {
     }
 
     private fun KeyStatusQuirk.changes(trace: Trace): Boolean {
-        // As it stands after the quirks before this one.
+        // The times after the corrections of the earlier quirks.
         val before = keyStatusQuirks.takeWhile { it !== this }
             .fold(plain(trace)) { times, quirk -> quirk.corrected(times, trace.occasion, trace.keys) }
         return corrected(before, trace.occasion, trace.keys) != before
     }
 
-    /** The times without any quirk: at a occasion and with keys for which none applies. */
+    /** Returns the uncorrected times: no quirk applies to this occasion and these keys. */
     private fun plain(trace: Trace): LicenseTimes =
         KeyStatusReading(trace.said).times(QueryOccasion.GRANT, KeyUsability.EXPIRED)
 

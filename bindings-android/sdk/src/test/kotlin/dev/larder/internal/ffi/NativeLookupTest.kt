@@ -4,7 +4,7 @@ import dev.larder.LarderException
 import dev.larder.LocalAssetsManager
 import dev.larder.SourceUrlMode
 import dev.larder.support.CLEAR_TITLE
-import dev.larder.support.Device
+import dev.larder.support.TestDevice
 import dev.larder.support.clearSource
 import kotlinx.coroutines.runBlocking
 import org.junit.jupiter.api.Assertions.assertEquals
@@ -15,9 +15,9 @@ import org.junit.jupiter.api.Test
 
 class NativeLookupTest {
     @Test
-    fun `it is linked where one class loader has the library, and answers as the contract does`(): Unit = runBlocking {
-        Device().use { device ->
-            LocalAssetsManager(device.context()).use { manager ->
+    fun `the JNI lookup is linked for one class loader and returns the contract's results`(): Unit = runBlocking {
+        TestDevice().use { device ->
+            LocalAssetsManager(device.setup()).use { manager ->
                 val film = device.download(CLEAR_TITLE)
                 for (id in listOf("film", "Фильм \uD83C\uDFAC", "a".repeat(1000))) {
                     manager.registerAsset(clearSource, film, id)
@@ -35,9 +35,9 @@ class NativeLookupTest {
     }
 
     @Test
-    fun `a closed manager says so with the typed error`() {
-        Device().use { device ->
-            val manager = LocalAssetsManager(device.context())
+    fun `a lookup in a closed manager is CLOSED`() {
+        TestDevice().use { device ->
+            val manager = LocalAssetsManager(device.setup())
             manager.use { assertNull(it.sourceUrl("film")) }
             val error = assertThrows(LarderException::class.java) { manager.sourceUrl("film") }
             assertEquals(LarderException.Code.CLOSED, error.code)

@@ -13,20 +13,16 @@ import org.robolectric.RuntimeEnvironment
 import org.robolectric.Shadows.shadowOf
 import java.io.File
 
-/** An app on a phone: its context, its folders, and media that it has downloaded to where Larder suggests. */
-object Phone {
+/** The device that Robolectric emulates: the app's context and folders, with downloads in the default folder. */
+object AndroidTestDevice {
     @JvmStatic
     val app: Application get() = RuntimeEnvironment.getApplication()
 
-    /** Copies one of the testkit's titles to the phone. Returns what to register. */
+    /** Copies a title of the testkit to the device. Returns the path to register. */
     @JvmStatic
-    fun download(title: String): String {
-        val folder = File(StorageFolders(app).downloads(), title)
-        Media.folder.resolve(title).copyRecursively(folder, overwrite = true)
-        return folder.path
-    }
+    fun download(title: String): String = Media.copy(title, File(StorageFolders(app).downloads(), title)).path
 
-    /** Android's own setup, and the software ClearKey engine: a sandbox has no CDM that plays. */
+    /** Returns Android's default setup with the software ClearKey engine: the emulated device has no CDM that plays. */
     @JvmStatic
     fun withClearKey(): LarderSetup.Builder = LarderSetup.Builder(app).softwareClearKey()
 
@@ -38,17 +34,17 @@ object Phone {
         drm = listOf(DrmParams(DrmScheme.CLEAR_KEY, servers.url("/clearkey/license"))),
     )
 
-    /** Every preference that a test may have left: the sandbox's phone is not wiped between tests of one class. */
+    /** Returns the stored handles: tests of one class share the emulated device. */
     fun licenses(): Map<String, *> = app.getSharedPreferences(SharedPreferencesDrmStorage.DEFAULT_NAME, 0).all
 
-    /** Runs what waits on the main looper until it is so, or fails. The test's thread is the main one. */
+    /** Waits until a condition holds, and runs the main looper meanwhile. The test's thread is the main thread. */
     @JvmStatic
-    fun until(what: String, isSo: () -> Boolean) {
-        val end = System.nanoTime() + 30_000_000_000
-        while (!isSo()) {
+    fun eventually(what: String, condition: Condition) {
+        val runMainLooper = {
             shadowOf(Looper.getMainLooper()).idle()
-            check(System.nanoTime() < end) { "never: $what" }
             Thread.sleep(5)
         }
+        runMainLooper()
+        eventually(what, runMainLooper, condition)
     }
 }

@@ -22,11 +22,11 @@ import kotlin.concurrent.thread
 
 /**
  * An https server in front of the test servers, with a certificate of the core's private test authority. It speaks TLS with
- * Conscrypt, which a sandbox brings; the JDK's own does not start beside it.
+ * Conscrypt, which Robolectric contains; the JDK's own TLS does not start beside it.
  *
- * @param name whose certificate and key it has, in `core/tests/wire/tls`.
+ * @param name the name of its certificate and key in `core/tests/wire/tls`.
  */
-class SecureFront(private val behind: TestServers, name: String) : AutoCloseable {
+class TlsProxy(private val behind: TestServers, name: String) : AutoCloseable {
     private val socket: SSLServerSocket
 
     init {
@@ -40,7 +40,7 @@ class SecureFront(private val behind: TestServers, name: String) : AutoCloseable
         val context = SSLContext.getInstance("TLS", PROVIDER)
         context.init(arrayOf(OneKey(key, certificate)), emptyArray(), null)
         socket = context.serverSocketFactory.createServerSocket(0, 50, InetAddress.getLoopbackAddress()) as SSLServerSocket
-        thread(isDaemon = true, name = "secure-front") {
+        thread(isDaemon = true, name = "tls-proxy") {
             while (!socket.isClosed) {
                 try {
                     val client = socket.accept()
@@ -56,7 +56,7 @@ class SecureFront(private val behind: TestServers, name: String) : AutoCloseable
 
     override fun close() = socket.close()
 
-    /** One request and its answer, passed on; a client that does not trust us is gone before. */
+    /** Forwards one request and its response. A client that does not trust the certificate disconnects before. */
     private fun answer(client: Socket) {
         val incoming = try {
             BufferedInputStream(client.getInputStream()).apply {
@@ -70,7 +70,7 @@ class SecureFront(private val behind: TestServers, name: String) : AutoCloseable
         try {
             passOn(incoming, client)
         } catch (_: IOException) {
-            // The servers behind are gone: so is the connection.
+            // The servers are stopped: close the connection.
         }
     }
 
@@ -120,7 +120,7 @@ class SecureFront(private val behind: TestServers, name: String) : AutoCloseable
     companion object {
         private const val PROVIDER = "Conscrypt"
 
-        /** One of the core's test certificates or keys. */
+        /** Returns one of the core's test certificates or keys. */
         fun file(name: String) = File(System.getProperty("larder.repository"), "core/tests/wire/tls/$name")
     }
 }

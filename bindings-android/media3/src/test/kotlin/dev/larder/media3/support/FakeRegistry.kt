@@ -18,21 +18,21 @@ import dev.larder.SourceUrlOrder
 import java.io.File
 import java.util.concurrent.CopyOnWriteArrayList
 
-/** What a manager tells a player, set by the test: for licenses that no server of the testkit would give. */
-class Shelf :
+/** A registry whose answers the test sets: for licenses that no server of the testkit grants. */
+class FakeRegistry :
     LocalPlayback,
     AssetCatalog {
     private val sources = LinkedHashMap<String, LocalMediaSource>()
     private val handles = HashMap<String, ByteArray>()
 
-    /** Assets whose playback was reported. */
+    /** The assets with a reported playback. */
     val played = CopyOnWriteArrayList<String>()
 
-    /** What [sourceUrl] answers. */
+    /** The result of [sourceUrl]. */
     @Volatile
     var url: String? = null
 
-    /** Thrown by [playbackStarted], once. */
+    /** The exception that [playbackStarted] throws once. */
     @Volatile
     var reportFailure: LarderException? = null
 
@@ -88,7 +88,7 @@ class Shelf :
     override fun setSourceUrlMode(mode: SourceUrlMode, order: SourceUrlOrder) = throw UnsupportedOperationException()
 }
 
-/** A Widevine license for init data. */
+/** Makes a Widevine license for init data. */
 fun widevine(
     id: String,
     initData: ByteArray,

@@ -21,48 +21,50 @@ import androidx.media3.exoplayer.trackselection.FixedTrackSelection
 import androidx.media3.exoplayer.trackselection.MappingTrackSelector
 import dev.larder.LarderException
 import dev.larder.media3.toLarderException
+import dev.larder.support.Condition
+import dev.larder.support.eventually
 import org.robolectric.RuntimeEnvironment
 import org.robolectric.Shadows.shadowOf
 import org.robolectric.shadows.ShadowSystemClock
 import java.time.Duration
 
 /**
- * A real ExoPlayer without a screen: everything is Media3's own but the renderer, which counts samples for a decoder.
+ * A real ExoPlayer without a screen. Only the renderer is not Media3's own: it counts samples in place of a decoder.
  *
- * @param build what the app makes of a builder.
+ * @param build builds the app's player.
  */
-class Theatre(build: (ExoPlayer.Builder) -> ExoPlayer) : AutoCloseable {
+class TestPlayer(build: (ExoPlayer.Builder) -> ExoPlayer) : AutoCloseable {
     constructor(mediaSources: MediaSource.Factory) : this({ it.setMediaSourceFactory(mediaSources).build() })
 
     val screen = SampleCounter()
-    val player: ExoPlayer = build(
+    val exo: ExoPlayer = build(
         ExoPlayer.Builder(RuntimeEnvironment.getApplication())
             .setRenderersFactory { _, _, _, _, _ -> arrayOf<Renderer>(screen) }
             .setTrackSelector(OneVideoTrack()),
     )
 
-    /** Plays to the end, and says how many samples were seen. Throws what stands in the way, as the app sees it. */
+    /** Plays an item to its end. Returns the number of samples; throws the exception that the app gets. */
     fun play(item: MediaItem): Int {
-        player.setMediaItem(item)
+        exo.setMediaItem(item)
         return play()
     }
 
-    /** The same with what is there already. */
+    /** Plays the current item again. */
     fun play(): Int {
         screen.samples = 0
-        player.prepare()
-        player.play()
+        exo.prepare()
+        exo.play()
         return watch()
     }
 
-    /** The same with what plays already. */
+    /** Waits for the end of the running playback. */
     fun watch(): Int {
-        until("the end of the film") { player.playbackState == Player.STATE_ENDED || player.playerError != null }
-        player.playerError?.let { throw it }
+        eventuallyOnPlayer("the end of the film") { exo.playbackState == Player.STATE_ENDED || exo.playerError != null }
+        exo.playerError?.let { throw it }
         return screen.samples
     }
 
-    /** What the app is told when this item does not play. */
+    /** Returns the error of an item that does not play. */
     fun failure(item: MediaItem): LarderException = try {
         play(item)
         throw AssertionError("it plays")
@@ -71,12 +73,12 @@ class Theatre(build: (ExoPlayer.Builder) -> ExoPlayer) : AutoCloseable {
     }
 
     override fun close() {
-        player.release()
+        exo.release()
         shadowOf(Looper.getMainLooper()).idle()
     }
 }
 
-/** Media3's default selector asks the audio service about loudspeakers, which Robolectric's API 35 does not have. */
+/** Selects the only video track. Media3's default selector needs an audio service that Robolectric's API 35 lacks. */
 private class OneVideoTrack : MappingTrackSelector() {
     override fun selectTracks(
         tracks: MappedTrackInfo,
@@ -90,24 +92,23 @@ private class OneVideoTrack : MappingTrackSelector() {
     }
 }
 
-/** Runs the main looper and the device's clock until it is so. */
-fun until(what: String, isSo: () -> Boolean) {
-    val end = System.nanoTime() + 30_000_000_000
-    while (!isSo()) {
-        check(System.nanoTime() < end) { "never: $what" }
-        // Time stands still under Robolectric, and a player waits.
+/** Waits until a condition holds, and advances the clock and the main looper meanwhile. */
+fun eventuallyOnPlayer(what: String, condition: Condition) {
+    val advance = {
+        // Robolectric's clock stands still, and a player waits for it.
         ShadowSystemClock.advanceBy(Duration.ofMillis(200))
         shadowOf(Looper.getMainLooper()).idle()
         Thread.sleep(1)
     }
+    eventually(what, advance, condition)
 }
 
-/** Reads a video track as a decoder would. Media3's sample queue gives a sample only when its session has keys. */
+/** Reads a video track as a decoder does. Media3's sample queue returns a sample only if its session has keys. */
 class SampleCounter : BaseRenderer(C.TRACK_TYPE_VIDEO) {
     @Volatile
     var samples = 0
 
-    /** Of the pictures seen last. */
+    /** The height of the last video format. */
     @Volatile
     var height = 0
     private val buffer = DecoderInputBuffer(DecoderInputBuffer.BUFFER_REPLACEMENT_MODE_NORMAL)

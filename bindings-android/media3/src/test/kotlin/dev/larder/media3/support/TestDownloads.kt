@@ -16,8 +16,8 @@ import androidx.media3.exoplayer.offline.DownloadRequest
 import org.robolectric.RuntimeEnvironment
 import java.io.File
 
-/** What an app has downloaded with Media3 by itself: its real index, its real cache. */
-class Downloads(folder: File) : AutoCloseable {
+/** Downloads that an app has made with Media3, in a real index and a real cache. */
+class TestDownloads(folder: File) : AutoCloseable {
     private val database = StandaloneDatabaseProvider(RuntimeEnvironment.getApplication())
     val cache = SimpleCache(folder, NoOpCacheEvictor(), database)
     val index = DefaultDownloadIndex(database)
@@ -36,11 +36,11 @@ class Downloads(folder: File) : AutoCloseable {
         put(request.build(), state)
     }
 
-    /** Complete by the index's word alone. */
+    /** Adds a download that only the index calls complete. */
     fun addWithoutMedia(id: String, url: String, mimeType: String? = null): Unit =
         put(request(id, url, mimeType).build(), Download.STATE_COMPLETED)
 
-    /** What is left of a download's media when the cache has lost the rest. */
+    /** Cuts the cached media of a download, as a cache that has lost the rest. */
     fun cut(url: String, bytes: ByteArray, left: Long) {
         cache.getCachedSpans(url).forEach(cache::removeSpan)
         fill(url, bytes, DataSpec.Builder().setPosition(0).setLength(left))

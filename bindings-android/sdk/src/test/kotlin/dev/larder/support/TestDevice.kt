@@ -11,13 +11,19 @@ import dev.larder.storage.MemoryDrmStorage
 import java.io.File
 import java.nio.file.Files
 
-/** Where the testkit's media lies in the repository. */
+/** The testkit's media. */
 object Media {
     val folder: File = File(System.getProperty("larder.repository"), "testkit/media").canonicalFile
+
+    /** Copies a title to a folder, as a download would. Returns the folder. */
+    fun copy(title: String, to: File): File {
+        folder.resolve(title).copyRecursively(to, overwrite = true)
+        return to
+    }
 }
 
-/** A device: a folder for Larder, a folder of downloads. */
-class Device : AutoCloseable {
+/** A device of a test: a folder for Larder's database and a folder of downloads, deleted at the end. */
+class TestDevice : AutoCloseable {
     val folder: File = Files.createTempDirectory("larder-device").toFile()
 
     val config = LarderConfig(
@@ -27,8 +33,8 @@ class Device : AutoCloseable {
         delegateTimeoutSeconds = 10,
     )
 
-    /** A context with the software ClearKey engine, or with an engine of the test's. */
-    fun context(
+    /** Returns a setup with the software ClearKey engine, or with an engine of the test. */
+    fun setup(
         storage: LocalDrmStorage = MemoryDrmStorage(),
         engine: DrmEngine? = null,
         change: (LarderConfig) -> LarderConfig = { it },
@@ -38,11 +44,11 @@ class Device : AutoCloseable {
         engines = listOfNotNull(engine),
     )
 
-    /** Copies one of the testkit's titles to the device, as a download would. Returns what to register. */
-    fun download(what: String): String {
-        val title = what.substringBefore('/')
-        Media.folder.resolve(title).copyRecursively(folder.resolve("downloads/$title"), overwrite = true)
-        return folder.resolve("downloads/$what").path
+    /** Copies a title of the testkit to the device. Returns the path to register: of the title, or of a file in it. */
+    fun download(titleOrFile: String): String {
+        val title = titleOrFile.substringBefore('/')
+        Media.copy(title, folder.resolve("downloads/$title"))
+        return folder.resolve("downloads/$titleOrFile").path
     }
 
     override fun close() {
@@ -60,12 +66,3 @@ fun protectedSource(servers: TestServers, query: String = "") = MediaSource(
     url = servers.url("/media/dash-cenc/manifest.mpd"),
     drm = listOf(DrmParams(DrmScheme.CLEAR_KEY, servers.url("/clearkey/license$query"))),
 )
-
-/** Looks until it is so, or fails. */
-fun eventually(what: String, isSo: () -> Boolean) {
-    val end = System.nanoTime() + 30_000_000_000
-    while (!isSo()) {
-        check(System.nanoTime() < end) { "never: $what" }
-        Thread.sleep(10)
-    }
-}
