@@ -1,8 +1,9 @@
-//! Two rules for the core's sources: the order of the rooms (docs/architecture.md), and a complete map at the head of
-//! every folder.
+//! Rules for the core's sources: the order of the rooms and the tests of the invariants (docs/architecture.md), and a
+//! complete map at the head of every folder.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what it expects")]
 
+mod architecture;
 mod maps;
 mod rooms;
 mod source;
