@@ -71,8 +71,8 @@ var nativeLinking: [LinkerSetting] {
   let privacyManifest: [Resource] = []
 #else
   let stubs: [String] = []
-  // What drives the stand-ins has nothing to drive where Apple's own frameworks are.
-  let testsOfStubs = ["Downloads", "FairPlay", "KeychainDrmStorageTests.swift"]
+  // Tests that script the stand-ins cannot run with Apple's own frameworks.
+  let testsOfStubs = ["Downloads", "Drm/FairPlay", "Storage/KeychainDrmStorageTests.swift"]
   let privacyManifest: [Resource] = [.copy("PrivacyInfo.xcprivacy")]
 #endif
 let frameworks: [Target.Dependency] = stubs.map { .byName(name: $0) }

@@ -25,13 +25,13 @@ struct SampleModelTests {
 
     await model.renew("keys")
     #expect(model.rows.last?.headline == "Ready")
-    #expect(try await stage.kit.book().licenses.count == 2)
+    #expect(try await stage.servers.licenseRecords().licenses.count == 2)
 
     await model.delete("keys")
     #expect(model.rows.last?.headline == "Not here")
     try await stage.manager.reconcile()
-    #expect(try await stage.kit.book().live == 0)
-    #expect(!FileManager.default.fileExists(atPath: stage.scene.downloads.appendingPathComponent("keys").path))
+    #expect(try await stage.servers.licenseRecords().live == 0)
+    #expect(!FileManager.default.fileExists(atPath: stage.device.downloads.appendingPathComponent("keys").path))
   }
 
   @Test("a clip of the bundle is one MP4 file, which is registered and played")
@@ -48,7 +48,7 @@ struct SampleModelTests {
   @Test("what fails is said with what helps, and the row is as it was")
   func failure() async throws {
     let stage = try Stage()
-    try await stage.kit.stop()
+    try await stage.servers.stop()
     await stage.model.register("keys")
     #expect(stage.model.message?.hasSuffix("Connect to a network.") == true)
     #expect(stage.model.rows.last?.headline == "Not here" && stage.model.rows.last?.isBusy == false)
@@ -60,7 +60,7 @@ struct SampleModelTests {
   func goneMedia() async throws {
     let stage = try Stage()
     await stage.model.register("keys")
-    try FileManager.default.removeItem(at: stage.scene.downloads.appendingPathComponent("keys"))
+    try FileManager.default.removeItem(at: stage.device.downloads.appendingPathComponent("keys"))
     await stage.model.load()
     let row = try #require(stage.model.rows.last)
     #expect(row.headline == "Does not play" && row.remedy == "Delete it and download it again." && !row.canPlay)
@@ -87,7 +87,7 @@ struct SampleModelTests {
     fetching.open()
     await first
     #expect(states.value.contains(true) && states.value.last == false)
-    #expect(try await stage.kit.book().licenses.count == 1)
+    #expect(try await stage.servers.licenseRecords().licenses.count == 1)
     #expect(stage.fetched.value == 1)
   }
 
@@ -115,32 +115,32 @@ struct SampleModelTests {
 /// The sample on a device of the tests: two titles, one clear from the bundle, one with ClearKey.
 @MainActor
 private final class Stage {
-  let kit: Testkit
-  let scene: Scene
+  let servers: TestServers
+  let device: TestDevice
   let manager: LocalAssetsManager
   let model: SampleModel
   let fetched = Shared(0)
   let whileFetching = Shared<(@Sendable () async -> Void)?>(nil)
 
   init() throws {
-    let (kit, scene, fetched, whileFetching) = (try Testkit(), try Scene(), fetched, whileFetching)
-    (self.kit, self.scene) = (kit, scene)
+    let (servers, device, fetched, whileFetching) = (try TestServers(), try TestDevice(), fetched, whileFetching)
+    (self.servers, self.device) = (servers, device)
     manager = try LocalAssetsManager(
-      config: scene.config(), storage: MemoryDrmStorage(), engines: [SwiftClearKey()])
+      config: device.config(), storage: MemoryDrmStorage(), engines: [SwiftClearKey()])
     let titles = [
       SampleTitle(
         id: "clear", name: "A clear film", source: MediaSource(id: "clear", url: "https://cdn.example/clip.mp4"),
         media: .bundled(folder: "video-234")),
-      SampleTitle(id: "keys", name: "A film with keys", source: kit.source(.cencDash), media: .downloaded),
+      SampleTitle(id: "keys", name: "A film with keys", source: servers.source(.cencDash), media: .downloaded),
     ]
     model = SampleModel(manager: manager, titles: titles) { title in
       fetched.change { $0 += 1 }
       await whileFetching.value?()
       guard case .bundled(let folder) = title.media else {
-        return try scene.download(.cencDash, as: title.id).deletingLastPathComponent()
+        return try device.download(.cencDash, as: title.id).deletingLastPathComponent()
       }
       let bundle = Repository.media.appendingPathComponent("cmaf-clear").appendingPathComponent(folder)
-      return try BundledClip.unpack(bundle, as: title.id, into: scene.downloads)
+      return try BundledClip.unpack(bundle, as: title.id, into: device.downloads)
     }
   }
 }

@@ -7,12 +7,12 @@ import Testing
 struct CompatTests {
   @Test("the status of a license reads as PlayKit's")
   func expirationInfo() async throws {
-    let (kit, scene) = (try Testkit(), try Scene())
+    let (servers, device) = (try TestServers(), try TestDevice())
     let manager = try LocalAssetsManager(
-      config: scene.config(), storage: MemoryDrmStorage(), engines: [SwiftClearKey()])
-    let location = try scene.download(.cencDash)
+      config: device.config(), storage: MemoryDrmStorage(), engines: [SwiftClearKey()])
+    let location = try device.download(.cencDash)
     #expect(await blocking { manager.getLicenseExpirationInfo(location: location)?.isValid() } == nil)
-    try await manager.registerDownloadedAsset(location: location, mediaSource: kit.source(.cencDash))
+    try await manager.registerDownloadedAsset(location: location, mediaSource: servers.source(.cencDash))
 
     let info = try #require(await blocking { manager.getLicenseExpirationInfo(location: location) })
     #expect(info.isValid())
@@ -25,17 +25,17 @@ struct CompatTests {
 
   @Test("PlayKit's storage works as it is, also where it throws for what is missing")
   func dataStore() async throws {
-    let (kit, scene, store) = (try Testkit(), try Scene(), Store())
+    let (servers, device, store) = (try TestServers(), try TestDevice(), Store())
     let manager = try LocalAssetsManager(
-      config: scene.config(), storage: LocalDataStoreAdapter(store), engines: [SwiftClearKey()])
-    let location = try scene.download(.cencDash)
-    try await manager.registerDownloadedAsset(location: location, mediaSource: kit.source(.cencDash))
+      config: device.config(), storage: LocalDataStoreAdapter(store), engines: [SwiftClearKey()])
+    let location = try device.download(.cencDash)
+    try await manager.registerDownloadedAsset(location: location, mediaSource: servers.source(.cencDash))
     #expect(store.count == 1)
     #expect(try await manager.verifyAsset(manager.assets().map(\.assetId).joined()).isPlayable)
     try await manager.unregisterDownloadedAsset(location: location)
     try await manager.reconcile()
     #expect(store.count == 0)
-    #expect(try await kit.book().live == 0)
+    #expect(try await servers.licenseRecords().live == 0)
   }
 
   @Test("a manager takes PlayKit's storage")

@@ -8,8 +8,8 @@ import Testing
 struct GuideTests {
   @Test("downloads with the app's downloader, registers, makes a local entry, renews and unregisters")
   func wholeStory() async throws {
-    let scene = try Scene()
-    let app = GuideApp(downloader: AppsDownloader(scene))
+    let device = try TestDevice()
+    let app = GuideApp(downloader: AppsDownloader(device))
     let entry = PKMediaEntry(
       "entry-1",
       sources: [
@@ -35,7 +35,7 @@ struct GuideTests {
 
   @Test("prepares an asset for AVAssetDownloadTask")
   func prepare() throws {
-    let app = GuideApp(downloader: AppsDownloader(try Scene()))
+    let app = GuideApp(downloader: AppsDownloader(try TestDevice()))
     app.mediaSource = PKMediaSource(
       "fps", contentUrl: URL(string: "https://cdn.example/a.m3u8"),
       drmData: [FairPlayDRMParams(licenseUri: "https://drm.example/fps", base64EncodedCertificate: "AQID")])
@@ -46,8 +46,8 @@ struct GuideTests {
 
   @Test("a FairPlay master playlist as the guide shows it says what its key is")
   func sessionKey() throws {
-    let scene = try Scene()
-    let master = scene.downloads.appendingPathComponent("master.m3u8")
+    let device = try TestDevice()
+    let master = device.downloads.appendingPathComponent("master.m3u8")
     let shown =
       ##"#EXT-X-SESSION-KEY:METHOD=SAMPLE-AES,URI="skd://ASSET_ID",KEYFORMAT="com.apple.streamingkeydelivery",KEYFORMATVERSIONS="1""##
     try Data("#EXTM3U\n\(shown)\n#EXT-X-STREAM-INF:BANDWIDTH=1\nv.m3u8\n".utf8).write(to: master)
@@ -106,11 +106,11 @@ private final class GuideApp: @unchecked Sendable {
 /// Stands for the downloader that an app has from PlayKit's world (its `ContentManager`): the app keeps it, and Larder gets
 /// what it has downloaded.
 private final class AppsDownloader: @unchecked Sendable {
-  private let scene: Scene
+  private let device: TestDevice
   private let noted = Shared<[String]>([])
 
-  init(_ scene: Scene) {
-    self.scene = scene
+  init(_ device: TestDevice) {
+    self.device = device
   }
 
   var calls: [String] { noted.value }
@@ -123,5 +123,5 @@ private final class AppsDownloader: @unchecked Sendable {
 
   func startItem(id: String) { noted.change { $0.append("start \(id)") } }
 
-  func itemPlaybackUrl(id: String) -> URL? { try? scene.download(.clearHls, as: id) }
+  func itemPlaybackUrl(id: String) -> URL? { try? device.download(.clearHls, as: id) }
 }

@@ -7,7 +7,7 @@ import Testing
 struct PlayKitImportTests {
   @Test("is taken over without a network, however often, and goes when it is verified")
   func wholeMove() async throws {
-    let device = try Device()
+    let device = try PlayKitTestDevice()
     try device.store("film", json(key: "key of film", expiryDate: 900_000_000))
     let titles = [try device.title("film")]
 
@@ -30,7 +30,7 @@ struct PlayKitImportTests {
 
   @Test("an original stays until its key was given back by our storage")
   func unverified() async throws {
-    let device = try Device()
+    let device = try PlayKitTestDevice()
     try device.store("film", json(key: "key", expiryDate: 900_000_000))
     let titles = [try device.title("film")]
     #expect(try await device.manager.removePlayKitOriginals(of: titles, in: device.store) == ["film"])
@@ -44,7 +44,7 @@ struct PlayKitImportTests {
 
   @Test("a key that two titles share belongs to both, and its file goes with the last")
   func sharedKey() async throws {
-    let device = try Device()
+    let device = try PlayKitTestDevice()
     try device.store("shared", json(key: "key", expiryDate: 900_000_000))
     let titles = try ["one", "two"].map { try device.title($0, key: "shared") }
     _ = try await device.manager.importFromPlayKit([titles[0]], from: device.store)
@@ -63,7 +63,7 @@ struct PlayKitImportTests {
 
   @Test("the legacy player's keys and PlayKit's first ones never said when they end")
   func rawKeys() async throws {
-    let device = try Device()
+    let device = try PlayKitTestDevice()
     try device.library.write("pkLocalDataStore/first.fpskey", "raw")
     try device.library.write("KalturaKeyStore/8b04d5e3775d298e78455efc5ca404d5.key", "legacy")  // md5 of "first"
     try device.library.write("KalturaKeyStore/a9f0e61a137d86aa9db53465e0801612.key", "legacy")  // md5 of "second"
@@ -77,7 +77,7 @@ struct PlayKitImportTests {
 
   @Test("an expired key is not lost: its title says why it does not play, and can be refreshed")
   func expired() async throws {
-    let device = try Device()
+    let device = try PlayKitTestDevice()
     try device.store("film", json(key: "key", expiryDate: 1))
     let imported = try await device.manager.importFromPlayKit([try device.title("film")], from: device.store)
     #expect(imported.map(\.isImported) == [true])
@@ -87,13 +87,13 @@ struct PlayKitImportTests {
 
   @Test("clear titles need no key; a title that fails stops no other")
   func mixed() async throws {
-    let device = try Device()
+    let device = try PlayKitTestDevice()
     try device.store("good", json(key: "key", expiryDate: 900_000_000))
     try device.store("damaged", #"{"data":"AQ"#)
     let source = MediaSource(id: "s", url: "https://cdn.example/m.m3u8")
     let clear = AssetRegistration(
-      assetId: "clear", path: try device.scene.download(.clearHls, as: "clear").path, source: source)
-    let gone = AssetRegistration(assetId: "gone", path: device.scene.downloads.path + "/gone.m3u8", source: source)
+      assetId: "clear", path: try device.device.download(.clearHls, as: "clear").path, source: source)
+    let gone = AssetRegistration(assetId: "gone", path: device.device.downloads.path + "/gone.m3u8", source: source)
     let titles = [gone, try device.title("damaged"), clear, try device.title("keyless"), try device.title("good")]
     let imported = try await device.manager.importFromPlayKit(titles, from: device.store)
     #expect(imported.map(\.assetId) == titles.map(\.assetId))
@@ -106,7 +106,7 @@ struct PlayKitImportTests {
 
   @Test("a storage of the app's own is read in the same way")
   func ownStorage() async throws {
-    let device = try Device()
+    let device = try PlayKitTestDevice()
     let own = OwnStorage()
     try own.save(key: "film.fpskey", value: Data(json(key: "key", expiryDate: 900_000_000).utf8))
     let titles = [try device.title("film")]
@@ -123,17 +123,17 @@ struct PlayKitImportTests {
 }
 
 /// A device on which PlayKit has been: its stores, its downloads, and Larder beside them, without a network.
-private final class Device {
-  let scene: Scene
+private final class PlayKitTestDevice {
+  let device: TestDevice
   let library: Library
   let handles = MemoryDrmStorage()
   let engine = KeyKeeper()
   let manager: LocalAssetsManager
 
   init() throws {
-    scene = try Scene()
+    device = try TestDevice()
     library = try Library()
-    manager = try LocalAssetsManager(config: scene.config(), storage: handles, engines: [engine])
+    manager = try LocalAssetsManager(config: device.config(), storage: handles, engines: [engine])
     try manager.setNetworkState(.offline)
   }
 
@@ -145,7 +145,7 @@ private final class Device {
 
   /// A title as PlayKit's downloader left it: a local master playlist with its session key, and what it names.
   func title(_ name: String, key: String? = nil) throws -> AssetRegistration {
-    let folder = scene.downloads.appendingPathComponent(name)
+    let folder = device.downloads.appendingPathComponent(name)
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     let line =
       #"METHOD=SAMPLE-AES,URI="skd://\#(key ?? name)",KEYFORMAT="com.apple.streamingkeydelivery",KEYFORMATVERSIONS="1""#

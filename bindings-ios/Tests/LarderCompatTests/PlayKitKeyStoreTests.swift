@@ -74,12 +74,12 @@ struct PlayKitKeyStoreTests {
 
 /// An app's `Library`, as PlayKit left it.
 final class Library {
-  let scene: Scene
+  let device: TestDevice
   let folder: URL
 
   init() throws {
-    scene = try Scene()
-    folder = scene.folder.appendingPathComponent("Library")
+    device = try TestDevice()
+    folder = device.folder.appendingPathComponent("Library")
   }
 
   var store: PlayKitKeyStore { PlayKitKeyStore(library: folder) }

@@ -190,7 +190,9 @@ struct FairPlayStubTests {
   private func ckc(persist: Bool = true, storageSeconds: Int = 60, playbackSeconds: Int? = nil) -> Data {
     let playback = playbackSeconds.map { #","playback_seconds":\#($0)"# } ?? ""
     return Data("CKC\u{01}".utf8)
-      + Data(#"{"license_id":"l","content_id":"a","storage_seconds":\#(storageSeconds)\#(playback),"persist":\#(persist)}"#.utf8)
+      + Data(
+        #"{"license_id":"l","content_id":"a","storage_seconds":\#(storageSeconds)\#(playback),"persist":\#(persist)}"#
+          .utf8)
   }
 }
 

@@ -12,7 +12,7 @@ const KOTLIN_BEGIN: &str =
     "        // Generated from core/src/error.rs (UPDATE_DOCS=1 cargo test -p larder-cli --test docs).\n\n";
 const KOTLIN_END: &str = "        // End of the generated part.\n";
 
-const SWIFT: &str = "bindings-ios/Sources/Larder/LarderErrorCode.swift";
+const SWIFT: &str = "bindings-ios/Sources/Larder/Errors/LarderErrorCode.swift";
 const SWIFT_HEAD: &str = "\
 // Generated from core/src/error.rs (UPDATE_DOCS=1 cargo test -p larder-cli --test docs).
 

@@ -18,7 +18,7 @@ fn assert_runs_in(page: &str, fence: &str, test: &str) {
 
 #[test]
 fn the_swift_of_the_readme_is_that_of_a_swift_test() {
-    assert_runs_in("README.md", "swift", "bindings-ios/Tests/LarderTests/ReadmeTests.swift");
+    assert_runs_in("README.md", "swift", "bindings-ios/Tests/LarderTests/Manager/ReadmeTests.swift");
 }
 
 #[test]

@@ -8,94 +8,94 @@ import Testing
 struct PrepareForDownloadTests {
   @Test("its key is stored while it downloads, and belongs to the asset once it is registered, without a network")
   func keyDuringDownload() async throws {
-    let phone = try DownloadPhone()
-    let source = try phone.source("film")
-    let asset = try await prepared(phone, source)
-    #expect(phone.storage.keys.count == 1)
-    #expect(phone.device.unanswered.isEmpty && phone.device.misuses.isEmpty)
+    let device = try DownloadTestDevice()
+    let source = try device.source("film")
+    let asset = try await prepared(device, source)
+    #expect(device.storage.keys.count == 1)
+    #expect(device.fairPlay.unanswered.isEmpty && device.fairPlay.misuses.isEmpty)
     #expect(asset.url.absoluteString == source.url)
 
-    try await phone.kit.stop()
-    try phone.manager.setNetworkState(.offline)
-    let package = try phone.package("film")
-    let status = try await phone.manager.registerDownloadedAsset(
+    try await device.servers.stop()
+    try device.manager.setNetworkState(.offline)
+    let package = try device.package("film")
+    let status = try await device.manager.registerDownloadedAsset(
       location: package, mediaSource: source, assetId: "film")
     #expect(status.isPlayable && status.licenses.map(\.state) == [.active])
     let end = try #require(status.expires.date)
     #expect(end.timeIntervalSinceNow > 24 * 3600)
-    #expect(phone.engine.asked.value == 0)
-    let local = try phone.manager.getLocalMediaSource(assetId: "film")
+    #expect(device.engine.asked.value == 0)
+    let local = try device.manager.getLocalMediaSource(assetId: "film")
     #expect(URL(string: local.url)?.path == package.path && local.format == .hls)
     let license = try #require(local.licenses.first)
-    #expect(phone.device.opens(try phone.manager.licenseHandle(license.licenseId)))
-    #expect(phone.storage.keys.count == 1)  // the asset's own
+    #expect(device.fairPlay.opens(try device.manager.licenseHandle(license.licenseId)))
+    #expect(device.storage.keys.count == 1)  // the asset's own
   }
 
   @Test("its playback window is known from the registration on, and is a key's whole life once it is played")
   func playbackWindow() async throws {
-    let phone = try DownloadPhone()
-    let source = try phone.source("film")
+    let device = try DownloadTestDevice()
+    let source = try device.source("film")
     let asset = AVURLAsset(url: try #require(URL(string: source.url)))
-    phone.manager.prepareForDownload(
-      asset: asset, mediaSource: source, playbackWindow: 600, session: phone.session())
-    try await StubMedia.at(asset.url).key(DownloadPhone.keyURI, for: asset)
+    device.manager.prepareForDownload(
+      asset: asset, mediaSource: source, playbackWindow: 600, session: device.session())
+    try await StubMedia.at(asset.url).key(DownloadTestDevice.keyURI, for: asset)
     // The stub's key has changed by being played: what is kept is its successor.
     struct Kept: Decodable { let handle: Data }
     try await eventually("the new key is not kept") {
-      let value = try #require(try phone.storage.load(key: "prepared-keys"))
-      return try JSONDecoder().decode([Kept].self, from: value).allSatisfy { phone.device.opens($0.handle) }
+      let value = try #require(try device.storage.load(key: "prepared-keys"))
+      return try JSONDecoder().decode([Kept].self, from: value).allSatisfy { device.fairPlay.opens($0.handle) }
     }
-    let status = try await phone.manager.registerDownloadedAsset(
-      location: try phone.package("film"), mediaSource: source, assetId: "film")
+    let status = try await device.manager.registerDownloadedAsset(
+      location: try device.package("film"), mediaSource: source, assetId: "film")
     #expect(status.playbackWindowSeconds == 600 && status.isPlayable)
     #expect(abs(try #require(status.expires.date).timeIntervalSinceNow - 600) < 60)
   }
 
   @Test("a key that is there already is not asked for again, also after a relaunch")
   func onceOnly() async throws {
-    let phone = try DownloadPhone()
-    let source = try phone.source("film")
-    _ = try await prepared(phone, source)
-    try phone.relaunch()
-    _ = try await prepared(phone, source)
-    #expect(try await phone.licenseRequests() == 1)
-    #expect(phone.device.unanswered.isEmpty)
+    let device = try DownloadTestDevice()
+    let source = try device.source("film")
+    _ = try await prepared(device, source)
+    try device.relaunch()
+    _ = try await prepared(device, source)
+    #expect(try await device.licenseRequests() == 1)
+    #expect(device.fairPlay.unanswered.isEmpty)
   }
 
   @Test("a key of one source is not another's, nor another profile's")
   func ownKeys() async throws {
-    let phone = try DownloadPhone()
-    _ = try await prepared(phone, try phone.source("film"))
+    let device = try DownloadTestDevice()
+    _ = try await prepared(device, try device.source("film"))
     let error = try await thrown {
-      try await phone.manager.registerDownloadedAsset(
-        location: try phone.package("other"), mediaSource: try phone.source("other"), assetId: "other")
+      try await device.manager.registerDownloadedAsset(
+        location: try device.package("other"), mediaSource: try device.source("other"), assetId: "other")
     }
-    #expect(error.code == .cdmFailed && phone.engine.asked.value == 1)
+    #expect(error.code == .cdmFailed && device.engine.asked.value == 1)
     let other = try LocalAssetsManager(
-      config: .standard(profile: "bob", in: phone.container), storage: phone.storage, engines: [phone.engine])
+      config: .standard(profile: "bob", in: device.container), storage: device.storage, engines: [device.engine])
     let refused = try await thrown {
       try await other.registerDownloadedAsset(
-        location: try phone.package("film"), mediaSource: try phone.source("film"), assetId: "film")
+        location: try device.package("film"), mediaSource: try device.source("film"), assetId: "film")
     }
-    #expect(refused.code == .cdmFailed && phone.engine.asked.value == 2)
+    #expect(refused.code == .cdmFailed && device.engine.asked.value == 2)
   }
 
   @Test("keys of a download that is given up are forgotten")
   func forgotten() async throws {
-    let phone = try DownloadPhone()
-    let source = try phone.source("film")
-    _ = try await prepared(phone, source)
-    try phone.manager.forgetPreparedKeys(of: source)
-    #expect(phone.storage.keys.isEmpty)
+    let device = try DownloadTestDevice()
+    let source = try device.source("film")
+    _ = try await prepared(device, source)
+    try device.manager.forgetPreparedKeys(of: source)
+    #expect(device.storage.keys.isEmpty)
   }
 
   @Test("a clear source needs nothing")
   func clear() throws {
-    let phone = try DownloadPhone()
-    let source = try phone.source("clear")
+    let device = try DownloadTestDevice()
+    let source = try device.source("clear")
     let asset = AVURLAsset(url: try #require(URL(string: source.url)))
-    phone.manager.prepareForDownload(asset: asset, mediaSource: source)
-    #expect(phone.device.sessionCounts.made == 0)
+    device.manager.prepareForDownload(asset: asset, mediaSource: source)
+    #expect(device.fairPlay.sessionCounts.made == 0)
   }
 
   struct Trouble: Sendable, CustomTestStringConvertible {
@@ -123,64 +123,64 @@ struct PrepareForDownloadTests {
       Trouble(testDescription: "no persistable key", fault: "", step: .persistableKey, code: .cdmFailed),
     ])
   func troubles(trouble: Trouble) async throws {
-    let phone = try DownloadPhone()
-    if !trouble.fault.isEmpty { try await phone.kit.addFault(trouble.fault) }
-    phone.device.script = { $0 == trouble.step ? .fails(-11800) : .succeeds }
+    let device = try DownloadTestDevice()
+    if !trouble.fault.isEmpty { try await device.servers.addFault(trouble.fault) }
+    device.fairPlay.script = { $0 == trouble.step ? .fails(-11800) : .succeeds }
     let failures = Shared<[LarderError]>([])
     await #expect(throws: (any Error).self) {
-      try await prepared(phone, try phone.source("film")) { failure in failures.change { $0.append(failure) } }
+      try await prepared(device, try device.source("film")) { failure in failures.change { $0.append(failure) } }
     }
     // The player's error and the app's news of it come by ways of their own.
     try await eventually("nobody is told") { !failures.value.isEmpty }
     #expect(failures.value.map(\.code) == [trouble.code], "\(failures.value)")
-    #expect(phone.device.unanswered.isEmpty || trouble.step == .persistableRequest)
-    #expect(phone.storage.keys.isEmpty)
+    #expect(device.fairPlay.unanswered.isEmpty || trouble.step == .persistableRequest)
+    #expect(device.storage.keys.isEmpty)
   }
 
   @Test("AVFoundation giving nothing, or too late, is an error too, and no server is asked", arguments: [true, false])
   func silence(isLate: Bool) async throws {
-    let phone = try DownloadPhone()
+    let device = try DownloadTestDevice()
     let kept = Shared<(@Sendable () -> Void)?>(nil)
-    phone.device.script = { step in
+    device.fairPlay.script = { step in
       guard step == .requestData else { return .succeeds }
       return isLate ? .waits { goOn in kept.value = goOn } : .givesNothing
     }
     let failures = Shared<[LarderError]>([])
-    let source = try phone.source("film")
+    let source = try device.source("film")
     let asset = AVURLAsset(url: try #require(URL(string: source.url)))
-    phone.manager.prepareForDownload(
-      asset: asset, mediaSource: source, session: phone.session(), patience: 0.2,
+    device.manager.prepareForDownload(
+      asset: asset, mediaSource: source, session: device.session(), patience: 0.2,
       onFailure: { failure in failures.change { $0.append(failure) } })
     await #expect(throws: (any Error).self) {
-      try await StubMedia.at(asset.url).key(DownloadPhone.keyURI, for: asset)
+      try await StubMedia.at(asset.url).key(DownloadTestDevice.keyURI, for: asset)
     }
     try await eventually("nobody is told") { !failures.value.isEmpty }
     kept.value?()
-    #expect(failures.value.map(\.code) == [.cdmFailed] && phone.device.unanswered.isEmpty)
-    #expect(try await phone.licenseRequests() == 0)
-    #expect(phone.device.misuses.isEmpty)
+    #expect(failures.value.map(\.code) == [.cdmFailed] && device.fairPlay.unanswered.isEmpty)
+    #expect(try await device.licenseRequests() == 0)
+    #expect(device.fairPlay.misuses.isEmpty)
   }
 
   @Test("PlayKit's other form gives the preferred source and an asset for it")
   func preferred() throws {
-    let phone = try DownloadPhone()
+    let device = try DownloadTestDevice()
     let dash = MediaSource(id: "dash", url: "https://cdn.example/a.mpd")
     let hls = MediaSource(id: "hls", url: "https://cdn.example/a.m3u8")
     let (asset, source) = try #require(
-      phone.manager.prepareForDownload(of: MediaEntry(id: "e", sources: [dash, hls])))
+      device.manager.prepareForDownload(of: MediaEntry(id: "e", sources: [dash, hls])))
     #expect(source.id == "hls" && asset.url.absoluteString == hls.url)
-    #expect(phone.manager.prepareForDownload(of: MediaEntry(id: "e", sources: [dash])) == nil)
+    #expect(device.manager.prepareForDownload(of: MediaEntry(id: "e", sources: [dash])) == nil)
   }
 
   /// Prepares an asset and lets AVFoundation ask for its key, as a download task does.
   @discardableResult
   private func prepared(
-    _ phone: DownloadPhone, _ source: MediaSource, onFailure: (@Sendable (LarderError) -> Void)? = nil
+    _ device: DownloadTestDevice, _ source: MediaSource, onFailure: (@Sendable (LarderError) -> Void)? = nil
   ) async throws -> AVURLAsset {
     let asset = AVURLAsset(url: try #require(URL(string: source.url)))
-    phone.manager.prepareForDownload(
-      asset: asset, mediaSource: source, session: phone.session(), onFailure: onFailure)
-    try await StubMedia.at(asset.url).key(DownloadPhone.keyURI, for: asset)
+    device.manager.prepareForDownload(
+      asset: asset, mediaSource: source, session: device.session(), onFailure: onFailure)
+    try await StubMedia.at(asset.url).key(DownloadTestDevice.keyURI, for: asset)
     return asset
   }
 }

@@ -203,7 +203,7 @@ pub struct AssetSummary {
     pub licenses: Vec<LicenseSummary>,
 }
 
-/// Without licenses, which have a table of their own: add them with [`AssetSummary::add_license`].
+/// Without licenses, which have a table of their own: add them with `AssetSummary::add_license`.
 impl From<&AssetRow> for AssetSummary {
     fn from(row: &AssetRow) -> Self {
         let mut required_key_ids: Vec<KeyId> =
