@@ -113,7 +113,8 @@ final class DownloadContentKeyDelegate: NSObject, AVContentKeySessionDelegate, @
     // Durable before AVFoundation may download what it opens.
     try manager.preparedKeys.keep(
       PreparedKeys.Key(
-        sourceId: source.id, uri: uri, handle: handle, expiresAtMs: expiresAtMs, playbackWindowSeconds: playbackWindowSeconds))
+        sourceId: source.id, uri: uri, handle: handle, expiresAtMs: expiresAtMs,
+        playbackWindowSeconds: playbackWindowSeconds))
     respond(asked, handle)
   }
 

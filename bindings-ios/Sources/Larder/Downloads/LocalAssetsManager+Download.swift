@@ -126,7 +126,8 @@ extension AssetStatus {
     return AssetStatus(
       assetId: assetId, isRegistered: isRegistered, isPlayable: false, why: .mediaMissing,
       message: "the package is incomplete: AVFoundation says that it cannot be played offline", remedy: .repair,
-      expires: expires, remainingSeconds: remainingSeconds, playbackExpires: playbackExpires, playbackWindowSeconds: playbackWindowSeconds,
+      expires: expires, remainingSeconds: remainingSeconds, playbackExpires: playbackExpires,
+      playbackWindowSeconds: playbackWindowSeconds,
       licenses: licenses, media: .missing, warnings: warnings, format: format, root: root,
       pendingReleases: pendingReleases, checkedAtMs: checkedAtMs)
   }

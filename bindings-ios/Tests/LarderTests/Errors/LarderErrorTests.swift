@@ -9,7 +9,8 @@ struct LarderErrorTests {
   func codes() throws {
     let core = try constants(in: "core/src/error.rs", after: "codes! {", pattern: #"^    \w+ = "([A-Z_]+)","#)
     let swift = try constants(
-      in: "bindings-ios/Sources/Larder/LarderErrorCode.swift", after: "", pattern: #"Self\(rawValue: "([A-Z_]+)"\)"#)
+      in: "bindings-ios/Sources/Larder/Errors/LarderErrorCode.swift", after: "",
+      pattern: #"Self\(rawValue: "([A-Z_]+)"\)"#)
     #expect(core.count > 30)
     #expect(core == swift)
   }

@@ -2,6 +2,7 @@ package dev.larder.drm
 
 import dev.larder.ExchangeAnswer
 import dev.larder.ExchangeMessage
+import dev.larder.LarderException
 
 /** Sends the messages of a CDM to its servers. An engine gets one for one call. */
 public fun interface LicenseExchange {

@@ -1,5 +1,6 @@
 package dev.larder.internal.ffi
 
+import dev.larder.LarderException
 import dev.larder.internal.Core
 
 /**
