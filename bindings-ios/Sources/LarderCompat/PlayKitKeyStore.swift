@@ -73,13 +73,13 @@ struct PlayKitKey {
       expires = stored.expiryDate.map { .at(atMs: Int64(($0.timeIntervalSince1970 * 1000).rounded())) } ?? .unknown
     } else if bytes.starts(with: Data(#"{"data""#.utf8)) || bytes.starts(with: Data(#"{"expiryDate""#.utf8)) {
       // PlayKit's JSON, cut off or changed; a key alone does not begin so.
-      throw LarderError(.licenseUnreadable, "PlayKit's record of the key is damaged", remedy: .reregister)
+      throw LarderError(.licenseUnreadable, "PlayKit's record of the key is damaged")
     } else {
       handle = bytes
       expires = .unknown
     }
     guard !handle.isEmpty else {
-      throw LarderError(.licenseUnreadable, "PlayKit's record of the key is empty", remedy: .reregister)
+      throw LarderError(.licenseUnreadable, "PlayKit's record of the key is empty")
     }
   }
 
@@ -106,8 +106,7 @@ private struct Folder: Place {
       return nil
     } catch {
       throw LarderError(
-        .licenseUnreadable, "PlayKit's record of the key cannot be read: a locked device?", remedy: .retry,
-        isRetryable: true)
+        .storageFailed, "PlayKit's record of the key cannot be read; the device may be locked")
     }
   }
 

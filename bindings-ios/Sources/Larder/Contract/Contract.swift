@@ -1,5 +1,5 @@
-// The records and enums of the contract (`udl/src/larder.udl`), re-exported one by one: the generated module also holds
-// the objects behind `LocalAssetsManager`, which are no part of the API and may change with the generator.
+// The records and enums of the contract (`udl/src/larder.udl`), re-exported one by one. The generated module also holds
+// the objects behind `LocalAssetsManager`, which are not part of the API and may change with the generator.
 
 @_exported import struct LarderBindings.AssetInfo
 @_exported import struct LarderBindings.AssetStatus

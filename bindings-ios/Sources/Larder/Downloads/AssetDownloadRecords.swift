@@ -9,31 +9,31 @@ final class AssetDownloadRecords: @unchecked Sendable {
     var title = ""
     var entryId: String?
     var state = State.running
-    /// The location below the container, and a bookmark of it: the system chooses it, and moves it with the container.
+    /// The location below the container, with a bookmark. The system chooses it and moves it with the container.
     var relativePath: String?
     var bookmark: Data?
     var errorCode: String?
   }
 
   enum State: String, Codable, Sendable {
-    /// The system downloads it, or did when the app ended.
+    /// The system downloads it, or did so when the app ended.
     case running
-    /// It was broken off; what is there can be taken up again.
+    /// It was interrupted and can be resumed.
     case incomplete
-    /// It is complete, and not registered.
+    /// It is complete and not registered yet.
     case downloaded
   }
 
   private let file: URL
   private let home: URL
-  // Protects the file and `records`; held while it is written, which is short, so that the file is never older.
+  // Protects the file and `records`; held during the short write, so that the file matches `records`.
   private let lock = NSLock()
   private var records: [String: Record] = [:]
 
   init(dataDir: String, home: URL) {
     file = URL(fileURLWithPath: dataDir, isDirectory: true).appendingPathComponent("asset-downloads.json")
     self.home = home
-    // A damaged file costs the resuming of downloads, and no more.
+    // A damaged file costs only the resumption of downloads.
     let stored = (try? Data(contentsOf: file)).flatMap { try? JSONDecoder().decode([Record].self, from: $0) } ?? []
     records = Dictionary(stored.map { ($0.assetId, $0) }, uniquingKeysWith: { $1 })
   }
@@ -63,7 +63,7 @@ final class AssetDownloadRecords: @unchecked Sendable {
     }
   }
 
-  /// Where it lies now: by its bookmark, which follows the file; else below the container of this run.
+  /// Returns the current location: by its bookmark, which follows the file, else below the current container.
   func location(of record: Record) -> URL? {
     var isStale = false
     if let bookmark = record.bookmark,

@@ -6,7 +6,7 @@ import LarderBindings
   import FoundationNetworking
 #endif
 
-/// Downloads HLS with `AVAssetDownloadTask`, which goes on while the app is away, and registers what it has downloaded.
+/// Downloads HLS with `AVAssetDownloadTask`, which continues in the background, and registers completed downloads.
 ///
 /// ```swift
 /// let downloads = AssetDownloads(
@@ -17,28 +17,28 @@ import LarderBindings
 /// try downloads.start("film-1", title: "A film")
 /// ```
 ///
-/// Keys are asked for and stored while it downloads (``LocalAssetsManager/prepareForDownload(asset:mediaSource:assetId:contentId:playbackWindow:session:onFailure:)``).
-/// Where the system puts a package is kept as a bookmark and as a path below the app's container, which moves. A package
-/// that is broken off stays, is reported as incomplete, and is taken up again by the next ``start(_:title:entryId:configure:)``.
+/// Keys are acquired and stored during the download (``LocalAssetsManager/prepareForDownload(asset:mediaSource:assetId:contentId:playbackWindow:session:onFailure:)``).
+/// The location of a package is stored as a bookmark and as a path below the app's container, which moves. An interrupted
+/// package stays, is reported as incomplete, and is resumed by the next ``start(_:title:entryId:configure:)``.
 ///
-/// **Facts of the system.** It chooses the place and the app may not move a package; it may delete one when space runs low,
-/// and the user may in Settings: ``LocalAssetsManager/verifyAsset(_:media:licenses:)`` notices. A user who throws the app away in
-/// the app switcher ends its downloads. Playing a title while it downloads stalls the download. The simulator downloads
-/// nothing.
+/// **Limits of the system.** It chooses the location, and the app may not move a package. It may delete packages when space
+/// runs low, and the user may delete them in Settings; ``LocalAssetsManager/verifyAsset(_:media:licenses:)`` detects this.
+/// Closing the app in the app switcher ends its downloads. Playing a title while it downloads stalls the download. The
+/// simulator downloads nothing.
 ///
-/// One for each session identifier, kept as long as the app runs. Sources:
+/// Create one per session identifier and retain it while the app runs. Sources:
 /// <https://developer.apple.com/documentation/avfoundation/avassetdownloadurlsession>,
 /// <https://developer.apple.com/documentation/avfoundation/offline_playback_and_storage>.
 public final class AssetDownloads: @unchecked Sendable {
-  /// Something that happened to a download. On a background thread, in order for each asset.
+  /// A change of a download. Delivered on a background thread, in order for each asset.
   public enum Event: Sendable {
-    /// It is here and registered.
+    /// The download is complete and registered.
     case registered(AssetStatus)
-    /// It is here and could not be registered: ``AssetDownloads/restore()`` tries again.
+    /// The download is complete and could not be registered: ``AssetDownloads/restore()`` tries again.
     case notRegistered(assetId: String, LarderError)
-    /// It was broken off. What is there can be taken up again by another start.
+    /// The download was interrupted. Another start resumes it.
     case incomplete(assetId: String, LarderError)
-    /// A key could not be had; the download goes on.
+    /// A key could not be acquired. The download continues.
     case keyFailed(assetId: String, LarderError)
   }
 
@@ -48,25 +48,25 @@ public final class AssetDownloads: @unchecked Sendable {
     public let assetId: String
     /// The title that the app gave it.
     public let title: String
-    /// Where it stands.
+    /// Its state.
     public let state: State
-    /// How much of it is here, 0 to 1, while it runs.
+    /// The downloaded fraction, 0 to 1, while it runs.
     public let fraction: Double?
-    /// Where its package lies, if the system has said so.
+    /// The location of its package, once the system has reported it.
     public let location: URL?
   }
 
-  /// Where a download stands.
+  /// The states of a download.
   public enum State: Sendable {
     /// The system downloads it.
     case running
-    /// It was broken off.
+    /// It was interrupted.
     case incomplete
-    /// It is complete, and not registered.
+    /// It is complete and not registered yet.
     case downloaded
   }
 
-  /// Makes the session; a test makes another.
+  /// Creates the session. Tests replace it.
   package typealias MakeSession = (URLSessionConfiguration, any AVAssetDownloadDelegate) -> AVAssetDownloadURLSession
 
   private let manager: LocalAssetsManager
@@ -77,19 +77,19 @@ public final class AssetDownloads: @unchecked Sendable {
   private let keySession: @Sendable () -> AVContentKeySession
   private let records: AssetDownloadRecords
   private let session: AVAssetDownloadURLSession
-  // Protects what follows.
+  // Protects the properties below.
   private let lock = NSLock()
   private var tasks: [String: AVAssetDownloadTask] = [:]
   private var backgroundEventsFinished: (@MainActor @Sendable () -> Void)?
 
   /// - Parameters:
-  ///   - manager: registers what is downloaded.
-  ///   - configuration: a background one. Its cellular policy is the downloads'.
-  ///   - mediaSource: the source of an asset. Asked when a download starts, and after a relaunch when it goes on or ends:
-  ///     sources hold signed URLs and are not stored here. `nil` if the app no longer knows it.
+  ///   - manager: the manager that registers completed downloads.
+  ///   - configuration: a background configuration. Its cellular policy applies to the downloads.
+  ///   - mediaSource: returns the source of an asset; `nil` if the app no longer knows it. Called when a download starts,
+  ///     and after a relaunch when it continues or ends. Sources hold signed URLs and are not stored here.
   ///   - contentId: the rule for the content identifier, as in ``FairPlayEngine/Options/contentId``.
-  ///   - playbackWindow: how long an asset's keys may be played once playback has begun, in seconds; `nil` if as long as
-  ///     they are stored, or if it is not known. As in ``FairPlayEngine/Options/playbackWindow``.
+  ///   - playbackWindow: the playback window of an asset's keys, in seconds from the first playback; `nil` for the whole
+  ///     time that they are stored, or if it is not known. As in ``FairPlayEngine/Options/playbackWindow``.
   ///   - onEvent: receives each event.
   public convenience init(
     manager: LocalAssetsManager, configuration: URLSessionConfiguration,
@@ -119,7 +119,7 @@ public final class AssetDownloads: @unchecked Sendable {
     self.onEvent = onEvent
     self.keySession = keySession
     records = AssetDownloadRecords(dataDir: manager.dataDir, home: home)
-    // A session keeps its delegate for ever, so that is not this.
+    // A session retains its delegate for ever, so the delegate is a relay with a weak reference.
     let relay = DownloadRelay()
     session = makeSession(configuration, relay)
     relay.downloads = self
@@ -129,37 +129,37 @@ public final class AssetDownloads: @unchecked Sendable {
     session.finishTasksAndInvalidate()
   }
 
-  /// Starts to download an asset, or takes a broken-off download up again. Call it in the foreground, where FairPlay
-  /// exchanges keys.
+  /// Starts the download of an asset, or resumes an interrupted one. Call it in the foreground, because FairPlay exchanges
+  /// no keys in the background.
   ///
   /// - Parameters:
   ///   - assetId: the app's id. The session must not be downloading it already.
-  ///   - title: what the system's settings show.
-  ///   - entryId: the backend's entry id. The asset id if `nil`.
-  ///   - configure: quality and languages, before the task is made.
+  ///   - title: the title that the system's settings show.
+  ///   - entryId: the backend's entry id; the asset id by default.
+  ///   - configure: sets quality and languages before the task is created.
   /// - Throws: ``LarderError/Code/invalidArgument`` without a source that AVFoundation can download,
-  ///   ``LarderError/Code/assetBusy`` while it is being downloaded, ``LarderError/Code/storeUnavailable`` if that it has
-  ///   begun cannot be noted.
+  ///   ``LarderError/Code/assetBusy`` while it is being downloaded, ``LarderError/Code/diskFull`` or
+  ///   ``LarderError/Code/storeUnavailable`` if its record cannot be written.
   @discardableResult
   public func start(
     _ assetId: String, title: String, entryId: String? = nil,
     configure: (AVAssetDownloadConfiguration) -> Void = { _ in }
   ) throws -> AVAssetDownloadTask {
     guard let source = mediaSource(assetId), source.likelyFormat == .hls, let url = URL(string: source.url) else {
-      throw LarderError(.invalidArgument, "the asset has no HLS source: AVFoundation downloads HLS", remedy: .fixInput)
+      throw LarderError(.invalidArgument, "the asset has no HLS source: AVFoundation downloads HLS")
     }
     guard lock.withLock({ tasks[assetId] }) == nil else {
-      throw LarderError(.assetBusy, "the asset is being downloaded", remedy: .retry, isRetryable: true)
+      throw LarderError(.assetBusy, "the asset is being downloaded")
     }
     let partial = records[assetId].flatMap(records.location)
     let asset = AVURLAsset(url: partial ?? url)
     prepare(asset, source, assetId)
     let configuration = AVAssetDownloadConfiguration(asset: asset, title: title)
     configure(configuration)
-    // Noted before it begins: what is on the disk has an owner.
+    // The record is written first, so that every package on the disk has an owner.
     var record = records[assetId] ?? AssetDownloadRecords.Record(assetId: assetId)
     (record.title, record.entryId, record.state, record.errorCode) = (title, entryId, .running, nil)
-    try noting { try records.put(record) }
+    try writingRecords { try records.put(record) }
     let task = session.makeAssetDownloadTask(downloadConfiguration: configuration)
     task.taskDescription = assetId
     lock.withLock { tasks[assetId] = task }
@@ -167,10 +167,10 @@ public final class AssetDownloads: @unchecked Sendable {
     return task
   }
 
-  /// Takes up what an earlier run of the app began: call it at every start.
+  /// Restores the downloads of earlier runs of the app. Call it at every start.
   ///
-  /// Running tasks go on; a download whose task is gone (the user threw the app away) is incomplete; one that was complete
-  /// and not registered is registered now.
+  /// Running tasks continue. A download without a task (the user closed the app in the switcher) is incomplete. A complete
+  /// download that is not registered is registered now.
   @discardableResult
   public func restore() async -> [Download] {
     let found = await withCheckedContinuation { continuation in
@@ -184,7 +184,7 @@ public final class AssetDownloads: @unchecked Sendable {
     for record in records.all {
       switch record.state {
       case .running where lock.withLock({ tasks[record.assetId] }) == nil:
-        breakOff(record.assetId, LarderError(.cancelled, "the download was ended with the app", isRetryable: true))
+        interrupt(record.assetId, LarderError(.cancelled, "the download was ended with the app"))
       case .downloaded: await register(record.assetId)
       case .running, .incomplete: break
       }
@@ -192,7 +192,7 @@ public final class AssetDownloads: @unchecked Sendable {
     return downloads()
   }
 
-  /// Every download that is not registered yet, by asset id.
+  /// Returns every download that is not registered yet, sorted by asset id.
   public func downloads() -> [Download] {
     let running = lock.withLock { tasks }
     return records.all.map { record in
@@ -202,43 +202,43 @@ public final class AssetDownloads: @unchecked Sendable {
     }
   }
 
-  /// Ends a download and removes what is there of it. A registered asset is not touched: unregister it, and then delete its
+  /// Cancels a download and deletes its files. Registered assets are not affected: unregister one, then delete its
   /// package.
   public func remove(_ assetId: String) throws {
     let location = records[assetId].flatMap(records.location)
     // The record goes first: events of a task without a record are ignored.
-    try noting { try records.remove(assetId) }
+    try writingRecords { try records.remove(assetId) }
     lock.withLock { tasks.removeValue(forKey: assetId) }?.cancel()
     if let location { try? FileManager.default.removeItem(at: location) }
     if let source = mediaSource(assetId) { try? manager.forgetPreparedKeys(of: source) }
   }
 
-  /// For `application(_:handleEventsForBackgroundURLSession:completionHandler:)`: called on the main queue when the system
-  /// has told everything.
+  /// For `application(_:handleEventsForBackgroundURLSession:completionHandler:)`: called on the main queue when all
+  /// events of the system are delivered.
   public func whenBackgroundEventsAreFinished(_ completion: @escaping @MainActor @Sendable () -> Void) {
     lock.withLock { backgroundEventsFinished = completion }
   }
 
-  // MARK: - What the system says
+  // MARK: - Events of the system
 
-  fileprivate func lies(_ task: AVAssetDownloadTask, at location: URL) {
+  fileprivate func setLocation(of task: AVAssetDownloadTask, to location: URL) {
     guard let assetId = task.taskDescription else { return }
-    // On failure the location is lost, and the download is reported as incomplete at its end.
+    // If this fails, the location is lost and the download is reported as incomplete at its end.
     try? records.setLocation(location, of: assetId)
   }
 
   fileprivate func completed(_ task: URLSessionTask, _ error: (any Error)?) {
     guard let assetId = task.taskDescription, let record = records[assetId] else { return }
     lock.withLock { tasks[assetId] = nil }
-    if let error { return breakOff(assetId, LarderError(download: error)) }
+    if let error { return interrupt(assetId, LarderError(download: error)) }
     guard let location = records.location(of: record) else {
-      return breakOff(
-        assetId, LarderError(.mediaNotFound, "the system did not say where the package is", remedy: .repair))
+      return interrupt(
+        assetId, LarderError(.mediaNotFound, "the system reported no location for the package"))
     }
-    // AVFoundation ends tasks without an error that have not got everything.
+    // AVFoundation ends some incomplete tasks without an error.
     guard LocalAssetsManager.isPlayableOffline(location) != false else {
-      return breakOff(
-        assetId, LarderError(.mediaUnreadable, "the package is incomplete", remedy: .repair, isRetryable: true))
+      return interrupt(
+        assetId, LarderError(.mediaNotFound, "the package is incomplete: download the rest"))
     }
     try? records.change(assetId) { $0.state = .downloaded }
     Task { await register(assetId) }
@@ -262,7 +262,7 @@ public final class AssetDownloads: @unchecked Sendable {
       onFailure: { [onEvent] in onEvent(.keyFailed(assetId: assetId, $0)) })
   }
 
-  private func breakOff(_ assetId: String, _ error: LarderError) {
+  private func interrupt(_ assetId: String, _ error: LarderError) {
     try? records.change(assetId) { ($0.state, $0.errorCode) = (.incomplete, error.code.rawValue) }
     onEvent(.incomplete(assetId: assetId, error))
   }
@@ -270,10 +270,10 @@ public final class AssetDownloads: @unchecked Sendable {
   private func register(_ assetId: String) async {
     do {
       guard let record = records[assetId], let location = records.location(of: record) else {
-        throw LarderError(.mediaNotFound, "the package is gone", remedy: .repair)
+        throw LarderError(.mediaNotFound, "the package is gone")
       }
       guard let source = mediaSource(assetId) else {
-        throw LarderError(.invalidArgument, "the app knows no source of the asset", remedy: .fixInput)
+        throw LarderError(.invalidArgument, "the app knows no source of the asset")
       }
       let status = try await manager.registerDownloadedAsset(
         location: location, mediaSource: source, assetId: assetId, entryId: record.entryId)
@@ -286,16 +286,17 @@ public final class AssetDownloads: @unchecked Sendable {
     }
   }
 
-  private func noting(_ body: () throws -> Void) throws {
+  private func writingRecords(_ body: () throws -> Void) throws {
     do { try body() } catch {
       let cause = error as NSError
+      let isDiskFull = cause.domain == NSCocoaErrorDomain && cause.code == NSFileWriteOutOfSpaceError
       throw LarderError(
-        .storeUnavailable, "the download cannot be noted: \(cause.domain) \(cause.code)", remedy: .freeSpace,
-        isRetryable: true)
+        isDiskFull ? .diskFull : .storeUnavailable,
+        "the record of the download cannot be written: \(cause.domain) \(cause.code)")
     }
   }
 
-  /// Tasks on their way to another thread.
+  /// Tasks that are passed to another thread.
   private struct Tasks: @unchecked Sendable {
     let all: [AVAssetDownloadTask]
 
@@ -303,7 +304,7 @@ public final class AssetDownloads: @unchecked Sendable {
   }
 }
 
-/// Passes on what the system says of downloads.
+/// Forwards the system's download events.
 private final class DownloadRelay: NSObject, AVAssetDownloadDelegate, @unchecked Sendable {
   // Protects `stored`.
   private let lock = NSLock()
@@ -314,15 +315,15 @@ private final class DownloadRelay: NSObject, AVAssetDownloadDelegate, @unchecked
     set { lock.withLock { stored = newValue } }
   }
 
-  // As soon as there is a location.
+  // Called once the location is known.
   @available(iOS 18.0, macOS 15.0, *)
   func urlSession(_ session: URLSession, assetDownloadTask: AVAssetDownloadTask, willDownloadTo location: URL) {
-    downloads?.lies(assetDownloadTask, at: location)
+    downloads?.setLocation(of: assetDownloadTask, to: location)
   }
 
-  // Of a complete package, and of one that was broken off.
+  // Called for complete and for interrupted packages.
   func urlSession(_ session: URLSession, assetDownloadTask: AVAssetDownloadTask, didFinishDownloadingTo location: URL) {
-    downloads?.lies(assetDownloadTask, at: location)
+    downloads?.setLocation(of: assetDownloadTask, to: location)
   }
 
   func urlSession(_ session: URLSession, task: URLSessionTask, didCompleteWithError error: (any Error)?) {

@@ -2,14 +2,14 @@ import AVFoundation
 import Foundation
 import LarderBindings
 
-/// Gets persistable keys for media that `AVAssetDownloadTask` is downloading, and keeps them until it is registered.
+/// Acquires persistable keys for media that `AVAssetDownloadTask` is downloading, and stores them until it is registered.
 ///
-/// Every request is answered once: with the key, or with the error that stood in the way; that AVFoundation itself does not
-/// go on is such an error, after `patience`.
+/// Every request is answered once, with the key or with an error. If AVFoundation does not continue, the request fails
+/// after `callbackTimeout`.
 final class DownloadContentKeyDelegate: NSObject, AVContentKeySessionDelegate, @unchecked Sendable {
-  // Serial: AVFoundation's callbacks in order. None of them waits for anything but the secret storage.
+  // Serial, so that AVFoundation's callbacks come in order. They wait for the secret storage only.
   let queue = DispatchQueue(label: "dev.larder.download-keys")
-  // Concurrent: what waits for the server, so that the keys of one title come at once.
+  // Concurrent, for requests to the server, so that the keys of one title are acquired in parallel.
   private let work = DispatchQueue(label: "dev.larder.download-keys.server", attributes: .concurrent)
 
   private let manager: LocalAssetsManager
@@ -17,19 +17,19 @@ final class DownloadContentKeyDelegate: NSObject, AVContentKeySessionDelegate, @
   private let assetId: String
   private let contentId: FairPlayContentId
   private let playbackWindowSeconds: Int64?
-  private let patience: TimeInterval
+  private let callbackTimeout: TimeInterval
   private let onFailure: (@Sendable (LarderError) -> Void)?
 
   init(
     manager: LocalAssetsManager, source: MediaSource, assetId: String, contentId: FairPlayContentId,
-    playbackWindow: TimeInterval?, patience: TimeInterval, onFailure: (@Sendable (LarderError) -> Void)?
+    playbackWindow: TimeInterval?, callbackTimeout: TimeInterval, onFailure: (@Sendable (LarderError) -> Void)?
   ) {
     self.manager = manager
     self.source = source
     self.assetId = assetId
     self.contentId = contentId
     playbackWindowSeconds = playbackWindow.map { Int64($0.rounded()) }
-    self.patience = patience
+    self.callbackTimeout = callbackTimeout
     self.onFailure = onFailure
   }
 
@@ -49,7 +49,7 @@ final class DownloadContentKeyDelegate: NSObject, AVContentKeySessionDelegate, @
     }
   }
 
-  // A title that is played while it downloads: the key that was stored before is void (dual expiry).
+  // Called for a title that is played while it downloads: the key that was stored before is void (dual expiry).
   func contentKeySession(
     _ session: AVContentKeySession, didUpdatePersistableContentKey persistableContentKey: Data,
     forContentKeyIdentifier keyIdentifier: Any
@@ -70,7 +70,7 @@ final class DownloadContentKeyDelegate: NSObject, AVContentKeySessionDelegate, @
   func contentKeySession(
     _ session: AVContentKeySession, contentKeyRequest keyRequest: AVContentKeyRequest, didFailWithError err: any Error
   ) {
-    // Our own refusals were told when they were made.
+    // The delegate's own refusals were reported when they were made.
     if LarderError(behind: err) == nil { onFailure?(described(err)) }
   }
 
@@ -78,9 +78,9 @@ final class DownloadContentKeyDelegate: NSObject, AVContentKeySessionDelegate, @
 
   private func begin(_ asked: Asked) throws {
     guard let uri = asked.uri, let content = contentId.contentId(uri), !content.isEmpty else {
-      throw LarderError(.sessionKeyMissing, "the key's URI names no content", remedy: .fixInput)
+      throw LarderError(.sessionKeyMissing, "the key's URI has no content identifier")
     }
-    // A download that goes on after a relaunch asks again for what it has.
+    // A download that continues after a relaunch requests its stored keys again.
     if let key = try? manager.preparedKeys.keys(of: source.id).first(where: { $0.uri == uri }) {
       return respond(asked, key.handle)
     }
@@ -94,7 +94,7 @@ final class DownloadContentKeyDelegate: NSObject, AVContentKeySessionDelegate, @
         do { try finish(asked, uri, spc, error) } catch { refuse(asked, described(error)) }
       }
     }
-    work.asyncAfter(deadline: .now() + patience) { [weak self] in
+    work.asyncAfter(deadline: .now() + callbackTimeout) { [weak self] in
       guard let self, asked.spcIsMissing else { return }
       refuse(asked, unanswered())
     }
@@ -110,7 +110,7 @@ final class DownloadContentKeyDelegate: NSObject, AVContentKeySessionDelegate, @
     let answer = try manager.exchange(assetId, source, ExchangeMessage(kind: .license, body: spc))
     let handle = try asked.request.persistableContentKey(fromKeyVendorResponse: answer.body, options: nil)
     let expiresAtMs = answer.persistenceDurationSeconds.map { Int64(Date().timeIntervalSince1970 * 1000) + $0 * 1000 }
-    // Durable before AVFoundation may download what it opens.
+    // The key is durable before AVFoundation may download the media that it opens.
     try manager.preparedKeys.keep(
       PreparedKeys.Key(
         sourceId: source.id, uri: uri, handle: handle, expiresAtMs: expiresAtMs,
@@ -118,7 +118,7 @@ final class DownloadContentKeyDelegate: NSObject, AVContentKeySessionDelegate, @
     respond(asked, handle)
   }
 
-  /// From the first playback on, the playback duration is the key's whole life.
+  /// The end of a key whose playback begins now: after the first playback it lives for the playback window alone.
   private func playedUntilMs() -> Int64? {
     playbackWindowSeconds.map { Int64(Date().timeIntervalSince1970 * 1000) + $0 * 1000 }
   }
@@ -136,23 +136,21 @@ final class DownloadContentKeyDelegate: NSObject, AVContentKeySessionDelegate, @
 
   private func unanswered() -> LarderError {
     LarderError(
-      .cdmFailed, "AVFoundation never made a request to the server for a download's key", remedy: .retry,
-      isRetryable: true)
+      .cdmFailed, "AVFoundation never made a request to the server for a download's key")
   }
 
   private func described(_ error: any Error) -> LarderError {
     if let error = error as? LarderError { return error }
     let cause = error as NSError
     return LarderError(
-      .cdmFailed, "AVFoundation failed while getting a key for a download: \(cause.domain) \(cause.code)",
-      remedy: .retry, isRetryable: true)
+      .cdmFailed, "AVFoundation failed while acquiring a key for a download: \(cause.domain) \(cause.code)")
   }
 
-  /// A request on its way to another thread. It is of no use without its session.
+  /// A request that is passed to another thread, with its session, without which it cannot be answered.
   private final class Asked: @unchecked Sendable {
     let request: AVPersistableContentKeyRequest
     let session: AVContentKeySession
-    // Protects what follows.
+    // Protects the properties below.
     private let lock = NSLock()
     private var isCompleted = false
     private var hasSpc = false
@@ -164,7 +162,7 @@ final class DownloadContentKeyDelegate: NSObject, AVContentKeySessionDelegate, @
     var uri: String? { DownloadContentKeyDelegate.uri(request.identifier) }
     var spcIsMissing: Bool { lock.withLock { !hasSpc } }
 
-    /// False if the request has been answered already.
+    /// Records that the SPC is there. Returns false if the request has been answered already.
     func gotSpc() -> Bool {
       lock.withLock {
         hasSpc = true
@@ -186,8 +184,7 @@ final class DownloadContentKeyDelegate: NSObject, AVContentKeySessionDelegate, @
   }
 }
 
-/// Keeps what answers for an asset as long as the asset is there: AVFoundation keeps neither a recipient's session nor a
-/// session's delegate, and the asset is the app's.
+/// Retains the session and delegate of each asset while the app retains the asset, because AVFoundation retains neither.
 final class DownloadSessions: @unchecked Sendable {
   // Protects `kept`.
   private let lock = NSLock()

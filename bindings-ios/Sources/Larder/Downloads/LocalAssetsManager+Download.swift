@@ -4,12 +4,12 @@ import LarderBindings
 
 // For apps that download with `AVAssetDownloadTask`.
 extension LocalAssetsManager {
-  /// Prepares an asset for `AVAssetDownloadTask`: its FairPlay keys are asked for and stored while it is downloaded, and
-  /// belong to it once it is registered. PlayKit's function.
+  /// Prepares an asset for `AVAssetDownloadTask`: its FairPlay keys are acquired and stored during the download, and become
+  /// its licenses when it is registered. PlayKit's function.
   ///
-  /// Call it before the task is resumed, in the foreground, where FairPlay exchanges keys. A clear source needs nothing and
-  /// gets nothing. Afterwards ``registerDownloadedAsset(location:mediaSource:assetId:entryId:metadata:)`` with the same
-  /// source takes the keys over, and needs no network for that.
+  /// Call it in the foreground before the task is resumed, because FairPlay exchanges no keys in the background. It does
+  /// nothing for a clear source. Afterwards ``registerDownloadedAsset(location:mediaSource:assetId:entryId:metadata:)`` with the same
+  /// source uses these keys and needs no network.
   ///
   /// ```swift
   /// let avAsset = AVURLAsset(url: mediaSource.contentUrl)
@@ -20,14 +20,14 @@ extension LocalAssetsManager {
   /// ``AssetDownloads`` does all of this, and survives relaunches.
   ///
   /// - Parameters:
-  ///   - asset: what the task downloads. The manager keeps what answers for its keys as long as the asset is there.
-  ///   - mediaSource: where it comes from, and its DRM parameters. Its id names the keys until they are taken over.
-  ///   - assetId: what a ``RequestAdapter`` and a ``TokenProvider`` are asked with. The source's id if `nil`.
+  ///   - asset: the asset that the task downloads. The manager retains its key session as long as the asset lives.
+  ///   - mediaSource: its source with the DRM parameters. The source's id names the keys until the registration.
+  ///   - assetId: the id that a ``RequestAdapter`` and a ``TokenProvider`` receive; the source's id by default.
   ///   - contentId: the rule for the content identifier, as in ``FairPlayEngine/Options/contentId``.
-  ///   - playbackWindow: how long the keys may be played once playback has begun, in seconds; `nil` if as long as they are
-  ///     stored, or if it is not known. As in ``FairPlayEngine/Options/playbackWindow``.
-  ///   - session: a fresh content key session without a delegate, if it is to be another than the usual.
-  ///   - onFailure: told of each key that could not be had. The task goes on and ends with what it could get.
+  ///   - playbackWindow: the playback window of the keys, in seconds from the first playback; `nil` for the whole time that
+  ///     they are stored, or if it is not known. As in ``FairPlayEngine/Options/playbackWindow``.
+  ///   - session: a new content key session without a delegate, in place of the default one.
+  ///   - onFailure: receives the error of each key that could not be acquired. The task continues without it.
   public func prepareForDownload(
     asset: AVURLAsset, mediaSource: MediaSource, assetId: String? = nil, contentId: FairPlayContentId = .standard,
     playbackWindow: TimeInterval? = nil, session: AVContentKeySession? = nil,
@@ -35,24 +35,24 @@ extension LocalAssetsManager {
   ) {
     prepareForDownload(
       asset: asset, mediaSource: mediaSource, assetId: assetId, contentId: contentId, playbackWindow: playbackWindow,
-      session: session, patience: 120, onFailure: onFailure)
+      session: session, callbackTimeout: 120, onFailure: onFailure)
   }
 
-  /// - Parameter patience: how long AVFoundation may take for one step, in seconds.
+  /// - Parameter callbackTimeout: the time that AVFoundation may take for one step, in seconds.
   package func prepareForDownload(
     asset: AVURLAsset, mediaSource: MediaSource, assetId: String? = nil, contentId: FairPlayContentId = .standard,
-    playbackWindow: TimeInterval? = nil, session: AVContentKeySession?, patience: TimeInterval,
+    playbackWindow: TimeInterval? = nil, session: AVContentKeySession?, callbackTimeout: TimeInterval,
     onFailure: (@Sendable (LarderError) -> Void)?
   ) {
     guard mediaSource.drm.contains(where: { $0.scheme == .fairPlay }), !downloadSessions.has(asset) else { return }
     let delegate = DownloadContentKeyDelegate(
       manager: self, source: mediaSource, assetId: assetId ?? mediaSource.id, contentId: contentId,
-      playbackWindow: playbackWindow, patience: patience, onFailure: onFailure)
+      playbackWindow: playbackWindow, callbackTimeout: callbackTimeout, onFailure: onFailure)
     downloadSessions.attach(session ?? AVContentKeySession(keySystem: .fairPlayStreaming), delegate, to: asset)
   }
 
-  /// The preferred source of an entry with an asset for it, prepared for `AVAssetDownloadTask`. PlayKit's function; `nil` if
-  /// no source can be downloaded.
+  /// Returns the preferred source of an entry with an asset that is prepared for `AVAssetDownloadTask`; `nil` if no source
+  /// can be downloaded. PlayKit's function.
   public func prepareForDownload(of entry: MediaEntry) -> (AVURLAsset, MediaSource)? {
     guard let source = getPreferredDownloadableMediaSource(for: entry), let url = URL(string: source.url) else {
       return nil
@@ -62,25 +62,25 @@ extension LocalAssetsManager {
     return (asset, source)
   }
 
-  /// Forgets keys that came for a download which will not be registered.
+  /// Deletes the keys of a download that will not be registered.
   public func forgetPreparedKeys(of mediaSource: MediaSource) throws {
     try translatingErrors { try preparedKeys.forget(mediaSource.id) }
   }
 
-  /// Whether AVFoundation says that a package (`.movpkg`) can be played offline; `nil` for what it did not download.
+  /// Returns whether AVFoundation can play a package (`.movpkg`) offline; `nil` for media that it did not download.
   ///
-  /// A package is incomplete when its download was broken off; what is there plays online only.
+  /// The package of an interrupted download is incomplete and plays online only.
   public static func isPlayableOffline(_ location: URL) -> Bool? {
     guard location.pathExtension.lowercased() == "movpkg" else { return nil }
     return AVURLAsset(url: location).assetCache?.isPlayableOffline
   }
 
-  /// The server's answer outside of an engine's call. Blocks.
+  /// Sends a message to the license server outside of an engine's call. Blocks.
   func exchange(_ assetId: String, _ source: MediaSource, _ message: ExchangeMessage) throws -> ExchangeAnswer {
     try direct { try $0.exchange(assetId: assetId, source: source, scheme: .fairPlay, message: message) }
   }
 
-  /// Registers with the keys that came during the download, if they are all there; `nil` if not.
+  /// Registers with the keys that were acquired during the download; `nil` if they are not complete.
   func registerPrepared(_ registration: AssetRegistration) async throws -> AssetStatus? {
     guard registration.source.drm.contains(where: { $0.scheme == .fairPlay }) else { return nil }
     let licenses = await onQueue { self.preparedLicenses(registration) }
@@ -88,7 +88,7 @@ extension LocalAssetsManager {
     try await open()
     guard try asset(registration.assetId) == nil else { return nil }
     let imported = try await importAssets([AssetImport(registration: registration, licenses: licenses)])
-    // Whatever stands in the way, an ordinary registration says better.
+    // After a failure, an ordinary registration gives the better error.
     guard imported.first?.isImported == true else { return nil }
     await onQueue { try? self.preparedKeys.forget(registration.source.id) }
     return try await status(of: registration.assetId)
@@ -109,7 +109,7 @@ extension LocalAssetsManager {
     return licenses.count == uris.count ? licenses : []
   }
 
-  // Storage and disk: not on a thread of Swift's pool.
+  /// Runs work with the storage and the disk outside of Swift's thread pool.
   private func onQueue<T: Sendable>(_ body: @escaping @Sendable () -> T) async -> T {
     await withCheckedContinuation { continuation in
       DispatchQueue.global(qos: .userInitiated).async { continuation.resume(returning: body()) }
@@ -118,14 +118,14 @@ extension LocalAssetsManager {
 }
 
 extension AssetStatus {
-  /// This status with what AVFoundation says about the package, where there is one.
+  /// Returns this status, with missing media if AVFoundation reports the package as incomplete.
   func checkingPackage(at path: String?) -> AssetStatus {
     guard let path, isPlayable, LocalAssetsManager.isPlayableOffline(URL(fileURLWithPath: path)) == false else {
       return self
     }
     return AssetStatus(
       assetId: assetId, isRegistered: isRegistered, isPlayable: false, why: .mediaMissing,
-      message: "the package is incomplete: AVFoundation says that it cannot be played offline", remedy: .repair,
+      message: "the package is incomplete, so AVFoundation cannot play it offline: download the rest", remedy: .repair,
       expires: expires, remainingSeconds: remainingSeconds, playbackExpires: playbackExpires,
       playbackWindowSeconds: playbackWindowSeconds,
       licenses: licenses, media: .missing, warnings: warnings, format: format, root: root,

@@ -1,23 +1,23 @@
 import Foundation
 import LarderBindings
 
-// By location: the verbs of PlayKit's manager, which knew no asset ids.
+// Calls that take a location: the functions of PlayKit's manager, which had no asset ids.
 //
-// A location means the asset that is registered there. Where none is, a registration without an id gets one that is
-// made of the location: `root:path/below/root` for a location below one of the configured roots, so that it outlives
-// the moves of an app's container, and the absolute path for any other.
+// A location stands for the asset that is registered there. A registration without an id derives one from the location:
+// `root:path/below/root` below one of the configured roots, which survives moves of the app's container, else the
+// absolute path.
 extension LocalAssetsManager {
   /// Registers media that the app has downloaded, with its licenses if it is protected.
   ///
-  /// PlayKit's function of this name, for clear media too. Does the same as ``registerAsset(_:)``.
+  /// Has the name of PlayKit's function and also accepts clear media. Equivalent to ``registerAsset(_:)``.
   ///
   /// - Parameters:
   ///   - location: a file URL: a manifest, a media file, or a folder that holds one manifest.
-  ///   - mediaSource: where it came from, and its DRM parameters.
-  ///   - assetId: the app's id. If `nil`, the id of the asset that is registered at this location already, or one made of
-  ///     the location: `root:path/below/root` below a root of the configuration, else the absolute path.
-  ///   - entryId: the backend's entry id, by which a source URL provider is asked. The asset id if `nil`.
-  ///   - metadata: whatever the app wants to keep with it; at most 1 MiB.
+  ///   - mediaSource: its remote source with the DRM parameters.
+  ///   - assetId: the app's id. By default the id of the asset that is registered at this location, or one derived from the
+  ///     location: `root:path/below/root` below a root of the configuration, else the absolute path.
+  ///   - entryId: the backend's entry id, which source URL providers receive; the asset id by default.
+  ///   - metadata: data of the app's own, at most 1 MiB.
   @discardableResult
   public func registerDownloadedAsset(
     location: URL, mediaSource: MediaSource, assetId: String? = nil, entryId: String? = nil, metadata: Data? = nil
@@ -33,19 +33,19 @@ extension LocalAssetsManager {
         assetId: id, location: location, mediaSource: mediaSource, entryId: entryId, metadata: metadata))
   }
 
-  /// Gets new licenses for the asset at a location, by its source's renewal policy.
+  /// Acquires new licenses for the asset at a location, by its source's renewal policy.
   ///
   /// - Parameter mediaSource: replaces the stored one: fresh license URLs and tokens.
-  /// - Throws: ``LarderError/Code/assetNotFound`` if nothing is registered there.
+  /// - Throws: ``LarderError/Code/assetNotFound`` if no asset is registered there.
   @discardableResult
   public func renewDownloadedAsset(location: URL, mediaSource: MediaSource? = nil) async throws -> AssetStatus {
     guard let id = try await registeredId(at: location) else { throw notRegistered() }
     return try await refreshAsset(id, mediaSource: mediaSource)
   }
 
-  /// Removes the registration of the asset at a location. Never needs the media or a network.
+  /// Removes the registration of the asset at a location. Needs neither the media nor a network.
   ///
-  /// A location without a registration is not an error; the answer says so.
+  /// A location without a registration is not an error; `wasRegistered` is false then.
   @discardableResult
   public func unregisterDownloadedAsset(location: URL) async throws -> UnregisterResult {
     guard let id = try await registeredId(at: location) else {
@@ -54,14 +54,14 @@ extension LocalAssetsManager {
     return try await unregisterAsset(id)
   }
 
-  /// How long the asset at a location may be played, `nil` if nothing is registered there or it needs no license.
+  /// Returns the expiry of the asset at a location; `nil` if none is registered there or it needs no license.
   public func getLicenseExpirationInfo(location: URL) async throws -> LicenseExpirationInfo? {
     guard let id = try await registeredId(at: location) else { return nil }
     return LicenseExpirationInfo(try await status(of: id))
   }
 
-  /// The source of an entry to download for offline playback: the first HLS, else the first MP4, clear or protected by a
-  /// key system that this device can store licenses of. `nil` if there is none.
+  /// Returns the source of an entry to download for offline playback: the first HLS source, else the first MP4 source, clear
+  /// or with a key system whose licenses this device can store. `nil` if there is none.
   public func getPreferredDownloadableMediaSource(for entry: MediaEntry) -> MediaSource? {
     let candidates = entry.sources.filter { source in
       source.drm.isEmpty || source.drm.contains { schemes.contains($0.scheme) }
@@ -69,7 +69,7 @@ extension LocalAssetsManager {
     return candidates.first { $0.likelyFormat == .hls } ?? candidates.first { $0.likelyFormat == .mp4 }
   }
 
-  // Waits for the store without blocking a thread of Swift's pool; after that the lookup is in memory.
+  // Waits for the store without blocking a thread of Swift's pool. The lookup itself is in memory.
   func registeredId(at location: URL) async throws -> String? {
     try await open()
     return try asset(at: location)?.assetId
@@ -89,7 +89,7 @@ extension LocalAssetsManager {
   }
 
   func notRegistered() -> LarderError {
-    LarderError(.assetNotFound, "no asset is registered at this location", remedy: .reregister)
+    LarderError(.assetNotFound, "no asset is registered at this location")
   }
 }
 
@@ -102,7 +102,7 @@ extension String {
 }
 
 extension MediaSource {
-  /// The format as the backend says it, else as the URL's path looks.
+  /// The format that the backend states, else a guess by the URL's path.
   var likelyFormat: MediaFormat? {
     if let format { return format }
     guard let path = URLComponents(string: url)?.path.lowercased() else { return nil }

@@ -3,37 +3,38 @@ import LarderBindings
 
 /// A CDM: one engine per key system.
 ///
-/// An engine *borrows the network for one exchange*: it opens its session, makes a challenge, calls
-/// ``LicenseExchange/send(_:)``, gives the answer to the CDM and closes the session, all within one call. URLs, headers,
-/// tokens, retries and the packing of bodies are Larder's work.
+/// Within one call an engine opens its session, makes a challenge, sends it with
+/// ``LicenseExchange/send(_:)``, passes the answer to the CDM and closes the session. Larder handles URLs, headers, tokens,
+/// retries and the packing of bodies.
 ///
-/// Called on a background thread that may block; several calls at once are possible. A call is bounded by
-/// `LarderConfig.engineTimeoutSeconds`; what it grants after that is released later. Throw a ``LarderError`` with a license or
-/// CDM code where one fits, pass on what `send` threw, and leave the rest to
-/// ``LarderError/Code/cdmFailed``, which anything else becomes.
+/// Called on background threads, which may block, and concurrently. A call has `LarderConfig.engineTimeoutSeconds`; a license
+/// that it grants later is released. Throw a ``LarderError`` with a license or CDM code where one fits, and rethrow errors
+/// of `send`. Any other error becomes ``LarderError/Code/cdmFailed``.
 public protocol DrmEngine: Sendable {
-  /// The key system it serves. Asked once, when a manager is made.
+  /// The key system of this engine. Read once, when a manager is created.
   var scheme: DrmScheme { get }
 
-  /// Gets a license that may be stored. On failure it has stored nothing.
+  /// Acquires a persistent license. On failure nothing is stored.
   func acquire(_ request: KeyRequest, exchange: any LicenseExchange) throws -> LicenseGrant
 
   /// Renews a license in place. Throws ``LarderError/Code/renewalNotPermitted`` if the license or the server forbids it.
   func renew(_ held: StoredLicense, request: KeyRequest, exchange: any LicenseExchange) throws -> LicenseGrant
 
-  /// Asks the CDM what is left of a license. Throws ``LarderError/Code/licenseVanished`` if it does not know it.
+  /// Asks the CDM for the remaining time of a license. Throws ``LarderError/Code/licenseVanished`` if the CDM does not have
+  /// it.
   func inspect(_ held: StoredLicense) throws -> LicenseTimes
 
-  /// Gives a license back to the server and removes it from the device.
+  /// Releases a license at the server and removes it from the device.
   func release(_ held: StoredLicense, exchange: any LicenseExchange) throws -> ReleaseOutcome
 
-  /// Removes a license from the device without its server, which has refused its release five times for good. Success if
-  /// the CDM does not have it. After a failure the license stays known and is tried again later.
+  /// Removes a license from the device without its server, after the server has refused its release five times. Succeeds if
+  /// the CDM does not have it. After a failure Larder keeps the license and tries again later.
   ///
-  /// The default does nothing: right where a license is its handle and nothing else, wrong for a CDM that stores.
+  /// The default does nothing, which is right if a license consists of its handle, and wrong for a CDM that stores
+  /// licenses.
   func remove(_ held: StoredLicense) throws
 
-  /// Every handle that the CDM holds for this app, `nil` if it cannot list them.
+  /// Returns every handle that the CDM holds for this app; `nil` if it cannot list them.
   func held() throws -> [Data]?
 }
 
@@ -42,17 +43,16 @@ extension DrmEngine {
   public func remove(_ held: StoredLicense) throws {}
 }
 
-/// Larder's side of one conversation between a CDM and its servers, lent to an engine for one call.
+/// Sends the messages of a CDM to its servers. Valid during one call of an engine.
 public protocol LicenseExchange: Sendable {
   /// Sends the CDM's message and returns the server's answer, unpacked from its wire format.
   ///
-  /// Blocks; call it from any thread or queue, several times if the CDM wants that. Throws a ``LarderError`` with a
-  /// network or server code, which an engine passes on, or with ``LarderError/Code/cancelled`` once the call it was lent
-  /// to has ended or timed out.
+  /// Blocks. May be called from any thread or queue, and several times. Throws a ``LarderError`` with a network or server
+  /// code, which an engine rethrows, or with ``LarderError/Code/cancelled`` after the end or timeout of the engine's call.
   func send(_ message: ExchangeMessage) throws -> ExchangeAnswer
 }
 
-/// An exchange as an engine sees it.
+/// Adapts the contract's exchange to an engine.
 private struct LentExchange: LicenseExchange {
   let exchange: FfiExchange
 
@@ -61,7 +61,7 @@ private struct LentExchange: LicenseExchange {
   }
 }
 
-/// An engine as the native library sees it. Nothing that the app throws gets past it.
+/// Adapts an engine to the native library. Errors of the app are converted to the contract's error.
 final class DrmEngineAdapter: FfiDrmEngine {
   private let engine: any DrmEngine
 

@@ -2,27 +2,27 @@ import AVFoundation
 import Foundation
 import LarderBindings
 
-/// FairPlay Streaming on `AVContentKeySession`: gets persistable keys, renews them and makes them void.
+/// FairPlay Streaming on `AVContentKeySession`: acquires, renews and invalidates persistable keys.
 ///
 /// ```swift
 /// let manager = try LocalAssetsManager(config: .standard(), engines: [FairPlayEngine()])
 /// ```
 ///
-/// ``LocalAssetsManager/managerWithDefaultDataStore()`` has one on Apple's systems.
+/// ``LocalAssetsManager/managerWithDefaultDataStore()`` uses one on Apple's systems.
 ///
-/// **Sessions.** Each operation has a content key session of its own: in one session AVFoundation never asks twice for the
-/// same key. At most ``Options/operationsAtOnce`` run at a time, the others wait in order.
+/// **Sessions.** Each operation has its own content key session, because AVFoundation requests a key only once per session.
+/// At most ``Options/operationsAtOnce`` run at a time; others wait in order.
 ///
 /// **Errors.** ``LarderError/Code/certificateMissing`` without an application certificate;
-/// ``LarderError/Code/licensePersistenceDenied`` and ``LarderError/Code/licenseMalformed`` for an answer of which
-/// AVFoundation makes no persistable key; ``LarderError/Code/cdmBusy`` (retryable) in the background, where FairPlay
-/// exchanges no keys, and when the queue does not move; ``LarderError/Code/cdmFailed`` with AVFoundation's domain and
-/// number for anything else it says. What the exchange throws is passed on.
+/// ``LarderError/Code/licensePersistenceDenied`` and ``LarderError/Code/licenseMalformed`` for an answer that
+/// yields no persistable key; ``LarderError/Code/cdmBusy`` (retryable) in the background, where FairPlay exchanges no keys,
+/// and if the operation waits too long; ``LarderError/Code/cdmFailed`` with AVFoundation's domain and number for any other
+/// failure. Errors of the exchange are rethrown.
 ///
-/// **Times.** A persistable key does not tell its end. It comes from the server's answer (`persistence_duration` in
-/// Kaltura's uDRM, or what a ``RequestAdapter`` finds); the playback window from ``Options/playbackWindow``.
+/// **Times.** A persistable key does not state its expiry. It comes from the server's answer (`persistence_duration` in
+/// Kaltura's uDRM, or a ``RequestAdapter``), the playback window from ``Options/playbackWindow``.
 ///
-/// **Needs** a device: the simulator has no FairPlay.
+/// **Needs a device.** The simulator has no FairPlay.
 ///
 /// Source: <https://developer.apple.com/documentation/avfoundation/avcontentkeysession>.
 public final class FairPlayEngine: DrmEngine {
@@ -30,7 +30,7 @@ public final class FairPlayEngine: DrmEngine {
   private let turns: FairPlayTurns
   private let activity: AppActivity
 
-  /// An engine; one is enough for all managers.
+  /// Creates an engine. One can serve all managers.
   public convenience init(options: Options = Options()) {
     self.init(options: options, notifications: .default)
   }
@@ -44,17 +44,17 @@ public final class FairPlayEngine: DrmEngine {
   /// FairPlay.
   public var scheme: DrmScheme { .fairPlay }
 
-  /// Gets a persistable key for one `skd://` URI.
+  /// Acquires a persistable key for one `skd://` URI.
   public func acquire(_ request: KeyRequest, exchange: any LicenseExchange) throws -> LicenseGrant {
     let key = try persistableKey(for: request, held: nil, .license, exchange)
     return LicenseGrant(handle: .new(handle: key), times: times(of: request))
   }
 
-  /// Gets a fresh persistable key in the place of a held one, with the parameters of `request`.
+  /// Acquires a new persistable key in place of a held one, with the parameters of `request`.
   ///
-  /// The server is told which key it is about (the request carries validation data of the old one), and is expected to
-  /// renew *that* license: so the old key is void afterwards, and is not given back. A server that grants a license of its
-  /// own each time wants `RenewalPolicy.acquireThenRelease`, the default.
+  /// The request carries validation data of the old key, and the server is expected to renew that license. The old key is
+  /// void afterwards and is not released. A server that grants a separate license each time needs
+  /// `RenewalPolicy.acquireThenRelease`, the default.
   public func renew(
     _ held: StoredLicense, request: KeyRequest, exchange: any LicenseExchange
   ) throws -> LicenseGrant {
@@ -62,14 +62,14 @@ public final class FairPlayEngine: DrmEngine {
     return LicenseGrant(handle: .changed(handle: key), times: times(of: request))
   }
 
-  /// AVFoundation tells nothing about a persistable key: both times are unknown, the ledger's stay.
+  /// Returns unknown times, because AVFoundation reports none. The ledger keeps its own.
   public func inspect(_ held: StoredLicense) throws -> LicenseTimes {
     LicenseTimes(license: .unknown, playback: .unknown)
   }
 
-  /// Makes a key void on this device and, where the server takes it (``Options/release``), proves that to it.
+  /// Invalidates a key on this device and, if the server accepts releases (``Options/release``), sends it the secure token.
   ///
-  /// `notSupported` is the usual outcome: most servers take nothing back.
+  /// The outcome is `notSupported` for most servers, which accept no releases.
   public func release(_ held: StoredLicense, exchange: any LicenseExchange) throws -> ReleaseOutcome {
     switch options.release {
     case .onDevice:
@@ -77,8 +77,8 @@ public final class FairPlayEngine: DrmEngine {
       _ = try? invalidated(held, challenge: nil)
       return .notSupported
     case .atServer(let challenge):
-      // Making a key void twice gives no second token. The exchange keeps this one, and if it does not arrive now it is
-      // sent again without this engine.
+      // A key yields one secure token. The exchange stores it, and if it cannot be delivered now, Larder sends it again
+      // without this engine.
       guard let token = try invalidated(held, challenge: challenge(held)) else { return .forgotten }
       do {
         _ = try exchange.send(ExchangeMessage(kind: .release, body: token))
@@ -89,13 +89,13 @@ public final class FairPlayEngine: DrmEngine {
     }
   }
 
-  /// Makes a key void on this device. A key that the device does not know any more is success.
+  /// Invalidates a key on this device. Succeeds if the device no longer knows the key.
   public func remove(_ held: StoredLicense) throws {
     // A failure here changes nothing: the key leaves the storage, and no other copy exists.
     _ = try? invalidated(held, challenge: nil)
   }
 
-  /// AVFoundation lists no keys.
+  /// Returns `nil`, because AVFoundation lists no keys.
   public func held() throws -> [Data]? { nil }
 
   // MARK: -
@@ -105,17 +105,19 @@ public final class FairPlayEngine: DrmEngine {
   ) throws -> Data {
     let wanted = try FairPlayRequest(request, contentId: options.contentId, held: held)
     return try inTurn { session in
-      try FairPlayOperation(session, activity, patience: options.patience).key(for: wanted, kind, exchange)
+      try FairPlayOperation(session, activity, callbackTimeout: options.callbackTimeout).key(
+        for: wanted, kind, exchange)
     }
   }
 
-  /// `nil` if this device no longer knows the key.
+  /// Invalidates a key and returns its secure token; `nil` if this device no longer knows the key.
   private func invalidated(_ held: StoredLicense, challenge: Data?) throws -> Data? {
     if let challenge, challenge.count != 8 {
-      throw LarderError(.invalidArgument, "a server's challenge for a release has 8 bytes", remedy: .fixInput)
+      throw LarderError(.invalidArgument, "a server's challenge for a release has 8 bytes")
     }
     return try inTurn { session in
-      try FairPlayOperation(session, activity, patience: options.patience).invalidate(held.handle, challenge: challenge)
+      try FairPlayOperation(session, activity, callbackTimeout: options.callbackTimeout).invalidate(
+        held.handle, challenge: challenge)
     }
   }
 
@@ -134,33 +136,32 @@ public final class FairPlayEngine: DrmEngine {
 }
 
 extension FairPlayEngine {
-  /// How an engine differs from the usual one.
+  /// The options of an engine.
   public struct Options: Sendable {
-    /// The content identifier for the server, made of the key's `skd://` URI. See ``FairPlayContentId``.
+    /// The rule that makes the server's content identifier of the key's `skd://` URI. See ``FairPlayContentId``.
     public var contentId = FairPlayContentId.standard
 
     /// The way a license is released: on the device alone, unless the server accepts releases.
     public var release = FairPlayRelease.onDevice
 
-    /// How long keys for this request may be played once playback has begun, in seconds; `nil` if they may as long as they
-    /// are stored, or if it is not known. Only the server knows it, and FairPlay does not report it: an app may get it
-    /// from its backend.
+    /// The playback window of keys for a request, in seconds from the first playback; `nil` for the whole time that they
+    /// are stored, or if it is not known. FairPlay does not report it; an app may get it from its backend.
     public var playbackWindow: @Sendable (KeyRequest) -> TimeInterval? = { _ in nil }
 
-    /// How many operations run at the same time. FairPlay's service on the device is one, and stalls under many
-    /// (Brightcove: "preloading multiple licenses in sequence hangs").
+    /// The number of operations that run at the same time. The device has one FairPlay service, which stalls under many
+    /// operations (Brightcove: "preloading multiple licenses in sequence hangs").
     public var operationsAtOnce = 4
 
-    /// How long an operation waits for its turn, in seconds; then it fails with ``LarderError/Code/cdmBusy``, and nothing
-    /// was asked. Less than `LarderConfig.engineTimeoutSeconds`.
+    /// The time for which an operation waits for its turn, in seconds. It then fails with ``LarderError/Code/cdmBusy``
+    /// before any request. Less than `LarderConfig.engineTimeoutSeconds`.
     public var queueTimeout: TimeInterval = 30
 
-    /// How long an operation waits for one callback of AVFoundation, in seconds. More than
-    /// `LarderConfig.engineTimeoutSeconds`: that ends the call for the caller, with an unknown outcome; a key that comes after it
-    /// is given back. This ends it for the engine.
-    public var patience: TimeInterval = 120
+    /// The time for which an operation waits for one callback of AVFoundation, in seconds. More than
+    /// `LarderConfig.engineTimeoutSeconds`, which ends the call for the caller with an unknown outcome; a key that arrives
+    /// later is released. This timeout ends the operation.
+    public var callbackTimeout: TimeInterval = 120
 
-    /// Makes a session: a fresh one each time.
+    /// Creates a new session each time.
     public var sessions: @Sendable () -> AVContentKeySession = { AVContentKeySession(keySystem: .fairPlayStreaming) }
 
     /// The standard options.
@@ -168,27 +169,27 @@ extension FairPlayEngine {
   }
 }
 
-/// How a FairPlay server takes releases.
+/// The way in which licenses of a FairPlay server are released.
 public enum FairPlayRelease: Sendable {
-  /// Not at all: the key is made void on the device, and the outcome is `notSupported`.
+  /// The server accepts no releases: the key is invalidated on the device, and the outcome is `notSupported`.
   case onDevice
 
-  /// It takes the secure token that `invalidatePersistableContentKey` makes, at the license URL (a ``RequestAdapter`` sees
-  /// its `kind`, `release`, and may choose another). `challenge` gives its nonce of 8 bytes, `nil` for none.
+  /// The server accepts the secure token of `invalidatePersistableContentKey`, at the license URL (a ``RequestAdapter``
+  /// sees the `kind` `release` and may change the URL). `challenge` returns the server's nonce of 8 bytes, or `nil`.
   ///
-  /// There is one token for each key. It lies in the secret storage until the server has it, and is sent again after a
-  /// restart; so a server must take a token whose nonce is not fresh.
+  /// A key yields one token. It stays in the secret storage until the server has accepted it, and is sent again after a
+  /// restart, so the server must accept a token with an old nonce.
   ///
   /// Source:
   /// <https://developer.apple.com/documentation/avfoundation/avcontentkeysession/invalidatepersistablecontentkey(_:options:completionhandler:)>.
   case atServer(challenge: @Sendable (StoredLicense) throws -> Data?)
 
-  /// The same without a nonce.
+  /// Releases at the server without a nonce.
   public static var atServer: FairPlayRelease { .atServer { _ in nil } }
 }
 
 extension LarderError {
-  /// The server has nothing for such a message.
+  /// True if the server has no service for releases.
   fileprivate var isNoSuchService: Bool {
     code == .serverRejected && [404, 405].contains(httpStatus)
   }

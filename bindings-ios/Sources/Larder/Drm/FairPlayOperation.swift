@@ -2,39 +2,39 @@ import AVFoundation
 import Foundation
 import LarderBindings
 
-/// One exchange of keys in a content key session of its own.
+/// One key exchange in its own content key session.
 ///
-/// The engine's thread runs it and waits. AVFoundation's callbacks do no more than hand over what they bring: they come on
-/// `queue` (requests) and on queues of AVFoundation's own (key data), and neither may wait for a network.
+/// The engine's thread runs it and waits. AVFoundation's callbacks only hand over their result: they come on `queue`
+/// (requests) and on AVFoundation's own queues (key data), and neither may wait for the network.
 final class FairPlayOperation: NSObject, AVContentKeySessionDelegate, @unchecked Sendable {
-  // A request is of no use, and may raise an exception, without its session: so it is kept until the end.
+  // Retained until the end, because a request without its session fails and may raise an exception.
   private let session: AVContentKeySession
   private let activity: AppActivity
-  private let patience: TimeInterval
-  // Serial, so that callbacks come in order; of this operation alone, so that none waits for another's.
+  private let callbackTimeout: TimeInterval
+  // Serial, so that callbacks come in order; one per operation, so that operations do not wait for each other.
   private let queue = DispatchQueue(label: "dev.larder.fairplay")
   private let requests = Mailbox<AVPersistableContentKeyRequest>()
 
-  // Protects what follows; never held while AVFoundation is called.
+  // Protects the properties below; never held while AVFoundation is called.
   private let lock = NSLock()
   /// The request that waits for an answer.
   private var open: AVContentKeyRequest?
   private var retriesLeft = 2
   private var isSent = false
 
-  init(_ session: AVContentKeySession, _ activity: AppActivity, patience: TimeInterval) {
+  init(_ session: AVContentKeySession, _ activity: AppActivity, callbackTimeout: TimeInterval) {
     self.session = session
     self.activity = activity
-    self.patience = patience
+    self.callbackTimeout = callbackTimeout
     super.init()
   }
 
-  /// Asks for a key by its identifier, talks to the server and returns the persistable key.
+  /// Requests a key by its identifier, exchanges messages with the server and returns the persistable key.
   func key(for wanted: FairPlayRequest, _ kind: ExchangeKind, _ exchange: any LicenseExchange) throws -> Data {
     session.setDelegate(self, queue: queue)
     do {
       session.processContentKeyRequest(withIdentifier: wanted.identifier, initializationData: nil, options: nil)
-      let request = try requests.next(within: patience) ?? { throw unanswered("asked for the key") }()
+      let request = try requests.next(within: callbackTimeout) ?? { throw unanswered("asked for the key") }()
       let spc = try spc(of: request, wanted)
       lock.withLock { isSent = true }
       let answer = try exchange.send(ExchangeMessage(kind: kind, body: spc))
@@ -45,13 +45,13 @@ final class FairPlayOperation: NSObject, AVContentKeySessionDelegate, @unchecked
       end()
       return key
     } catch {
-      let ours = described(error, while: "getting a key")
+      let ours = described(error, while: "acquiring a key")
       end(ours)
       throw ours
     }
   }
 
-  /// Makes a key void. Returns the proof for the server, `nil` if this device no longer knows the key.
+  /// Invalidates a key and returns its secure token; `nil` if this device no longer knows the key.
   func invalidate(_ key: Data, challenge: Data?) throws -> Data? {
     let tokens = Mailbox<Data>()
     let options = challenge.map { [AVContentKeySessionServerPlaybackContextOption.serverChallenge: $0 as Any] }
@@ -60,10 +60,10 @@ final class FairPlayOperation: NSObject, AVContentKeySessionDelegate, @unchecked
     }
     defer { session.expire() }
     do {
-      return try tokens.next(within: patience) ?? { throw unanswered("told that a key was void") }()
+      return try tokens.next(within: callbackTimeout) ?? { throw unanswered("confirmed the invalidation of a key") }()
     } catch {
-      // AVFoundation's own errors say nothing more than that it is not a key which can be used here.
-      let ours = described(error, while: "making a key void")
+      // AVFoundation's errors mean only that the key cannot be used on this device.
+      let ours = described(error, while: "invalidating a key")
       if ours.code == .cdmFailed { return nil }
       throw ours
     }
@@ -76,7 +76,7 @@ final class FairPlayOperation: NSObject, AVContentKeySessionDelegate, @unchecked
     do {
       return try spc(of: request, wanted, validating: held)
     } catch let error as NSError where error.domain == AVFoundationErrorDomain {
-      // Expired, or void: a new key is wanted all the more.
+      // The old key is expired or void, and a new key is still needed.
       return try spc(of: request, wanted, validating: nil)
     }
   }
@@ -92,7 +92,7 @@ final class FairPlayOperation: NSObject, AVContentKeySessionDelegate, @unchecked
     ) { data, error in
       made.put(Self.outcome(data, error))
     }
-    return try made.next(within: patience) ?? { throw unanswered("made a request to the server") }()
+    return try made.next(within: callbackTimeout) ?? { throw unanswered("made a request to the server") }()
   }
 
   private func persistableKey(of request: AVPersistableContentKeyRequest, _ answer: ExchangeAnswer) throws -> Data {
@@ -106,16 +106,15 @@ final class FairPlayOperation: NSObject, AVContentKeySessionDelegate, @unchecked
       let isDenied = cause.domain == AVFoundationErrorDomain && cause.code == AVError.contentIsNotAuthorized.rawValue
       throw LarderError(
         isDenied ? .licensePersistenceDenied : .licenseMalformed,
-        "AVFoundation makes no key to store of the server's answer (\(cause.domain) \(cause.code))",
-        remedy: .contactSupport)
+        "AVFoundation cannot make a persistable key of the server's answer (\(cause.domain) \(cause.code))")
     }
     guard !key.isEmpty else {
-      throw LarderError(.licensePersistenceDenied, "the key that may be stored is empty", remedy: .contactSupport)
+      throw LarderError(.licensePersistenceDenied, "the persistable key is empty")
     }
     return key
   }
 
-  /// Whatever is still open is answered; then no callback comes any more.
+  /// Answers the open request and ends the session, after which no callback comes.
   private func end(_ error: LarderError? = nil) {
     let left = lock.withLock { () -> AVContentKeyRequest? in
       defer { open = nil }
@@ -126,7 +125,7 @@ final class FairPlayOperation: NSObject, AVContentKeySessionDelegate, @unchecked
     session.expire()
   }
 
-  /// True if this request still waits for its answer; then it no longer does.
+  /// Returns true if this request was still open, and closes it.
   private func close(_ request: AVContentKeyRequest) -> Bool {
     lock.withLock {
       guard open === request else { return false }
@@ -143,10 +142,10 @@ final class FairPlayOperation: NSObject, AVContentKeySessionDelegate, @unchecked
   }
 
   private func unanswered(_ what: String) -> LarderError {
-    // Not `timeout`, which Larder itself says long before, with the outcome unknown.
+    // Not `timeout`: Larder reports that earlier, with an unknown outcome.
     activity.isInBackground
       ? activity.inBackground()
-      : LarderError(.cdmFailed, "AVFoundation never \(what)", remedy: .retry, isRetryable: true)
+      : LarderError(.cdmFailed, "AVFoundation never \(what)")
   }
 
   private func described(_ error: any Error, while what: String) -> LarderError {
@@ -155,10 +154,10 @@ final class FairPlayOperation: NSObject, AVContentKeySessionDelegate, @unchecked
     let cause = error as NSError
     // https://developer.apple.com/documentation/avfoundation/averror/mediaserviceswerereset-swift.struct
     if cause.domain == AVFoundationErrorDomain && cause.code == AVError.mediaServicesWereReset.rawValue {
-      return LarderError(.cdmBusy, "the system's media services were reset", remedy: .retry, isRetryable: true)
+      return LarderError(.cdmBusy, "the system's media services were reset")
     }
     return LarderError(
-      .cdmFailed, "AVFoundation failed while \(what): \(cause.domain) \(cause.code)", remedy: .retry, isRetryable: true)
+      .cdmFailed, "AVFoundation failed while \(what): \(cause.domain) \(cause.code)")
   }
 
   // MARK: - AVContentKeySessionDelegate
@@ -180,7 +179,7 @@ final class FairPlayOperation: NSObject, AVContentKeySessionDelegate, @unchecked
   func contentKeySession(
     _ session: AVContentKeySession, contentKeyRequest keyRequest: AVContentKeyRequest, didFailWithError err: any Error
   ) {
-    // It has failed already: there is nothing left to answer.
+    // The request has already failed and needs no answer.
     _ = close(keyRequest)
     requests.put(.failure(err))
   }
@@ -189,7 +188,7 @@ final class FairPlayOperation: NSObject, AVContentKeySessionDelegate, @unchecked
     _ session: AVContentKeySession, shouldRetry keyRequest: AVContentKeyRequest,
     reason retryReason: AVContentKeyRequest.RetryReason
   ) -> Bool {
-    // Once the server was asked, a second request would be a second license.
+    // After a request to the server, a retry would acquire a second license.
     lock.withLock {
       guard !isSent, retriesLeft > 0 else { return false }
       retriesLeft -= 1
@@ -212,7 +211,7 @@ private final class Mailbox<T>: @unchecked Sendable {
     arrived.signal()
   }
 
-  /// The next in order; `nil` if none comes in time.
+  /// Returns the next item in order; `nil` after the timeout.
   func next(within seconds: TimeInterval) throws -> T? {
     guard arrived.wait(timeout: .now() + seconds) == .success else { return nil }
     return try lock.withLock { items.removeFirst() }.get()

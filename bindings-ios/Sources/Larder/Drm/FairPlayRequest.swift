@@ -3,28 +3,28 @@ import LarderBindings
 
 /// The key request of one operation to AVFoundation.
 struct FairPlayRequest: Sendable {
-  /// The key's URI, as the playlist has it: in a session keys are known by it.
+  /// The key's URI as in the playlist, which identifies the key in a session.
   let identifier: String
   /// The content identifier that the server knows.
   let contentId: Data
   /// The application certificate in DER.
   let certificate: Data
-  /// The key that is to be renewed.
+  /// The key to renew; `nil` for a new license.
   let held: Data?
 
   init(_ request: KeyRequest, contentId rule: FairPlayContentId, held: Data?) throws {
     guard let identifier = String(data: request.initData, encoding: .utf8), !identifier.isEmpty else {
-      throw LarderError(.sessionKeyMissing, "FairPlay is asked with the key's URI in UTF-8", remedy: .fixInput)
+      throw LarderError(.sessionKeyMissing, "the init data of FairPlay must be the key's URI in UTF-8")
     }
     guard let certificate = request.certificate, !certificate.isEmpty else {
-      throw LarderError(.certificateMissing, "FairPlay needs the application certificate", remedy: .fixInput)
+      throw LarderError(.certificateMissing, "FairPlay needs the application certificate")
     }
-    // A DER certificate is a SEQUENCE; AVFoundation says of anything else no more than that it failed.
+    // A DER certificate is a SEQUENCE. For other data AVFoundation reports only a failure.
     guard certificate.first == 0x30 else {
-      throw LarderError(.certificateMissing, "the application certificate is not one in DER", remedy: .fixInput)
+      throw LarderError(.certificateMissing, "the application certificate is not in DER format")
     }
     guard let contentId = rule.contentId(identifier), !contentId.isEmpty else {
-      throw LarderError(.sessionKeyMissing, "the key's URI names no content", remedy: .fixInput)
+      throw LarderError(.sessionKeyMissing, "the key's URI has no content identifier")
     }
     (self.identifier, self.contentId, self.certificate, self.held) = (identifier, contentId, certificate, held)
   }
@@ -34,7 +34,8 @@ struct FairPlayRequest: Sendable {
 public struct FairPlayContentId: Sendable {
   let contentId: @Sendable (String) -> Data?
 
-  /// A rule of the app's own: bytes made of the whole URI (`skd://…`), `nil` if it names no content.
+  /// Creates a rule of the app's own. It receives the whole URI (`skd://…`) and returns the identifier, or `nil` if the
+  /// URI has none.
   public init(_ rule: @escaping @Sendable (_ uri: String) -> Data?) {
     contentId = rule
   }

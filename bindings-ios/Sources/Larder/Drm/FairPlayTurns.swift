@@ -1,27 +1,26 @@
 import Foundation
 
-/// Lets a few operations run at a time, the others in the order in which they came, each for a bounded time.
+/// Limits the number of operations that run at a time. Others wait in order, each for a limited time.
 final class FairPlayTurns: @unchecked Sendable {
-  // Protects what follows; never held while an operation runs.
+  // Protects the properties below; never held while an operation runs.
   private let lock = NSLock()
   private var free: Int
-  /// One semaphore per waiting operation: a turn is given to the first of them by name, so that none overtakes another.
+  /// One semaphore per waiting operation. A turn goes to the first of them, so that no operation overtakes another.
   private var waiting: [DispatchSemaphore] = []
 
   init(limit: Int) {
     free = max(1, limit)
   }
 
-  /// Runs an operation when it is its turn.
+  /// Runs an operation when its turn comes.
   ///
-  /// Fails with `CDM_BUSY` if that takes longer than `seconds`; then it is not run.
+  /// Fails with `CDM_BUSY` without running it if it waits longer than `seconds`.
   func inTurn<T>(within seconds: TimeInterval, _ body: () throws -> T) throws -> T {
     guard take(within: seconds) else {
       throw LarderError(
-        .cdmBusy, "FairPlay is at work on other keys, and has not come to this one in time", remedy: .retry,
-        isRetryable: true)
+        .cdmBusy, "FairPlay is busy with other keys; this key had to wait too long")
     }
-    defer { giveBack() }
+    defer { returnTurn() }
     return try body()
   }
 
@@ -46,7 +45,7 @@ final class FairPlayTurns: @unchecked Sendable {
     }
   }
 
-  private func giveBack() {
+  private func returnTurn() {
     let next = lock.withLock { () -> DispatchSemaphore? in
       guard waiting.isEmpty else { return waiting.removeFirst() }
       free += 1

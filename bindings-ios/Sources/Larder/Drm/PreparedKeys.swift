@@ -1,13 +1,13 @@
 import Foundation
 import LarderBindings
 
-/// Keys that came while media was downloaded, until the media is registered. They lie in the secret storage, all in one
-/// value: a storage cannot be listed.
+/// Stores the keys that were acquired during a download until the media is registered. They are one value of the secret
+/// storage, because a storage cannot list its values.
 struct PreparedKeys: Sendable {
   let storage: any LocalDrmStorage
   let profile: String
 
-  /// A key, what it is for, and when it ends.
+  /// A key with its source and its expiry.
   struct Key: Codable, Sendable, Equatable {
     var profile = ""
     let sourceId: String
@@ -23,24 +23,24 @@ struct PreparedKeys: Sendable {
     }
   }
 
-  // Held while the storage is asked: it protects what lies there, for all managers of this process.
+  // Held during calls of the storage: protects the stored value for all managers of this process.
   private static let lock = NSLock()
   private static let name = "prepared-keys"
-  /// Downloads that were begun and never registered leave keys behind; the oldest go first.
-  private static let most = 64
+  /// Downloads that were never registered leave keys behind. The oldest keys are dropped first.
+  private static let capacity = 64
 
-  /// Stores a key durably, in the place of an older one for the same.
+  /// Stores a key durably and replaces an older key of the same source and URI.
   func keep(_ key: Key) throws {
     var key = key
     key.profile = profile
     try change { keys in
       keys.removeAll { isOurs($0, key.sourceId) && $0.uri == key.uri }
       keys.append(key)
-      keys.removeFirst(max(0, keys.count - Self.most))
+      keys.removeFirst(max(0, keys.count - Self.capacity))
     }
   }
 
-  /// The keys of a source that still hold.
+  /// Returns the keys of a source that have not expired.
   func keys(of sourceId: String, at date: Date = Date()) throws -> [Key] {
     try Self.lock.withLock { try load().filter { isOurs($0, sourceId) && $0.isValid(at: date) } }
   }
@@ -64,7 +64,7 @@ struct PreparedKeys: Sendable {
 
   private func load() throws -> [Key] {
     guard let value = try storage.load(key: Self.name) else { return [] }
-    // A damaged value costs a license request each; failing for ever would cost the downloads.
+    // A damaged value costs one license request per key; a permanent failure would cost the downloads.
     return (try? JSONDecoder().decode([Key].self, from: value)) ?? []
   }
 }

@@ -1,15 +1,15 @@
 import Foundation
 
-// AVFoundation takes an error for a key that is not there and shows it again where playback fails, as the cause of an
-// error of its own. What is a Swift error there may be an NSError here: domain and user info go through.
+// AVFoundation accepts an error for a missing key and reports it as the cause of the playback error. On the way a Swift
+// error may become an NSError; domain and user info are preserved.
 extension LarderError: CustomNSError {
   /// The domain of these errors as `NSError`.
   public static var errorDomain: String { "dev.larder.LarderError" }
 
-  /// 1: the ``code`` is a text, and lies in the user info.
+  /// Always 1: the ``code`` is a text in the user info.
   public var errorCode: Int { 1 }
 
-  /// Everything this error says.
+  /// The properties of this error.
   public var errorUserInfo: [String: Any] {
     var info: [String: Any] = [
       NSLocalizedDescriptionKey: message,
@@ -30,15 +30,15 @@ extension LarderError: CustomNSError {
 }
 
 extension LarderError {
-  /// The error of Larder's behind one of a player's, such as `AVPlayerItem.error`: why it has no key. `nil` if there is
-  /// none.
+  /// Returns Larder's error behind a player's error such as `AVPlayerItem.error`: the reason why it has no key. `nil` if
+  /// there is none.
   ///
   /// ```swift
   /// if let cause = LarderError(behind: item.error), cause.remedy == .reregister { askToDownloadAgain() }
   /// ```
   public init?(behind error: (any Error)?) {
     var next = error
-    // A chain of causes is short; one that runs in a circle ends here.
+    // Chains of causes are short. A circular chain ends here.
     for _ in 0..<16 {
       guard let current = next else { return nil }
       if let ours = current as? LarderError {

@@ -1,10 +1,10 @@
 import Foundation
 import LarderBindings
 
-/// Why a call failed: the one error type of this SDK, beside `CancellationError` for a cancelled task.
+/// The error type of this SDK, beside `CancellationError` for a cancelled task.
 ///
-/// Decide by ``code`` where a case matters to you and by ``remedy`` everywhere else: new codes may come, and each brings
-/// a remedy that exists already.
+/// Decide by ``code`` for the cases that matter to the app and by ``remedy`` otherwise: later versions may add codes, and
+/// each has one of the existing remedies.
 ///
 /// ```swift
 /// do {
@@ -31,10 +31,10 @@ public struct LarderError: Error, Sendable, Equatable {
   /// The HTTP status behind this error, if a server answered with one.
   public let httpStatus: Int?
 
-  /// An error for your own ``DrmEngine``, ``LocalDrmStorage`` or other delegate to throw.
+  /// Creates an error for an app's own ``DrmEngine``, ``LocalDrmStorage`` or other delegate to throw.
   ///
-  /// Larder passes code, message and HTTP status on to its own caller. For its own codes it knows the remedy
-  /// better than the caller and keeps its own.
+  /// Larder passes code, message and HTTP status on to its own caller. For Larder's own codes
+  /// it replaces remedy and retry by those of its table.
   ///
   /// - Parameter message: for developers; it is logged, so it must hold nothing secret.
   public init(
@@ -54,7 +54,7 @@ extension LarderError: CustomStringConvertible {
 }
 
 extension LarderError: LocalizedError {
-  /// The message. It is for developers: make your own texts for people, by ``remedy``.
+  /// The message, for developers. Write texts for users by ``remedy``.
   public var errorDescription: String? { message }
 
   /// The remedy in a sentence, for developers.
@@ -90,9 +90,9 @@ extension LarderError {
         Code(rawValue: code), reason, remedy: remedy, isRetryable: isRetryable,
         httpStatus: httpStatus.map(Int.init))
     default:
-      // UniFFI's own: a panic in the core, which it catches, or a library of another version. What it says may quote
-      // anything, so it stays out of the message.
-      self.init(.internal, "the native library failed unexpectedly", remedy: .contactSupport)
+      // An error of UniFFI: a panic in the core, which it catches, or a library of another version. Its text may quote
+      // secrets, so it is left out of the message.
+      self.init(.internal, "the native library failed unexpectedly")
     }
   }
 
@@ -102,10 +102,10 @@ extension LarderError {
     let ours: LarderError
     switch error {
     case let error as LarderError: ours = error
-    case is CancellationError: ours = LarderError(.cancelled, "\(what) was cancelled", isRetryable: true)
+    case is CancellationError: ours = LarderError(.cancelled, "\(what) was cancelled")
     default:
       let foreign = error as NSError
-      ours = LarderError(code, "\(what) threw \(foreign.domain) \(foreign.code)", remedy: .fixInput)
+      ours = LarderError(code, "\(what) threw \(foreign.domain) \(foreign.code)")
     }
     return .Failed(
       code: ours.code.rawValue, reason: ours.message, remedy: ours.remedy, isRetryable: ours.isRetryable,
@@ -113,12 +113,12 @@ extension LarderError {
   }
 }
 
-/// Runs a call into the native library, and turns what it throws into a ``LarderError``.
+/// Runs a call of the native library and converts its errors to ``LarderError``.
 func translatingErrors<T>(_ body: () throws -> T) throws -> T {
   do { return try body() } catch { throw LarderError(error) }
 }
 
-/// Runs code of the app for the native library, and turns whatever it throws into the contract's error.
+/// Runs code of the app for the native library and converts its errors to the contract's error.
 func guardingDelegate<T>(_ what: String, failsWith code: LarderError.Code, _ body: () throws -> T) throws -> T {
   do { return try body() } catch { throw LarderError.fromDelegate(error, code: code, what: what) }
 }

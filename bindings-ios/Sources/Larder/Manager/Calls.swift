@@ -1,9 +1,9 @@
 import Foundation
 import LarderBindings
 
-// UniFFI does not pass the cancellation of a Swift task on to Rust. These are the ways in which a call follows it.
+// UniFFI does not pass the cancellation of a Swift task on to Rust. Each function here is one way to follow it.
 extension LocalAssetsManager {
-  /// A call that the core can stop between two steps: it undoes what it began and fails with `CANCELLED`.
+  /// Makes a call that the core can stop between two steps: it undoes its work and fails with `CANCELLED`.
   func cancellable<T: Sendable>(
     _ call: @Sendable (FfiManager, FfiCancellation) async throws -> T
   ) async throws -> T {
@@ -17,7 +17,7 @@ extension LocalAssetsManager {
     }
   }
 
-  /// A call that changes nothing an app waits for: a cancelled task stops waiting, and the call ends by itself.
+  /// Makes a call whose result a cancelled task does not wait for; the call then ends by itself.
   func abandonable<T: Sendable>(_ call: @escaping @Sendable (FfiManager) async throws -> T) async throws -> T {
     try Task.checkCancellation()
     let core = try core.get()
@@ -38,14 +38,14 @@ extension LocalAssetsManager {
     }
   }
 
-  /// A call that is not torn: once begun it is finished, and its outcome told.
+  /// Makes a call that is not cancelled: once begun it is completed, and its result returned.
   func finishing<T: Sendable>(_ call: @Sendable (FfiManager) async throws -> T) async throws -> T {
     try Task.checkCancellation()
     let core = try core.get()
     return try await translatingCancellation { try await call(core) }
   }
 
-  /// A call that answers from memory.
+  /// Makes a call that answers from memory.
   func direct<T>(_ call: (FfiManager) throws -> T) throws -> T {
     let core = try core.get()
     return try translatingErrors { try call(core) }
@@ -56,14 +56,14 @@ extension LocalAssetsManager {
       return try await call()
     } catch {
       let error = LarderError(error)
-      // A delegate may fail with this code while our task goes on.
+      // A delegate may fail with this code while this task is not cancelled.
       if error.code == .cancelled && Task.isCancelled { throw CancellationError() }
       throw error
     }
   }
 }
 
-/// Resumes one continuation with the first outcome, whichever comes first, the outcome or the continuation.
+/// Resumes one continuation with the first outcome. Outcome and continuation may come in any order.
 private final class FirstOutcome<T: Sendable>: @unchecked Sendable {
   // Protects `state`; never held while a continuation is resumed.
   private let lock = NSLock()

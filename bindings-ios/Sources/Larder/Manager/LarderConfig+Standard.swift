@@ -2,7 +2,7 @@ import Foundation
 import LarderBindings
 
 extension LarderConfig {
-  /// Where an app usually keeps things: the database in Application Support, media below the folders of
+  /// The standard configuration: the database in Application Support, media below the folders of
   /// ``StorageRoot/standard``.
   ///
   /// - Parameter profile: a namespace for one of the app's users.
@@ -28,27 +28,28 @@ extension LarderConfig {
     }
   }
 
-  /// Refuses a folder in which iOS would end the app: a process that is suspended while it holds a lock of a file in an
-  /// app group's container is killed (`0xdead10cc`), and SQLite holds such locks.
+  /// Refuses a folder in an app group's container. iOS kills a process that is suspended while it holds a file lock there
+  /// (`0xdead10cc`), and SQLite holds such locks.
   func checkDataDir() throws {
     let path = URL(fileURLWithPath: dataDir).standardizedFileURL.path
     guard path.contains("/Containers/Shared/AppGroup/") || path.contains("/Library/Group Containers/") else { return }
     throw LarderError(
       .invalidArgument,
       "dataDir lies in an app group's container, where iOS ends an app that is suspended in a transaction: "
-        + "use the app's own container",
-      remedy: .fixInput)
+        + "use the app's own container")
   }
 
-  /// Makes the database's folder and marks it: no backup may bring licenses of another device, and the app may need it
-  /// while the device is locked (a download that ends in the background). What fails here, opening will say.
+  /// Creates the database's folder and sets its attributes: it is excluded from backups, which would bring licenses of
+  /// another device, and it is readable while the device is locked, for downloads that end in the background. A failure
+  /// here is reported by opening.
   func prepareDataDir() {
     guard dataDir.hasPrefix("/") else { return }
     let folder = URL(fileURLWithPath: dataDir, isDirectory: true)
     try? FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     try? FileMarks.current.excludeFromBackup(folder)
     try? FileMarks.current.protectUntilFirstUnlock(folder)
-    // A folder passes its class on to new files only: those of an app whose default was stricter have theirs still.
+    // New files inherit the folder's protection class. Existing files of an app with a stricter default keep theirs, so
+    // it is set here.
     let files = (try? FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)) ?? []
     for file in files { try? FileMarks.current.protectUntilFirstUnlock(file) }
   }

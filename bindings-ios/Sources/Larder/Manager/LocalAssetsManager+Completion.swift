@@ -6,16 +6,16 @@ extension LocalAssetsManager {
   /// Registers media that the app has downloaded. PlayKit's function; see
   /// ``registerDownloadedAsset(location:mediaSource:assetId:entryId:metadata:)`` for the asset's id.
   ///
-  /// - Parameter callback: gets `nil`, or a ``LarderError``.
+  /// - Parameter callback: receives `nil`, or a ``LarderError``.
   public func registerDownloadedAsset(
     location: URL, mediaSource: MediaSource, callback: @escaping @MainActor (Error?) -> Void
   ) {
     run({ try await $0.registerDownloadedAsset(location: location, mediaSource: mediaSource) }, callback)
   }
 
-  /// Gets new licenses for the asset at a location. PlayKit's function.
+  /// Acquires new licenses for the asset at a location. PlayKit's function.
   ///
-  /// - Parameter callback: gets `nil`, or a ``LarderError``.
+  /// - Parameter callback: receives `nil`, or a ``LarderError``.
   public func renewDownloadedAsset(
     location: URL, mediaSource: MediaSource, callback: @escaping @MainActor (Error?) -> Void
   ) {
@@ -24,12 +24,12 @@ extension LocalAssetsManager {
 
   /// Removes the registration of the asset at a location. PlayKit's function.
   ///
-  /// - Parameter callback: gets `nil`, or a ``LarderError``.
+  /// - Parameter callback: receives `nil`, or a ``LarderError``.
   public func unregisterDownloadedAsset(location: URL, callback: @escaping @MainActor (Error?) -> Void) {
     run({ try await $0.unregisterDownloadedAsset(location: location) }, callback)
   }
 
-  /// How long the asset at a location may be played.
+  /// Returns the expiry of the asset at a location.
   public func getLicenseExpirationInfo(
     location: URL, completion: @escaping @MainActor (Result<LicenseExpirationInfo?, Error>) -> Void
   ) {
@@ -48,7 +48,7 @@ extension LocalAssetsManager {
     run({ try await $0.registerAsset(registration) }, completion)
   }
 
-  /// Gets new licenses for a registered asset, and stores new metadata.
+  /// Acquires new licenses for a registered asset, and stores new metadata.
   public func refreshAsset(
     _ assetId: String, mediaSource: MediaSource? = nil, metadata: Data? = nil,
     completion: @escaping @MainActor (Result<AssetStatus, Error>) -> Void
@@ -68,7 +68,7 @@ extension LocalAssetsManager {
     run({ try await $0.removeAll() }, completion)
   }
 
-  /// Renews the licenses that end within so many seconds.
+  /// Renews the licenses that expire within `seconds`.
   public func renewAll(
     expiringWithin seconds: TimeInterval, completion: @escaping @MainActor (Result<[RenewalResult], Error>) -> Void
   ) {
@@ -87,22 +87,22 @@ extension LocalAssetsManager {
     run({ try await $0.reconcile() }, completion)
   }
 
-  /// Everything an app needs to show or decide about an asset.
+  /// Returns the status of an asset.
   public func status(of assetId: String, completion: @escaping @MainActor (Result<AssetStatus, Error>) -> Void) {
     run({ try await $0.status(of: assetId) }, completion)
   }
 
-  /// The status of the asset at a location.
+  /// Returns the status of the asset at a location.
   public func status(at location: URL, completion: @escaping @MainActor (Result<AssetStatus, Error>) -> Void) {
     run({ try await $0.status(at: location) }, completion)
   }
 
-  /// The status of every registered asset.
+  /// Returns the status of every registered asset.
   public func allStatuses(completion: @escaping @MainActor (Result<[AssetStatus], Error>) -> Void) {
     run({ try await $0.allStatuses() }, completion)
   }
 
-  /// The status after asking the disk and the CDM.
+  /// Returns the status after checks of the disk and the CDM.
   public func verifyAsset(
     _ assetId: String, media: Bool = true, licenses: Bool = true,
     completion: @escaping @MainActor (Result<AssetStatus, Error>) -> Void

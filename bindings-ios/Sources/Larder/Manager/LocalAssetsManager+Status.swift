@@ -2,31 +2,31 @@ import Foundation
 import LarderBindings
 
 extension LocalAssetsManager {
-  /// Everything an app needs to show or decide about an asset, from the ledger: no CDM session, no network.
+  /// Returns the status of an asset from the ledger, without a CDM session or the network.
   ///
-  /// An unknown id is a status too: `PlayabilityReason.notRegistered`.
+  /// An unknown id has the status `PlayabilityReason.notRegistered`.
   public func status(of assetId: String) async throws -> AssetStatus {
     try await abandonable { try await $0.assetStatus(assetId: assetId) }
   }
 
-  /// The status of the asset at a location. A location without a registration is a status too.
+  /// Returns the status of the asset at a location; `PlayabilityReason.notRegistered` if none is registered there.
   public func status(at location: URL) async throws -> AssetStatus {
     let id = try await registeredId(at: location)
     return try await status(of: id ?? derivedId(of: location))
   }
 
-  /// The status of every registered asset.
+  /// Returns the status of every registered asset.
   public func allStatuses() async throws -> [AssetStatus] {
     try await abandonable { try await $0.allStatuses() }
   }
 
-  /// The status after asking the disk and the CDM. Slower.
+  /// Returns the status after checks of the disk and the CDM, which take longer.
   ///
   /// - Parameters:
   ///   - assetId: the asset.
-  ///   - media: ask the disk whether the media is there, and AVFoundation whether a package of its own (`.movpkg`) is
-  ///     complete (`AVAssetCache.isPlayableOffline`).
-  ///   - licenses: ask storage and CDM whether the licenses are there and what is left of them.
+  ///   - media: checks that the media exists and, with AVFoundation, that a `.movpkg` package is complete
+  ///     (`AVAssetCache.isPlayableOffline`).
+  ///   - licenses: checks in the storage and the CDM that the licenses exist, and their remaining time.
   public func verifyAsset(_ assetId: String, media: Bool = true, licenses: Bool = true) async throws -> AssetStatus {
     let status = try await abandonable {
       try await $0.verifyAsset(assetId: assetId, checkMedia: media, checkLicenses: licenses)
@@ -35,23 +35,23 @@ extension LocalAssetsManager {
   }
 }
 
-/// How long an asset may be played.
+/// The expiry of an asset.
 public struct LicenseExpirationInfo: Sendable, Equatable {
-  /// The earliest end among its licenses, with a running playback window counted in.
+  /// The earliest expiry of its licenses and of a running playback window.
   public let expires: Expiry
 
-  /// Whether it could be played when it was asked.
+  /// True if the asset was playable when this value was made.
   public let isPlayable: Bool
 
   /// The time at which it ends; `nil` if it never ends or the end is not known.
   public var expirationDate: Date? { expires.date }
 
-  /// True if it may be played now: it could be when asked, and its time has not run out since.
+  /// Returns true if the asset was playable when this value was made and has not expired since.
   public func isValid() -> Bool {
     isPlayable && expirationDate.map { $0 > Date() } ?? true
   }
 
-  /// `nil` for an asset that needs no license.
+  /// Fails (`nil`) for an asset that needs no license.
   init?(_ status: AssetStatus) {
     guard status.isRegistered, !status.licenses.isEmpty || !status.isPlayable else { return nil }
     expires = status.expires

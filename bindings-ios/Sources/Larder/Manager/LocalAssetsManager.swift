@@ -1,8 +1,7 @@
 import Foundation
 import LarderBindings
 
-/// The registry of what lies on this device: register downloaded media while online, play it later without a network,
-/// DRM included.
+/// Registers downloaded media while online, and plays it later without a network, DRM included.
 ///
 /// ```swift
 /// let manager = LocalAssetsManager.managerWithDefaultDataStore()
@@ -11,20 +10,20 @@ import LarderBindings
 /// let entry = try manager.createLocalMediaEntry(for: "film-1", localURL: fileURL)
 /// ```
 ///
-/// **Threads.** Everything may be called from any thread or task, several calls at once. Managers over one
-/// `LarderConfig.dataDir` share one store. What is not `async` answers from memory; only the first such call waits until
-/// the store is open, so `await` ``open()`` once where that must not happen on the main thread.
+/// **Threads.** Every function may be called from any thread or task, concurrently. Managers with the same
+/// `LarderConfig.dataDir` share one store. Functions that are not `async` answer from memory; only the first of them waits
+/// until the store is open, so `await` ``open()`` once if the main thread must not wait.
 ///
-/// **Errors.** Everything throws ``LarderError``, and `CancellationError` where a task was cancelled.
+/// **Errors.** Functions throw ``LarderError``, or `CancellationError` in a cancelled task.
 ///
-/// **Cancellation.** A cancelled task stops a registration, a refresh or a renewal between two of its steps; what it
-/// began is undone first, a license that was granted already is released or its release is queued. A removal that has
-/// begun is finished. Other calls return at once.
+/// **Cancellation.** A cancelled task stops a registration, a refresh or a renewal between two of its steps. Its work is
+/// undone first; a license that was already granted is released, or its release is queued. A removal that has begun is
+/// completed. Other calls return at once.
 ///
 /// **Completion handlers.** Each `async` function has a form with a completion handler, which runs on the main queue,
 /// exactly once.
 public final class LocalAssetsManager: Sendable {
-  // A factory cannot throw where PlayKit's could not: what went wrong there is thrown by every call instead.
+  // The factories do not throw, as PlayKit's did not. Every call throws their error instead.
   let core: Result<FfiManager, LarderError>
   private let givenRoots: Roots
   let schemes: Set<DrmScheme>
@@ -32,20 +31,20 @@ public final class LocalAssetsManager: Sendable {
   let preparedKeys: PreparedKeys
   let downloadSessions = DownloadSessions()
 
-  /// A manager with a configuration and delegates of the app's own. It starts to open in the background.
+  /// Creates a manager with a configuration and delegates of the app's own. It opens its store in the background.
   ///
-  /// The manager keeps its delegates until it goes.
+  /// The manager retains its delegates.
   ///
   /// - Parameters:
-  ///   - config: where and for whom it works. See ``LarderConfig/standard(profile:)``.
-  ///   - storage: keeps the handles of licenses. The default is what ``managerWithDefaultDataStore()`` uses, below
+  ///   - config: its folders and profile. See ``LarderConfig/standard(profile:)``.
+  ///   - storage: stores the handles of licenses; by default the storage of ``managerWithDefaultDataStore()``, below
   ///     `config.dataDir`.
   ///   - engines: one CDM per key system; the first of a key system counts.
   ///   - requestAdapter: changes requests to license servers.
-  ///   - tokenProvider: gives tokens for them.
-  ///   - sourceURLProvider: chooses what a player plays.
+  ///   - tokenProvider: provides tokens for them.
+  ///   - sourceURLProvider: chooses the URL that a player plays.
   ///   - httpClient: sends requests in place of the built-in client: ``URLSessionHttpClient``, for instance.
-  /// - Throws: ``LarderError/Code/invalidArgument`` for a configuration that cannot work.
+  /// - Throws: ``LarderError/Code/invalidArgument`` for an invalid configuration.
   public convenience init(
     config: LarderConfig,
     storage: (any LocalDrmStorage)? = nil,
@@ -76,19 +75,19 @@ public final class LocalAssetsManager: Sendable {
     self.dataDir = config.dataDir
     self.preparedKeys = PreparedKeys(storage: storage, profile: config.profile)
     self.givenRoots = Roots(config.roots)
-    // FairPlay is what Apple's players bring themselves.
+    // Apple's players bring FairPlay themselves.
     self.schemes = Set(schemes).union([.fairPlay]).union(config.softwareClearKey ? [.clearKey] : [])
   }
 
-  /// A manager in the app's own folder with the platform's storage for licenses: ``KeychainDrmStorage`` on iOS,
+  /// Creates a manager in the app's own folder with the platform's storage for licenses: ``KeychainDrmStorage`` on iOS,
   /// ``FileDrmStorage`` on desktops. On Apple's systems it has a ``FairPlayEngine``.
   ///
-  /// What PlayKit's function of this name gave. It cannot throw; should the folder not be usable, every call says so.
+  /// Has the name of PlayKit's function, and does not throw. If the folder is unusable, every call throws the error.
   public static func managerWithDefaultDataStore() -> LocalAssetsManager {
     standard(storage: nil)
   }
 
-  /// A manager in the app's own folder with a storage of the app's own for licenses.
+  /// Creates a manager in the app's own folder with the app's own storage for licenses.
   public static func manager(storage: any LocalDrmStorage) -> LocalAssetsManager {
     standard(storage: storage)
   }
@@ -105,8 +104,8 @@ public final class LocalAssetsManager: Sendable {
 
   /// Waits until the store is open.
   ///
-  /// Not needed: every call waits by itself. It tells early whether the store is there and what was found, and lets
-  /// later calls that are not `async` answer at once.
+  /// Optional, since every call waits for the store. It reports the state of the store early, and afterwards calls that are
+  /// not `async` answer at once.
   ///
   /// - Throws: ``LarderError/Code/storeUnavailable`` or ``LarderError/Code/diskFull``; the next call tries again.
   @discardableResult
@@ -114,30 +113,31 @@ public final class LocalAssetsManager: Sendable {
     try await abandonable { try await $0.open() }
   }
 
-  /// Ends this manager: later calls fail with ``LarderError/Code/closed``, running ones end as they would.
+  /// Closes this manager. Later calls fail with ``LarderError/Code/closed``; running calls complete.
   ///
-  /// Closing twice is closing once. Other managers over the same folder stay open.
+  /// Idempotent. Other managers of the same folder stay open.
   public func close() {
     if case .success(let core) = core { core.shutDown() }
   }
 
-  /// Facts for support, as JSON: versions, counts, states, codes. No key, handle, token or URL.
+  /// Returns facts for support as JSON: versions, counts, states, codes. It holds no key, handle, token or URL.
   public func diagnostics() throws -> String {
     try direct { try $0.diagnostics() }
   }
 
-  /// Tells the manager what the app knows of the network.
+  /// Sets the network state.
   ///
-  /// `offline` means that no network call is made at all. `online` sends what is queued.
+  /// In `offline` the manager makes no network call. `online` sends queued releases.
   public func setNetworkState(_ state: NetworkState) throws {
     try direct { try $0.setNetworkState(state: state) }
   }
 
-  /// The folders below which media lies now: a volume has come or gone.
+  /// Sets the root folders of media after a volume was added or removed.
   ///
-  /// Names are those given at opening. Assets below a root that is not among them are `PlayabilityReason.volumeMissing` until it is again.
+  /// The names are those of the configuration. Assets below a root that is missing here have the status
+  /// `PlayabilityReason.volumeMissing` until it returns.
   ///
-  /// - Throws: ``LarderError/Code/invalidArgument`` or ``LarderError/Code/relativePath``; then nothing has changed.
+  /// - Throws: ``LarderError/Code/invalidArgument`` or ``LarderError/Code/relativePath``; the roots are unchanged then.
   public func setRoots(_ roots: [StorageRoot]) throws {
     try direct { try $0.setRoots(roots: roots) }
     givenRoots.all = roots
@@ -145,14 +145,14 @@ public final class LocalAssetsManager: Sendable {
 
   var roots: [StorageRoot] { givenRoots.all }
 
-  /// Tells the manager what the device is like now: its network, charger, battery, storage. Its network counts as
-  /// ``setNetworkState(_:)`` has it.
+  /// Sets the device's conditions: network, charger, battery, storage. The network in them counts as in
+  /// ``setNetworkState(_:)``.
   public func setConditions(_ conditions: DeviceConditions) throws {
     try direct { try $0.setConditions(conditions: conditions) }
   }
 }
 
-/// The roots of this run. Another thread may give others.
+/// The current roots. Any thread may replace them.
 private final class Roots: @unchecked Sendable {
   // Protects `stored`.
   private let lock = NSLock()

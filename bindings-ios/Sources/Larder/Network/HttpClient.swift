@@ -1,23 +1,23 @@
 import Foundation
 import LarderBindings
 
-/// Sends Larder's requests to servers, in place of the client that is built in.
+/// Sends Larder's requests to servers in place of the built-in client. Implementation: ``URLSessionHttpClient``.
 ///
-/// Larder itself follows redirects, tries again, asks for tokens and keeps nothing: a client does one request as it is, and
-/// never any of these. Ready: ``URLSessionHttpClient``.
+/// Larder follows redirects, retries and asks for tokens. A client sends one request unchanged, does none of these, and
+/// caches nothing.
 ///
-/// Called on a background thread that may block, several calls at once. Throw a ``LarderError`` with
+/// Called on background threads, which may block, and concurrently. Throw a ``LarderError`` with
 /// ``LarderError/Code/offline``, ``LarderError/Code/timeout``, ``LarderError/Code/tls``, ``LarderError/Code/network`` or
-/// ``LarderError/Code/responseTooLarge``; anything else becomes ``LarderError/Code/network``.
+/// ``LarderError/Code/responseTooLarge``; any other error becomes ``LarderError/Code/network``.
 public protocol HttpClient: Sendable {
   /// Sends a request and reads the whole answer. Any HTTP status is an answer, not an error.
   ///
-  /// `request.timeoutMs` counts from the start of the connection to the last byte; an answer with more than
+  /// `request.timeoutMs` covers the time from the start of the connection to the last byte. An answer of more than
   /// `request.maxBodyBytes` is an error.
   func send(_ request: HttpRequest) throws -> HttpResponse
 }
 
-/// A client of the app as the native library sees it. Nothing that the app throws gets past it.
+/// Adapts a client of the app to the native library. Errors of the app are converted to the contract's error.
 final class HttpClientAdapter: FfiHttpClient {
   private let client: any HttpClient
 

@@ -1,10 +1,10 @@
 import Foundation
 import LarderBindings
 
-/// The app's hand on every request to its license servers, those of registrations and releases too.
+/// Changes every request of the app to its license servers, those of registrations and releases included.
 ///
-/// Called on a background thread, bounded by `LarderConfig.delegateTimeoutSeconds`; it may block. What it throws becomes an
-/// error with ``LarderError/Code/delegateFailed``, unless it is a ``LarderError`` already.
+/// Called on a background thread, which may block, with a timeout of `LarderConfig.delegateTimeoutSeconds`. Errors other
+/// than ``LarderError`` become ``LarderError/Code/delegateFailed``.
 ///
 /// ```swift
 /// struct SessionAdapter: RequestAdapter {
@@ -17,7 +17,7 @@ public protocol RequestAdapter: Sendable {
   /// Changes a request before it is sent: its URL, headers or body. See `LicenseRequest.with(url:headers:body:)`.
   func adapt(_ request: LicenseRequest) throws -> LicenseRequest
 
-  /// Unpacks a successful answer that is not in the usual wire format, `nil` to leave that to Larder.
+  /// Unpacks a successful answer that is not in the source's wire format; `nil` leaves it to Larder.
   func parse(_ response: LicenseResponse) throws -> ExchangeAnswer?
 }
 
@@ -30,20 +30,20 @@ extension RequestAdapter {
 }
 
 extension LicenseRequest {
-  /// This request with another URL, other headers or another body; what is not given stays.
+  /// Returns this request with another URL, other headers or another body. Omitted parts are unchanged.
   public func with(url: String? = nil, headers: [HttpHeader]? = nil, body: Data? = nil) -> LicenseRequest {
     LicenseRequest(
       kind: kind, assetId: assetId, url: url ?? self.url, headers: headers ?? self.headers, body: body ?? self.body)
   }
 
-  /// This request with one header more, or with another value for it. The case of names does not matter.
+  /// Returns this request with a header set. Header names are case-insensitive.
   public func settingHeader(_ name: String, to value: String) -> LicenseRequest {
     let others = headers.filter { $0.name.lowercased() != name.lowercased() }
     return with(headers: others + [HttpHeader(name: name, value: value)])
   }
 }
 
-/// An adapter of the app as the native library sees it. Nothing that the app throws gets past it.
+/// Adapts a request adapter of the app to the native library. Errors of the app are converted to the contract's error.
 final class RequestAdapterAdapter: FfiRequestAdapter {
   private let adapter: any RequestAdapter
 

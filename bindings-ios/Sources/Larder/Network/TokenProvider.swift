@@ -1,20 +1,19 @@
 import LarderBindings
 
-/// Gives tokens for license servers at the time of use. They are never stored.
+/// Provides tokens for license servers at the time of use. They are never stored.
 ///
-/// Called on a background thread, bounded by `LarderConfig.delegateTimeoutSeconds`; it may block, to fetch a fresh token for
-/// instance. What it throws becomes an error with ``LarderError/Code/delegateFailed``, unless it is a ``LarderError``
-/// already.
+/// Called on a background thread, which may block to fetch a new token, with a timeout of
+/// `LarderConfig.delegateTimeoutSeconds`. Errors other than ``LarderError`` become ``LarderError/Code/delegateFailed``.
 public protocol TokenProvider: Sendable {
-  /// The value of the `Authorization` header, `nil` for none.
+  /// Returns the value of the `Authorization` header; `nil` for none.
   ///
   /// - Parameters:
-  ///   - assetId: the asset that a license is asked for.
-  ///   - rejected: the server has just refused the token given before. Get a fresh one; it is tried once.
+  ///   - assetId: the asset of the license.
+  ///   - rejected: true if the server has just refused the previous token. Return a new one, which is tried once.
   func authorization(for assetId: String, rejected: Bool) throws -> String?
 }
 
-/// A token provider as the native library sees it. Nothing that the app throws gets past it.
+/// Adapts a token provider to the native library. Errors of the app are converted to the contract's error.
 final class TokenProviderAdapter: FfiTokenProvider {
   private let provider: any TokenProvider
 

@@ -6,8 +6,8 @@ import LarderBindings
   import FoundationNetworking
 #endif
 
-/// Larder's requests on `URLSession`: through the system's proxies and VPN, under App Transport Security, by the app's
-/// policy for cellular networks, with the app's pins.
+/// Sends Larder's requests with `URLSession`, with the system's proxies and VPN, App Transport Security, the app's cellular
+/// policy and its certificate pins.
 ///
 /// ```swift
 /// let configuration = URLSessionConfiguration.ephemeral
@@ -16,12 +16,12 @@ import LarderBindings
 ///   config: .standard(), httpClient: URLSessionHttpClient(configuration: configuration))
 /// ```
 ///
-/// What is not chosen stays with the built-in client, which knows neither proxies nor App Transport Security, but
-/// behaves the same on all systems. `LarderConfig.extraRootCertificates` and `LarderConfig.userAgent` are the built-in
-/// client's: here trust is the system's and the app's.
+/// By default Larder uses its built-in client, which has neither proxies nor App Transport Security but behaves the same on
+/// all systems. `LarderConfig.extraRootCertificates` and `LarderConfig.userAgent` apply to the built-in client only; here
+/// the system and the app decide about trust.
 public final class URLSessionHttpClient: HttpClient {
-  /// Answers a server's question for trust or credentials, as `urlSession(_:task:didReceive:completionHandler:)` would: for
-  /// pinning, look at `challenge.protectionSpace.serverTrust`, and answer `.cancelAuthenticationChallenge` to refuse the
+  /// Answers a server's authentication challenge, as `urlSession(_:task:didReceive:completionHandler:)` would. For
+  /// pinning, evaluate `challenge.protectionSpace.serverTrust` and answer `.cancelAuthenticationChallenge` to refuse the
   /// server (the call fails with ``LarderError/Code/tls``).
   public typealias ChallengeHandler =
     @Sendable (URLAuthenticationChallenge) -> (URLSession.AuthChallengeDisposition, URLCredential?)
@@ -29,12 +29,12 @@ public final class URLSessionHttpClient: HttpClient {
   private let session: URLSession
   private let exchanges: Exchanges
 
-  /// A client over a session of its own.
+  /// Creates a client with its own session.
   ///
   /// - Parameters:
-  ///   - configuration: proxies, cellular policy, TLS versions. It is copied; cache and cookies are taken out of the copy,
-  ///     because no license may come from a cache and no request may depend on another. Not a background one: its
-  ///     tasks have no answers in memory.
+  ///   - configuration: proxies, cellular policy, TLS versions. It is copied without cache and cookies, because no license may
+  ///     come from a cache and no request may depend on another. A background configuration does not work: its tasks
+  ///     have no answers in memory.
   ///   - onChallenge: for pinning or a proxy's credentials. The default is the system's handling.
   public init(configuration: URLSessionConfiguration = .ephemeral, onChallenge: ChallengeHandler? = nil) {
     let own = (configuration.copy() as? URLSessionConfiguration) ?? .ephemeral
@@ -49,7 +49,7 @@ public final class URLSessionHttpClient: HttpClient {
   }
 
   deinit {
-    // A session holds its delegate until it is invalidated.
+    // A session retains its delegate until it is invalidated.
     session.finishTasksAndInvalidate()
   }
 
@@ -60,31 +60,32 @@ public final class URLSessionHttpClient: HttpClient {
     let task = session.dataTask(with: try urlRequest(request, timeout: timeout))
     exchanges.begin(exchange, as: task.taskIdentifier)
     task.resume()
-    // URLSession's own timeout starts anew with every byte; this one does not.
+    // URLSession restarts its own timeout with every byte. This timeout covers the whole request.
     if exchange.wait(timeout) { return try exchange.answer() }
     task.cancel()
     exchanges.end(task.taskIdentifier)
-    throw LarderError(.timeout, "the server did not answer in time; the outcome is unknown", isRetryable: true)
+    throw LarderError(.timeout, "the server did not answer in time; the outcome is unknown")
   }
 
   private func urlRequest(_ request: HttpRequest, timeout: TimeInterval) throws -> URLRequest {
     guard let url = URL(string: request.url), ["http", "https"].contains(url.scheme?.lowercased() ?? "") else {
-      throw LarderError(.invalidArgument, "the request's URL is malformed", remedy: .fixInput)
+      throw LarderError(.invalidArgument, "the request's URL is malformed")
     }
     var outgoing = URLRequest(url: url, cachePolicy: .reloadIgnoringLocalCacheData, timeoutInterval: timeout)
     outgoing.httpMethod = request.method
     outgoing.httpShouldHandleCookies = false
     for header in request.headers { outgoing.addValue(header.value, forHTTPHeaderField: header.name) }
-    // A POST without a body says so (`Content-Length: 0`); many servers answer 411 otherwise.
+    // A POST without a body needs `Content-Length: 0`: many servers answer 411 without it.
     if !request.body.isEmpty || request.method != "GET" { outgoing.httpBody = request.body }
     return outgoing
   }
 }
 
-/// One request on its way. Filled on the session's queue, which calls one delegate method at a time; waited for elsewhere.
+/// A running request. Its properties are set on the session's queue, which calls one delegate method at a time; another
+/// thread waits for it.
 private final class Exchange: @unchecked Sendable {
   private let maxBodyBytes: Int64
-  // Raised once, when all below is as it stays: what was written before it is read after it.
+  // Signalled once, when the properties below are final: writes before it are visible after it.
   private let ended = DispatchSemaphore(value: 0)
   private var response: HTTPURLResponse?
   private var body = Data()
@@ -98,21 +99,21 @@ private final class Exchange: @unchecked Sendable {
 
   func answer() throws -> HttpResponse {
     if let error { throw error }
-    guard let response else { throw LarderError(.network, "the answer is not HTTP", isRetryable: true) }
+    guard let response else { throw LarderError(.network, "the answer is not HTTP") }
     let headers = response.allHeaderFields.compactMap { name, value in
       (name as? String).map { HttpHeader(name: $0.lowercased(), value: "\(value)") }
     }
     return HttpResponse(status: Int32(response.statusCode), headers: headers.sorted { $0.name < $1.name }, body: body)
   }
 
-  /// False to break the request off.
+  /// Handles the response. Returns false to cancel the request.
   func received(_ response: URLResponse) -> Bool {
     self.response = response as? HTTPURLResponse
     return mayHold(response.expectedContentLength)
   }
 
-  /// False to break the request off. Piece by piece, unpacked ones, so that neither a missing length nor a compressed
-  /// bomb gets past the limit.
+  /// Adds a piece of the decompressed body. Returns false to cancel the request over the limit, which therefore also covers
+  /// answers without a length and decompression bombs.
   func received(_ piece: Data) -> Bool {
     guard mayHold(Int64(body.count) + Int64(piece.count)) else { return false }
     body.append(piece)
@@ -135,7 +136,7 @@ private final class Exchange: @unchecked Sendable {
   }
 }
 
-/// Tells each request what happens to it.
+/// Forwards the session's callbacks to their request.
 private final class Exchanges: NSObject, URLSessionDataDelegate, @unchecked Sendable {
   private let onChallenge: URLSessionHttpClient.ChallengeHandler?
   // Protects `running`; held for one dictionary operation.
@@ -157,7 +158,7 @@ private final class Exchanges: NSObject, URLSessionDataDelegate, @unchecked Send
     _ session: URLSession, task: URLSessionTask, willPerformHTTPRedirection response: HTTPURLResponse,
     newRequest request: URLRequest, completionHandler: @escaping (URLRequest?) -> Void
   ) {
-    completionHandler(nil)  // the redirect itself is the answer: Larder decides where it may lead
+    completionHandler(nil)  // the redirect is the answer: Larder follows it
   }
 
   func urlSession(
@@ -187,17 +188,16 @@ private final class Exchanges: NSObject, URLSessionDataDelegate, @unchecked Send
 }
 
 extension LarderError {
-  /// Why the system broke a download off.
+  /// Converts the error of an interrupted download.
   init(download error: any Error) {
     if (error as? URLError)?.code == .cancelled {
-      self.init(.cancelled, "the download was cancelled", isRetryable: true)
+      self.init(.cancelled, "the download was cancelled")
     } else if (error as NSError).domain == NSURLErrorDomain || error is URLError {
       self.init(transport: error)
     } else {
       let foreign = error as NSError
       self.init(
-        .network, "AVFoundation broke the download off: \(foreign.domain) \(foreign.code)", remedy: .retry,
-        isRetryable: true)
+        .network, "AVFoundation interrupted the download: \(foreign.domain) \(foreign.code)")
     }
   }
 
@@ -205,16 +205,16 @@ extension LarderError {
   fileprivate init(transport error: any Error) {
     guard let error = error as? URLError else {
       let foreign = error as NSError
-      self.init(.network, "the connection failed: \(foreign.domain) \(foreign.code)", isRetryable: true)
+      self.init(.network, "the connection failed: \(foreign.domain) \(foreign.code)")
       return
     }
     let number = error.code.rawValue
     switch error.code {
     case .notConnectedToInternet, .cannotFindHost, .cannotConnectToHost, .dnsLookupFailed, .dataNotAllowed,
       .internationalRoamingOff, .callIsActive:
-      self.init(.offline, "no connection to the server: URLError \(number)", remedy: .goOnline, isRetryable: true)
+      self.init(.offline, "no connection to the server: URLError \(number)")
     case .timedOut:
-      self.init(.timeout, "the server did not answer in time; the outcome is unknown", isRetryable: true)
+      self.init(.timeout, "the server did not answer in time; the outcome is unknown")
     case .secureConnectionFailed, .serverCertificateHasBadDate, .serverCertificateUntrusted,
       .serverCertificateHasUnknownRoot, .serverCertificateNotYetValid, .clientCertificateRejected,
       .clientCertificateRequired, .userAuthenticationRequired:
@@ -222,7 +222,7 @@ extension LarderError {
     case .appTransportSecurityRequiresSecureConnection:
       self.init(.tls, "App Transport Security forbids this connection: URLError \(number)")
     default:
-      self.init(.network, "the connection failed: URLError \(number)", isRetryable: true)
+      self.init(.network, "the connection failed: URLError \(number)")
     }
   }
 }

@@ -1,11 +1,11 @@
 import AVFoundation
 import Foundation
 
-/// Whether the app is in the background, where FairPlay exchanges no keys.
+/// Tracks whether the app is in the background, where FairPlay exchanges no keys.
 ///
-/// By UIKit's and Foundation's names alone: UIKit is not there on a Mac, and an extension must not link what an app may. At
-/// the start the application is asked, on the main actor; then notifications tell. Until the first of both, and where there
-/// is no application, it counts as being in the foreground; AVFoundation says if that is wrong.
+/// Uses UIKit's and Foundation's names only, because a Mac has no UIKit and an extension must not link all of it. It reads
+/// the application's state at the start, on the main actor, and then follows notifications. Before that, and without an
+/// application object, the app counts as being in the foreground; AVFoundation reports an error if it is not.
 final class AppActivity: @unchecked Sendable {
   // https://developer.apple.com/documentation/uikit/uiapplication/didenterbackgroundnotification
   // https://developer.apple.com/documentation/foundation/nsnotification/name-swift.struct/nsextensionhostdidenterbackground
@@ -19,7 +19,7 @@ final class AppActivity: @unchecked Sendable {
   ]
 
   private let notifications: NotificationCenter
-  // Protects what follows.
+  // Protects the properties below.
   private let lock = NSLock()
   private var isAway = false
   private var isTold = false
@@ -53,15 +53,14 @@ final class AppActivity: @unchecked Sendable {
 
   func inBackground() -> LarderError {
     LarderError(
-      .cdmBusy, "FairPlay exchanges no keys while the app is in the background: call again when it is back",
-      remedy: .retry, isRetryable: true)
+      .cdmBusy, "FairPlay exchanges no keys while the app is in the background: call again when it is back")
   }
 
   private func set(_ isAway: Bool) {
     lock.withLock { (self.isAway, isTold) = (isAway, true) }
   }
 
-  /// A notification that came meanwhile knows better.
+  /// Sets the first state, unless a notification has come in the meantime.
   private func begin(_ isAway: Bool) {
     lock.withLock { if !isTold { self.isAway = isAway } }
   }
@@ -69,7 +68,7 @@ final class AppActivity: @unchecked Sendable {
   /// The application's state; `nil` without an application object: in an extension, on a Mac.
   @MainActor
   private static func isInBackground(_ application: String) -> Bool? {
-    // An extension has the class, and must not ask it.
+    // An extension has the class but must not use its shared instance.
     if Bundle.main.bundleURL.pathExtension == "appex" { return nil }
     // https://developer.apple.com/documentation/uikit/uiapplication/shared
     let shared = NSSelectorFromString("sharedApplication")

@@ -1,16 +1,17 @@
 import LarderBindings
 
-/// Takes Larder's log lines. See ``LarderLibrary/setLogSink(_:level:)``.
+/// Receives Larder's log lines. See ``LarderLibrary/setLogSink(_:level:)``.
 ///
-/// Called on any thread, several at once. Be quick, and do not call Larder from here.
+/// Called on one background thread, in order. It may block and may call Larder. Up to 1,024 lines wait for a slow sink; more
+/// are dropped and counted.
 public protocol LogSink: Sendable {
-  /// Takes one line, which holds no line break, key, handle, challenge, token or query string.
+  /// Receives one line, which holds no line break, key, handle, challenge, token or query string.
   ///
-  /// - Parameter target: the part of Larder that speaks, for example `larder_core::license`.
+  /// - Parameter target: the part of Larder that logs, for example `larder_core::license`.
   func log(_ level: LogLevel, target: String, message: String)
 }
 
-/// A sink as the native library sees it.
+/// Adapts a sink to the native library.
 final class LogSinkAdapter: FfiLogSink {
   private let sink: any LogSink
 

@@ -1,7 +1,7 @@
 import Foundation
 
-/// Where this runs. The only place that asks the compiler: whatever differs by platform is compiled everywhere, against
-/// stubs on Linux, and chosen at run time.
+/// The platform. The only use of conditional compilation: code that differs by platform is compiled everywhere, against
+/// stubs on Linux, and selected at run time.
 package enum Platform: Sendable {
   /// iOS and iPadOS, also as Mac Catalyst: a sandboxed app with a keychain of its own.
   case iOS
@@ -20,7 +20,7 @@ package enum Platform: Sendable {
     #endif
   }
 
-  /// The engines of a manager for which an app chooses none.
+  /// The engines of a manager for which the app chooses none.
   package var defaultEngines: [any DrmEngine] {
     switch self {
     case .iOS, .macOS: [FairPlayEngine()]

@@ -3,32 +3,32 @@ import Foundation
 import LarderBindings
 
 extension LocalMediaSource {
-  /// An asset for a player, with its stored keys: no key server is asked.
+  /// Creates an asset that plays with its stored keys, without a key server.
   ///
-  /// It keeps the content key session and the delegate that answers for it; keep nothing but the asset.
+  /// The asset retains its content key session and the delegate of the session; the app retains the asset alone.
   ///
   /// - Parameters:
-  ///   - manager: has the licenses.
-  ///   - url: what the player opens, if it is not ``url``: AVPlayer plays no playlist from disk, so HLS that is no
-  ///     `.movpkg` needs a server on this device, and its URL here.
-  ///   - session: a fresh content key session without a delegate, if it is to be another than the usual.
-  /// - Throws: ``LarderError/Code/assetNotPlayable`` for DASH, which AVPlayer does not play.
+  ///   - manager: the manager with the licenses.
+  ///   - url: the URL that the player opens; ``url`` by default. AVPlayer plays no playlist from disk, so HLS other than a
+  ///     `.movpkg` needs a server on this device, whose URL goes here.
+  ///   - session: a new content key session without a delegate, in place of the default one.
+  /// - Throws: ``LarderError/Code/formatUnsupported`` for DASH, which AVPlayer does not play.
   public func makeAsset(
     manager: LocalAssetsManager, url: URL? = nil, session: AVContentKeySession? = nil
   ) throws -> AVURLAsset {
     try asset(manager, url, session)
   }
 
-  /// The same as a player item, with the media selection limited to what is stored, and its first playback reported to the
-  /// manager (``LocalAssetsManager/playbackStarted(_:at:)``).
+  /// Creates a player item that plays with its stored keys and selects stored media only. Its first playback is reported to
+  /// the manager (``LocalAssetsManager/playbackStarted(_:at:)``).
   ///
-  /// Of what `AVAssetDownloadTask` stored not every language need be there; a selection that is not there makes AVPlayer
-  /// ask the network, and fail. So in each group something that is there is selected, in the user's preferred languages.
+  /// `AVAssetDownloadTask` may have stored some languages only, and a selection that is not stored makes AVPlayer use the
+  /// network and fail. In each group a stored option is selected, in the user's preferred languages.
   ///
-  /// **The first offline playback** of such an asset fails now and then, though it is complete: AVFoundation says "not
-  /// connected to the Internet", and a second attempt with a fresh asset works. So that is what happens here, twice at
-  /// most, after a short pause. Should an *item* of yours fail with that error later (`AVPlayerItem.error`, domain
-  /// `NSURLErrorDomain`, -1009), make another one and play that. See ``LocalMediaSource/isFirstOfflineFailure(_:)``.
+  /// **The first offline playback** of a complete asset fails at times: AVFoundation reports "not connected to the
+  /// Internet", and a second attempt with a new asset works. This function makes up to two further attempts, each after a
+  /// short pause. If an item fails later with this error (`AVPlayerItem.error`, domain `NSURLErrorDomain`, -1009), create
+  /// another item and play it. See ``LocalMediaSource/isFirstOfflineFailure(_:)``.
   @MainActor
   public func makePlayerItem(
     manager: LocalAssetsManager, url: URL? = nil,
@@ -50,8 +50,8 @@ extension LocalMediaSource {
     }
   }
 
-  /// True for the error with which the first offline playback of a complete asset fails now and then; another attempt with
-  /// a fresh asset helps.
+  /// Returns true for the error with which the first offline playback of a complete asset fails at times. Another attempt
+  /// with a new asset helps.
   ///
   /// Source: <https://developer.apple.com/forums/tags/media-technologies>, "FairPlay HLS downloaded asset fails to play on
   /// first attempt when offline, works on retry".
@@ -67,13 +67,13 @@ extension LocalMediaSource {
 
   private func asset(_ manager: LocalAssetsManager, _ url: URL?, _ session: AVContentKeySession?) throws -> LocalAsset {
     guard format != .dash else {
-      throw LarderError(.assetNotPlayable, "AVPlayer does not play DASH", remedy: .fixInput)
+      throw LarderError(.formatUnsupported, "AVPlayer does not play DASH: register an HLS source")
     }
     guard let place = url ?? URL(string: self.url) else {
-      throw LarderError(.internal, "the local source's URL is none", remedy: .contactSupport)
+      throw LarderError(.internal, "the local source has no valid URL")
     }
     let asset = LocalAsset(url: place)
-    // Else AVFoundation asks for keys before a delegate is there to answer (kaltura/playkit-ios, FEM-2627).
+    // Otherwise AVFoundation requests keys before a delegate is set (kaltura/playkit-ios, FEM-2627).
     asset.resourceLoader.preloadsEligibleContentKeys = false
     guard licenses.contains(where: { $0.scheme == .fairPlay }) else { return asset }
     let keys = OfflineContentKeyDelegate(manager: manager, source: self)
@@ -86,7 +86,7 @@ extension LocalMediaSource {
   }
 }
 
-/// An asset that keeps what it needs: AVFoundation keeps neither a recipient's session nor a session's delegate.
+/// An asset that retains its session and delegate, because AVFoundation retains neither.
 final class LocalAsset: AVURLAsset, @unchecked Sendable {
   // Protects `kept`.
   private let lock = NSLock()
@@ -97,14 +97,13 @@ final class LocalAsset: AVURLAsset, @unchecked Sendable {
   }
 }
 
-/// In each group of an asset, what is stored of it.
+/// The stored option of each media selection group of an asset.
 ///
-/// Found where the asset loads, applied on the main actor. Apple's groups and options never change, but do not say that they
-/// are Sendable.
+/// Loaded on any thread, applied on the main actor. Apple's groups and options are immutable but not declared Sendable.
 private struct StoredSelection: @unchecked Sendable {
   private var chosen: [(AVMediaSelectionGroup, AVMediaSelectionOption?)] = []
 
-  /// Nothing for an asset that AVFoundation did not download: all that its manifest names is there.
+  /// Selects nothing for an asset that AVFoundation did not download: all options of its manifest are stored.
   init(of asset: AVURLAsset) async throws {
     guard let cache = asset.assetCache else { return }
     for characteristic in try await asset.load(.availableMediaCharacteristicsWithMediaSelectionOptions) {
@@ -123,15 +122,15 @@ private struct StoredSelection: @unchecked Sendable {
     for (group, option) in chosen { item.select(option, in: group) }
   }
 
-  /// Sound and pictures in the user's language, else as the manifest says, else what there is; text only if the manifest
-  /// selects it.
+  /// Chooses audio and video in the user's language, else the manifest's default, else any stored option; text only if the
+  /// manifest selects it.
   private static func choice(
     of stored: [AVMediaSelectionOption], in group: AVMediaSelectionGroup, isText: Bool
   ) -> AVMediaSelectionOption? {
-    let usual = group.defaultOption.flatMap { stored.contains($0) ? $0 : nil }
-    if isText { return usual }
+    let byDefault = group.defaultOption.flatMap { stored.contains($0) ? $0 : nil }
+    if isText { return byDefault }
     let preferred = AVMediaSelectionGroup.mediaSelectionOptions(
       from: stored, filteredAndSortedAccordingToPreferredLanguages: Locale.preferredLanguages)
-    return preferred.first ?? usual ?? stored.first
+    return preferred.first ?? byDefault ?? stored.first
   }
 }

@@ -2,7 +2,7 @@ import AVFoundation
 import Foundation
 import LarderBindings
 
-/// Answers a player's key requests from the stored licenses of one asset, and from nothing else: it has no network.
+/// Answers a player's key requests from the stored licenses of one asset. It never uses the network.
 ///
 /// ``LocalMediaSource/makeAsset(manager:url:session:)`` attaches one. Attach it yourself where you make your own assets:
 ///
@@ -17,46 +17,46 @@ import LarderBindings
 /// (``LarderError/Code/licenseExpired``, ``LarderError/Code/licenseMissing``, …), which fails the player item; see
 /// ``LarderError/init(behind:)``.
 ///
-/// Where the key has a playback duration, AVFoundation makes another one at the first playback (dual expiry), and the old
-/// one is void. The new one is stored before the next request is answered, also if the player is closed at once.
+/// If the key has a playback duration, AVFoundation replaces it at the first playback (dual expiry) and invalidates the old
+/// one. The delegate stores the new key before it answers the next request, also if the player is closed at once.
 ///
-/// **AirPlay.** A receiver that plays by itself needs an online key, which a stored one is not: such a request is answered
+/// **AirPlay.** A receiver that plays by itself needs an online key, and a stored key cannot serve it. Such a request fails
 /// with ``LarderError/Code/assetNotPlayable``. Play the remote source there.
 ///
 /// Source: <https://developer.apple.com/documentation/avfoundation/avcontentkeysessiondelegate>.
 public final class OfflineContentKeyDelegate: NSObject, AVContentKeySessionDelegate, @unchecked Sendable {
   /// The queue to give to `setDelegate(_:queue:)`.
   ///
-  /// Serial: a key that has changed is stored before the next request of any session is answered. It is this
-  /// delegate's own, so that the storage may block it.
+  /// Serial, so that a changed key is stored before the next request of any session is answered. The delegate has a
+  /// queue of its own because the storage may block it.
   public let queue = DispatchQueue(label: "dev.larder.offline-keys")
 
   private let manager: LocalAssetsManager
   private let assetId: String
   private let onFailure: (@Sendable (LarderError) -> Void)?
 
-  // Protects what follows; never held while AVFoundation, the manager or the app is called.
+  // Protects the properties below; never held while AVFoundation, the manager or the app is called.
   private let lock = NSLock()
-  /// By the key's URI.
+  /// The licenses by the URI of their key.
   private var licenses: [String: Held] = [:]
-  /// The license that a request was answered from last, by the key's URI: a changed key is that one's, although a refresh has
-  /// brought another since.
+  /// The license of the last answer, by the key's URI. A changed key belongs to it, even if a refresh has brought another
+  /// license since.
   private var answered: [String: String] = [:]
   private var retries: [String: Int] = [:]
-  /// How long it plays after the first start, as the ledger has it.
+  /// The playback window after the first start, as the ledger states it.
   private var windowSeconds: Int64?
 
   private struct Held {
     var licenseId: String
-    /// A key that AVFoundation has changed, and the storage has not taken yet.
+    /// A key that AVFoundation has changed and that is not stored yet.
     var unstored: Data?
   }
 
   /// - Parameters:
-  ///   - manager: has the licenses. It is kept as long as the delegate.
-  ///   - source: what is played.
-  ///   - onFailure: told of each request that could not be answered with a key, and of a changed key that could not be
-  ///     stored. On the delegate's queue or a background thread.
+  ///   - manager: the manager with the licenses. The delegate retains it.
+  ///   - source: the source that is played.
+  ///   - onFailure: receives the error of each request without a key, and of each changed key that could not be stored.
+  ///     Called on the delegate's queue or a background thread.
   public init(
     manager: LocalAssetsManager, source: LocalMediaSource, onFailure: (@Sendable (LarderError) -> Void)? = nil
   ) {
@@ -72,7 +72,7 @@ public final class OfflineContentKeyDelegate: NSObject, AVContentKeySessionDeleg
   /// Answers with the stored key, through a persistable request, or with an error.
   public func contentKeySession(_ session: AVContentKeySession, didProvide keyRequest: AVContentKeyRequest) {
     let request = Kept(keyRequest, session)
-    // The status is asked without blocking the queue. It comes from memory.
+    // Reads the status outside the queue, which must not wait. The status comes from memory.
     Task { [self] in
       do {
         try await checkPlayable(keyRequest: request)
@@ -89,7 +89,7 @@ public final class OfflineContentKeyDelegate: NSObject, AVContentKeySessionDeleg
     }
   }
 
-  /// The same for a renewal: a stored key is renewed by ``LocalAssetsManager/refreshAsset(_:mediaSource:metadata:)``.
+  /// Answers a renewing request like any other; a stored key is renewed by ``LocalAssetsManager/refreshAsset(_:mediaSource:metadata:)``.
   public func contentKeySession(
     _ session: AVContentKeySession, didProvideRenewingContentKeyRequest keyRequest: AVContentKeyRequest
   ) {
@@ -100,7 +100,7 @@ public final class OfflineContentKeyDelegate: NSObject, AVContentKeySessionDeleg
   public func contentKeySession(_ session: AVContentKeySession, didProvide keyRequest: AVPersistableContentKeyRequest) {
     guard let held = held(for: keyRequest.identifier) else { return refuse(keyRequest, noLicense()) }
     do {
-      // From the secret storage: this may block the queue, which is there for nothing else.
+      // Reads the secret storage, which may block this queue; the queue has no other work.
       let key = try held.unstored ?? manager.licenseHandle(held.licenseId)
       if let uri = Self.uri(keyRequest.identifier) { lock.withLock { answered[uri] = held.licenseId } }
       keyRequest.processContentKeyResponse(AVContentKeyResponse(fairPlayStreamingKeyResponseData: key))
@@ -110,7 +110,7 @@ public final class OfflineContentKeyDelegate: NSObject, AVContentKeySessionDeleg
     }
   }
 
-  /// Stores a key that AVFoundation has changed, in the place of the old one, before anything else is answered.
+  /// Stores a key that AVFoundation has changed in place of the old one, before the next request is answered.
   public func contentKeySession(
     _ session: AVContentKeySession, didUpdatePersistableContentKey persistableContentKey: Data,
     forContentKeyIdentifier keyIdentifier: Any
@@ -123,22 +123,22 @@ public final class OfflineContentKeyDelegate: NSObject, AVContentKeySessionDeleg
       return nil
     }
     guard let replaced else { return store(uri) }
-    // Nothing is played with it any more. If it has not gone back yet it goes back under this key, else nothing is left to do.
+    // No playback uses the replaced license any more. If it is not released yet, its release uses this key.
     _ = try? manager.licenseHandleChanged(
       replaced, to: persistableContentKey, times: LicenseTimes(license: .unknown, playback: .unknown))
   }
 
-  /// Tells the app why a player has no key.
+  /// Reports the reason why a player has no key to `onFailure`.
   public func contentKeySession(
     _ session: AVContentKeySession, contentKeyRequest keyRequest: AVContentKeyRequest, didFailWithError err: any Error
   ) {
-    // Our own refusals were told when they were made.
+    // The delegate's own refusals were reported when they were made.
     guard LarderError(behind: err) == nil else { return }
     let cause = err as NSError
-    onFailure?(LarderError(.cdmFailed, "AVFoundation does not play with the stored key: \(cause.domain) \(cause.code)"))
+    onFailure?(LarderError(.cdmFailed, "AVFoundation refused the stored key: \(cause.domain) \(cause.code)"))
   }
 
-  /// Once more where the answer came too late; the same key would be refused again for any other reason.
+  /// Retries after a timeout only: for any other reason the same key would be refused again.
   public func contentKeySession(
     _ session: AVContentKeySession, shouldRetry keyRequest: AVContentKeyRequest,
     reason retryReason: AVContentKeyRequest.RetryReason
@@ -165,12 +165,12 @@ public final class OfflineContentKeyDelegate: NSObject, AVContentKeySessionDeleg
     let status = try await manager.status(of: assetId)
     if let error = status.refusal { throw error }
     lock.withLock { windowSeconds = status.playbackWindowSeconds }
-    // A refresh since then has brought other licenses.
+    // A refresh may have brought other licenses since the delegate was made.
     take(try manager.getLocalMediaSource(assetId: assetId))
     if held(for: keyRequest.request.identifier) == nil { throw noLicense() }
   }
 
-  /// Takes the licenses of an asset as they are now. What is not stored yet stays known.
+  /// Updates the licenses from the source. Keys that are not stored yet are kept.
   private func take(_ source: LocalMediaSource) {
     let now = source.licenses.filter { $0.scheme == .fairPlay }.compactMap { license in
       String(data: license.initData, encoding: .utf8).map { ($0, license.licenseId) }
@@ -184,11 +184,12 @@ public final class OfflineContentKeyDelegate: NSObject, AVContentKeySessionDeleg
     }
   }
 
-  /// On the queue. A storage that fails now (a locked device) is asked again, and meanwhile the key is used from memory.
+  /// Stores a changed key; runs on the queue. If the storage fails (a locked device), it is tried again after a pause, and
+  /// requests are answered with the key from memory.
   private func store(_ uri: String) {
     guard let held = lock.withLock({ licenses[uri] }), let key = held.unstored else { return }
     do {
-      // From the first playback on, the playback duration is the key's whole life.
+      // After the first playback the key lives for the playback duration alone.
       let left = lock.withLock({ windowSeconds }).map { LicenseDuration.seconds(seconds: $0) } ?? .unknown
       let id = try manager.licenseHandleChanged(
         held.licenseId, to: key, times: LicenseTimes(license: left, playback: left))
@@ -199,7 +200,7 @@ public final class OfflineContentKeyDelegate: NSObject, AVContentKeySessionDeleg
     } catch {
       let error = LarderError(error)
       onFailure?(error)
-      // Its license is gone, and comes back by no further attempt.
+      // The license no longer exists, so another attempt cannot succeed.
       if error.code == .licenseMissing { return }
       let attempt = lock.withLock { () -> Int in
         retries[uri, default: 0] += 1
@@ -210,17 +211,17 @@ public final class OfflineContentKeyDelegate: NSObject, AVContentKeySessionDeleg
     }
   }
 
-  /// Between attempts to store a changed key, in seconds.
+  /// Pauses between attempts to store a changed key, in seconds.
   private static let pauses: [TimeInterval] = [0.2, 1, 5, 30, 120]
 
-  /// Keeps this delegate, the session and what it plays for a moment, whatever the app lets go of: a player that is closed
-  /// as soon as it has started would take along who stores the key of a first playback, and the old one is void.
+  /// Retains this delegate, the session and its recipients for a moment. A player that is closed as soon as it has started
+  /// would otherwise release the delegate before it can store the key of a first playback, and the old key is void.
   private func linger(with session: AVContentKeySession) {
     let kept = Lingering(session: session, recipients: session.contentKeyRecipients)
     queue.asyncAfter(deadline: .now() + Self.lingering) { [self] in withExtendedLifetime((self, kept)) {} }
   }
 
-  /// In seconds. AVFoundation makes the new key when it takes the answer.
+  /// The time for which they are retained, in seconds. AVFoundation makes the new key when it accepts the answer.
   private static let lingering: TimeInterval = 2
 
   private func refuse(_ request: AVContentKeyRequest, _ error: LarderError) {
@@ -229,11 +230,12 @@ public final class OfflineContentKeyDelegate: NSObject, AVContentKeySessionDeleg
   }
 
   private func noLicense() -> LarderError {
-    LarderError(.licenseMissing, "the asset has no license for this key", remedy: .reregister)
+    LarderError(.licenseMissing, "the asset has no license for this key")
   }
 
   private func noPersistence(_ error: any Error) -> LarderError {
     let cause = error as NSError
+    // The asset is intact, so the remedy differs from the code's own.
     return LarderError(
       .assetNotPlayable,
       "this key request cannot be answered with a stored key, as on AirPlay (\(cause.domain) \(cause.code)): "
@@ -241,13 +243,13 @@ public final class OfflineContentKeyDelegate: NSObject, AVContentKeySessionDeleg
       remedy: .goOnline)
   }
 
-  /// Held on the queue, and not looked at.
+  /// Objects that are retained on the queue and not used.
   private struct Lingering: @unchecked Sendable {
     let session: AVContentKeySession
     let recipients: [any AVContentKeyRecipient]
   }
 
-  /// A request on its way to another thread. It is of no use without its session.
+  /// A request that is passed to another thread, with its session, without which it cannot be answered.
   private struct Kept: @unchecked Sendable {
     let request: AVContentKeyRequest
     let session: AVContentKeySession
@@ -259,7 +261,7 @@ public final class OfflineContentKeyDelegate: NSObject, AVContentKeySessionDeleg
 }
 
 extension AssetStatus {
-  /// Why a player gets no key, `nil` if it does.
+  /// The error for a player that gets no key; `nil` if the asset plays.
   var refusal: LarderError? {
     let code: LarderError.Code
     switch why {

@@ -1,20 +1,20 @@
 import AVFoundation
 import Foundation
 
-/// Reports the first playback of a player item to the manager, whichever player plays it.
+/// Reports the first playback of a player item to the manager, in any player.
 ///
-/// An item does not tell that it plays, its player does: so every player's change of rate is looked at, and once the item
-/// is in one that has begun, its first moving moment is waited for.
+/// An item does not report playback; its player does. The watch observes rate changes of all players, and once a player
+/// with the item has a rate, it waits until playback moves.
 final class PlaybackWatch: @unchecked Sendable {
   private let manager: LocalAssetsManager
   private let assetId: String
   private weak var item: AVPlayerItem?
 
-  // Protects what follows; never held while a player is called.
+  // Protects the properties below; never held while a player is called.
   private let lock = NSLock()
   private var notification: (any NSObjectProtocol)?
   private var isDone = false
-  // Of the main actor alone.
+  // Used on the main actor only.
   @MainActor private var observed: (player: AVPlayer, observer: Any)?
 
   @MainActor
@@ -39,7 +39,7 @@ final class PlaybackWatch: @unchecked Sendable {
     guard !isReported, let item, player.currentItem === item else { return }
     if player.timeControlStatus == .playing { return report() }
     guard player.rate != 0, observed == nil else { return }
-    // It waits for media or keys. The observer is also called when playback starts.
+    // The player may still wait for media or keys. The observer is also called when playback starts.
     let observer = player.addPeriodicTimeObserver(
       forInterval: CMTime(seconds: 1, preferredTimescale: 1), queue: .main
     ) { [weak self, weak player] _ in
@@ -63,7 +63,7 @@ final class PlaybackWatch: @unchecked Sendable {
     }
     guard isFirst else { return }
     let now = Date()
-    // Written to disk, so not on the main thread.
+    // The report is written to disk, so it runs off the main thread.
     Task.detached { [manager, assetId, weak self] in
       do {
         try manager.playbackStarted(assetId, at: now)

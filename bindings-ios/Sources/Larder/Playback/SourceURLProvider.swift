@@ -1,20 +1,20 @@
 import Foundation
 import LarderBindings
 
-/// Chooses what a player plays. Asked at the start of every playback, a replay too, and never cached.
+/// Chooses the URL that a player plays. Called at the start of every playback and replay; results are never cached.
 ///
-/// Give yours to a manager and ask the manager (``LocalAssetsManager/sourceURL(for:current:)``): it asks the registry
-/// and your provider in the order of ``LocalAssetsManager/setSourceURLMode(_:order:)``.
+/// Pass a provider to a manager and call ``LocalAssetsManager/sourceURL(for:current:)``: it asks the registry and the
+/// provider in the order of ``LocalAssetsManager/setSourceURLMode(_:order:)``.
 ///
-/// Called on a background thread while the asking one waits, bounded by `LarderConfig.delegateTimeoutSeconds`; it may call the
-/// manager back. One that throws or does not answer in time counts as `nil`, and the log says so: a provider that is out
-/// of order must not keep a player from playing.
+/// Called on a background thread while the calling thread waits, for `LarderConfig.delegateTimeoutSeconds` at most. It may
+/// call the manager. If it throws or does not return in time, the result counts as `nil` and a warning is logged, so that
+/// a broken provider does not stop playback.
 public protocol SourceURLProvider: Sendable {
-  /// The URL to play for an entry, `nil` to keep `current`.
+  /// Returns the URL to play for an entry; `nil` keeps `current`.
   func sourceURL(for entryId: String, current: URL?) throws -> URL?
 }
 
-/// A provider as the native library sees it. Nothing that the app throws gets past it.
+/// Adapts a provider to the native library. Errors of the app are converted to the contract's error.
 final class SourceURLProviderAdapter: FfiSourceUrlProvider {
   private let provider: any SourceURLProvider
 

@@ -8,19 +8,19 @@ import Foundation
   import Musl
 #endif
 
-/// A storage that keeps each value in a file of its own, readable by this user only.
+/// A storage with one file per value, readable by this user only.
 ///
 /// For desktops, servers and tests. On Apple's systems its files are excluded from backups and protected until the first
-/// unlock. Several instances over one folder see the same values, in other processes too.
+/// unlock. Instances with the same folder share its values, also across processes.
 public struct FileDrmStorage: LocalDrmStorage {
   private let folder: URL
 
-  /// A storage in this folder, which is made when the first value is saved.
+  /// Creates a storage in this folder, which is created when the first value is saved.
   public init(folder: URL) {
     self.folder = folder
   }
 
-  /// Stores a value: written beside its place, synced, then moved there, so that a crash leaves the old or the new one.
+  /// Stores a value: writes a scratch file, syncs it and renames it, so that a crash leaves the old or the new value.
   public func save(key: String, value: Data) throws {
     try makeFolder()
     let place = try file(of: key)
@@ -35,7 +35,7 @@ public struct FileDrmStorage: LocalDrmStorage {
     }
   }
 
-  /// Gives a value back, `nil` if there is none.
+  /// Returns a value; `nil` if there is none.
   public func load(key: String) throws -> Data? {
     let place = try file(of: key)
     do {
@@ -52,7 +52,7 @@ public struct FileDrmStorage: LocalDrmStorage {
     guard errno == ENOENT || errno == ENOTDIR else { throw systemError("unlink") }
   }
 
-  // A key is data: whatever is not plainly safe in a file name is written in hexadecimal.
+  // A key is data: bytes that are unsafe in a file name are written in hexadecimal.
   private func file(of key: String) throws -> URL {
     let name = key.utf8.map { byte in
       switch byte {
@@ -93,6 +93,6 @@ public struct FileDrmStorage: LocalDrmStorage {
 
   private func systemError(_ call: String) -> LarderError {
     let number = errno
-    return LarderError(.storageFailed, "\(call) failed with errno \(number)", remedy: .retry, isRetryable: true)
+    return LarderError(.storageFailed, "\(call) failed with errno \(number)")
   }
 }

@@ -3,23 +3,23 @@ import Foundation
 /// Sets attributes of Apple's file systems: backup exclusion and data protection. Linux has neither: Foundation accepts
 /// the attributes there and drops them, so tests bring an implementation of their own.
 package protocol FileMarking: Sendable {
-  /// Keeps a file, or a folder with all in it, out of backups.
+  /// Excludes a file, or a folder with its contents, from backups.
   func excludeFromBackup(_ place: URL) throws
 
-  /// Whether backups leave it out.
+  /// Returns whether a file or folder is excluded from backups.
   func isExcludedFromBackup(_ place: URL) -> Bool
 
-  /// Makes it readable from the first unlock after a start of the device on, also while the device is locked again; a
-  /// folder passes this on to what is made in it.
+  /// Makes a file readable after the first unlock since the device started, also while it is locked again. New files in a
+  /// folder inherit this.
   func protectUntilFirstUnlock(_ place: URL) throws
 }
 
-/// The marks that are in force; a test sets others for its own task.
+/// The current implementation. A test sets another one for its task.
 package enum FileMarks {
   @TaskLocal package static var current: any FileMarking = FoundationFileMarks()
 }
 
-/// Foundation's own.
+/// The implementation with Foundation.
 package struct FoundationFileMarks: FileMarking {
   package init() {}
 
@@ -31,7 +31,7 @@ package struct FoundationFileMarks: FileMarking {
   }
 
   package func isExcludedFromBackup(_ place: URL) -> Bool {
-    // A URL caches what it was asked once.
+    // A URL caches its resource values, so a new one is made.
     let fresh = URL(fileURLWithPath: place.path, isDirectory: place.hasDirectoryPath)
     let values = try? fresh.resourceValues(forKeys: [.isExcludedFromBackupKey])
     return values?.isExcludedFromBackup ?? false
@@ -42,7 +42,7 @@ package struct FoundationFileMarks: FileMarking {
       try FileManager.default.setAttributes(
         [.protectionKey: FileProtectionType.completeUntilFirstUserAuthentication], ofItemAtPath: place.path)
     } catch  where Self.isUnsupported(error) {
-      // A Mac's disk may know no classes: FileVault protects it as a whole.
+      // A Mac's disk may support no protection classes; FileVault protects it as a whole.
     }
   }
 

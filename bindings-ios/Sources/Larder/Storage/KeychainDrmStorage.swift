@@ -1,40 +1,39 @@
 import Foundation
 import Security
 
-/// A storage in the keychain: what ``LocalAssetsManager/managerWithDefaultDataStore()`` uses on iOS.
+/// A storage in the keychain, the default on iOS (``LocalAssetsManager/managerWithDefaultDataStore()``).
 ///
-/// Each value is a generic password item of its own, readable after the first unlock of the device, on this device only,
-/// in no backup that another device could use, and not synchronised. A value is replaced in place: at no time is there
-/// neither the old nor the new one.
+/// Each value is a generic password item, readable after the first unlock, on this device only, not in backups for other
+/// devices, and not synchronised. A value is replaced in place, so either the old or the new one always exists.
 ///
-/// **After an uninstall** the keychain keeps an app's items. So each item carries the id of the installation that made it;
-/// the first use in a process removes those of other installations. The id lies in a file in the app's container, which an
-/// uninstall takes along.
+/// **After an uninstall** the keychain keeps an app's items. Each item therefore carries the id of the installation that
+/// made it, and the first use in a process removes items of other installations. The id is a file in the app's container,
+/// which an uninstall deletes.
 ///
-/// **Errors**: ``LarderError/Code/storageFailed`` with a ``Failure`` in words: a locked device
-/// (``LarderError/isRetryable``; call again once the user has unlocked it), a missing entitlement, interaction that is not
-/// allowed. ``Failure/init(_:)`` tells them apart.
+/// **Errors**: ``LarderError/Code/storageFailed`` for a locked device (call again once the user has unlocked it) and for
+/// interaction that is not allowed, ``LarderError/Code/delegateFailed`` for a missing entitlement,
+/// ``LarderError/Code/diskFull``. ``Failure/init(_:)`` distinguishes them.
 ///
-/// **Threads**: any. Calls block for as long as the system takes.
+/// **Threads**: any. Calls block until the system answers.
 ///
 /// Source: <https://developer.apple.com/documentation/security/keychain-items>.
 public final class KeychainDrmStorage: LocalDrmStorage, @unchecked Sendable {
   private let service: String
   private let accessGroup: String?
   private let installation: Installation
-  // Protects `isSwept`; held while the sweep runs, so that nothing is stored before it has ended.
+  // Protects `isSwept`; held during the sweep, so that no value is stored before it has ended.
   private let lock = NSLock()
   private var isSwept = false
 
-  /// A storage of this app's own.
+  /// Creates a storage for this app.
   ///
   /// - Parameters:
-  ///   - service: under which name the items lie; one per app and purpose. The bundle identifier with
-  ///     `.dev.larder.licenses` if `nil`.
-  ///   - accessGroup: the keychain access group, which must be among the app's entitlements. The app's first if `nil`. Apps
-  ///     that share a group need a service each: they have installations of their own, and would sweep each other's items.
-  ///   - installFolder: where the id of this installation is kept; the same for all storages of one service. A folder of
-  ///     Larder's in Application Support if `nil`. It must go with the app.
+  ///   - service: the service name of the items, one per app and purpose; by default the bundle identifier with
+  ///     `.dev.larder.licenses`.
+  ///   - accessGroup: the keychain access group, which must be among the app's entitlements; by default the app's first.
+  ///     Apps that share a group need different services, because each would remove the other's items.
+  ///   - installFolder: the folder of this installation's id, the same for all storages of one service; by default Larder's
+  ///     folder in Application Support. An uninstall must delete it.
   public init(service: String? = nil, accessGroup: String? = nil, installFolder: URL? = nil) {
     self.service = service ?? Self.defaultService
     self.accessGroup = accessGroup
@@ -46,7 +45,7 @@ public final class KeychainDrmStorage: LocalDrmStorage, @unchecked Sendable {
     (Bundle.main.bundleIdentifier ?? ProcessInfo.processInfo.processName) + ".dev.larder.licenses"
   }
 
-  /// Stores a value, durably, in the place of an older one.
+  /// Stores a value durably and replaces an older one.
   public func save(key: String, value: Data) throws {
     let mark = try sweptMark()
     let content: [String: Any] = [
@@ -54,7 +53,7 @@ public final class KeychainDrmStorage: LocalDrmStorage, @unchecked Sendable {
       kSecAttrGeneric as String: mark,
       kSecAttrAccessible as String: kSecAttrAccessibleAfterFirstUnlockThisDeviceOnly,
     ]
-    // Update, else add. Another thread or process may add or remove the item between the two: then once more.
+    // Updates, else adds. If another thread or process adds or removes the item in between, tries again.
     for _ in 0..<8 {
       let updated = SecItemUpdate(query(key) as CFDictionary, content as CFDictionary)
       guard updated == errSecItemNotFound else { return try check(updated) }
@@ -64,7 +63,7 @@ public final class KeychainDrmStorage: LocalDrmStorage, @unchecked Sendable {
     throw Failure.status(errSecDuplicateItem).error
   }
 
-  /// Gives a value back, `nil` if there is none.
+  /// Returns a value; `nil` if there is none.
   public func load(key: String) throws -> Data? {
     _ = try sweptMark()
     var one = query(key)
@@ -85,7 +84,7 @@ public final class KeychainDrmStorage: LocalDrmStorage, @unchecked Sendable {
     if status != errSecItemNotFound { try check(status) }
   }
 
-  /// Removes the items of installations before this one, if that has not been done in this process.
+  /// Removes the items of earlier installations, once per process, and returns this installation's id.
   private func sweptMark() throws -> Data {
     let mark = try installation.mark()
     try lock.withLock {
@@ -118,7 +117,7 @@ public final class KeychainDrmStorage: LocalDrmStorage, @unchecked Sendable {
       kSecClass as String: kSecClassGenericPassword,
       kSecAttrService as String: service,
       kSecAttrSynchronizable as String: false,
-      // iOS's keychain on a Mac, too: its own knows no accessibility.
+      // Selects iOS's keychain on a Mac, too, because the Mac's own has no accessibility classes.
       kSecUseDataProtectionKeychain as String: true,
     ]
     query[kSecAttrAccount as String] = account
@@ -132,20 +131,20 @@ public final class KeychainDrmStorage: LocalDrmStorage, @unchecked Sendable {
 }
 
 extension KeychainDrmStorage {
-  /// Why the keychain refused.
+  /// The reasons for which the keychain refuses a call.
   public enum Failure: Sendable, Equatable {
-    /// The device has not been unlocked since its start. Later, the same call works.
+    /// The device has not been unlocked since its start. The same call works later.
     ///
     /// Apple's status is "interaction not allowed" (-25308), which for items that never ask for interaction means this,
     /// or "no keychain is available" (-25291).
     case deviceLocked
     /// The app lacks the entitlement for the access group, or for a keychain at all (-34018).
     case missingEntitlement
-    /// The item would need the user's interaction or passcode: it was not made by this storage (-25315, -25293).
+    /// The item needs the user's interaction or passcode, so this storage did not make it (-25315, -25293).
     case interactionNotAllowed
     /// The disk is full (-34).
     case diskFull
-    /// Anything else: a result code of the Security framework.
+    /// Any other result code of the Security framework.
     case status(Int32)
 
     /// Reads a result code of the Security framework.
@@ -177,35 +176,33 @@ extension KeychainDrmStorage {
       return Int32(message.dropFirst(prefix.count)).map { .status($0) }
     }
 
-    /// The error as it is thrown.
+    /// The error that the storage throws.
     public var error: LarderError {
       switch self {
       case .deviceLocked:
         LarderError(
-          .storageFailed, "the keychain is locked until the device's first unlock", remedy: .retry, isRetryable: true)
+          .storageFailed, "the keychain is locked until the device's first unlock")
       case .missingEntitlement:
         LarderError(
-          .storageFailed, "the app lacks the entitlement for this keychain access group", remedy: .fixInput,
-          isRetryable: false)
+          .delegateFailed, "the app lacks the entitlement for this keychain access group: sign the app with it")
       case .interactionNotAllowed:
         LarderError(
-          .storageFailed, "the keychain item needs the user's interaction, which is not allowed now", remedy: .retry,
-          isRetryable: true)
+          .storageFailed, "the keychain item needs the user's interaction, which is not allowed now")
       case .diskFull:
-        LarderError(.diskFull, "the keychain cannot write: the disk is full", remedy: .freeSpace, isRetryable: true)
+        LarderError(.diskFull, "the keychain cannot write: the disk is full")
       case .status(let status):
-        LarderError(.storageFailed, Self.prefix + String(status), remedy: .retry, isRetryable: true)
+        LarderError(.storageFailed, Self.prefix + String(status))
       }
     }
   }
 }
 
-/// The id of this installation of the app, in a file that goes with it.
+/// The id of this installation of the app, in a file that an uninstall deletes.
 private final class Installation: @unchecked Sendable {
   private static let prefix = "larder-install:"
 
   private let file: URL
-  // Protects `known`; held while the file is read or made, so that a process makes one id.
+  // Protects `known`; held while the file is read or written, so that a process makes one id.
   private let lock = NSLock()
   private var known: Data?
 
@@ -226,7 +223,8 @@ private final class Installation: @unchecked Sendable {
     }
   }
 
-  /// `nil` only if there is no file. One that cannot be read is no new installation: the device may be locked.
+  /// Returns the stored id; `nil` only if there is no file. An unreadable file does not mean a new installation, because
+  /// the device may be locked.
   private func stored() throws -> Data? {
     do {
       let mark = try Data(contentsOf: file)
@@ -238,11 +236,11 @@ private final class Installation: @unchecked Sendable {
     } catch let error as CocoaError where error.code == .fileReadNoSuchFile {
       return nil
     } catch {
-      throw failed("unreadable, error \((error as NSError).code)")
+      throw failed("cannot be read: error \((error as NSError).code)")
     }
   }
 
-  /// Linked into place: of two processes that make one at the same time, both take the first one's.
+  /// Makes a new id and links its file into place, so that two processes that make one use the first.
   private func made() throws -> Data {
     let mark = Data((Self.prefix + UUID().uuidString).utf8)
     let folder = file.deletingLastPathComponent()
@@ -251,22 +249,22 @@ private final class Installation: @unchecked Sendable {
     do {
       try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
       try mark.write(to: scratch)
-      // Lost in a power cut, it would take the items along.
+      // Synced, because the loss of the id in a power cut would remove the items.
       try FileHandle(forUpdating: scratch).synchronize()
       try FileMarks.current.protectUntilFirstUnlock(scratch)
-      // Another device that gets this file from a backup is another installation.
+      // A device that restores this file from a backup is another installation.
       try FileMarks.current.excludeFromBackup(scratch)
       try FileManager.default.linkItem(at: scratch, to: file)
       return mark
     } catch let error as CocoaError where error.code == .fileWriteFileExists {
-      guard let first = try stored() else { throw failed("changing") }
+      guard let first = try stored() else { throw failed("changed while it was written") }
       return first
     } catch {
-      throw failed("not to be made, error \((error as NSError).code)")
+      throw failed("cannot be written: error \((error as NSError).code)")
     }
   }
 
   private func failed(_ how: String) -> LarderError {
-    LarderError(.storageFailed, "the installation's id is \(how)", remedy: .retry, isRetryable: true)
+    LarderError(.storageFailed, "the file with the installation's id \(how)")
   }
 }

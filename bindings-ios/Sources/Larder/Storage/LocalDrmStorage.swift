@@ -1,25 +1,25 @@
 import Foundation
 import LarderBindings
 
-/// The app's secret storage: small values (handles of licenses) under short keys of Larder's.
+/// The app's secret storage: small values (handles of licenses) under Larder's short keys.
 ///
-/// Called on a background thread, several calls at once, never under a lock, and bounded by
-/// `LarderConfig.delegateTimeoutSeconds`. An implementation may block and may call the manager back. What it throws
-/// becomes an error with ``LarderError/Code/storageFailed``, unless it is a ``LarderError`` already.
+/// Called on background threads, concurrently, never under a lock, with a timeout of
+/// `LarderConfig.delegateTimeoutSeconds`. An implementation may block and may call the manager. Errors other than
+/// ``LarderError`` become ``LarderError/Code/storageFailed``.
 ///
-/// Ready ones: ``KeychainDrmStorage``, ``FileDrmStorage`` and ``MemoryDrmStorage``.
+/// Implementations: ``KeychainDrmStorage``, ``FileDrmStorage`` and ``MemoryDrmStorage``.
 public protocol LocalDrmStorage: Sendable {
   /// Stores a value, replacing an older one, and returns only when it is durable.
   func save(key: String, value: Data) throws
 
-  /// Gives a value back, `nil` if there is none.
+  /// Returns a value; `nil` if there is none.
   func load(key: String) throws -> Data?
 
-  /// Removes a value. Removing one that is not there is success.
+  /// Removes a value. Succeeds if there is none.
   func remove(key: String) throws
 }
 
-/// A storage as the native library sees it. Nothing that the app throws gets past it.
+/// Adapts a storage to the native library. Errors of the app are converted to the contract's error.
 final class DrmStorageAdapter: FfiDrmStorage {
   private let storage: any LocalDrmStorage
 

@@ -3,16 +3,16 @@ import LarderBindings
 
 /// The folders of an app that Larder works with.
 ///
-/// iOS moves an app's container with each update, so no absolute path into it lasts. Larder stores a path relative to the
-/// innermost ``StorageRoot`` that it lies in; the roots of ``LarderConfig/standard(profile:)`` are these folders.
+/// iOS moves an app's container with each update, so absolute paths into it do not last. Larder stores paths relative
+/// to their innermost ``StorageRoot``; the roots of ``LarderConfig/standard(profile:)`` are these folders.
 public enum StorageFolders {
-  /// Where the app's downloads belong unless it has a place of its own: `Downloads` in Documents, out of backups and
-  /// readable after the first unlock. It is made when missing.
+  /// Returns the default folder for downloads: `Downloads` in Documents, excluded from backups and readable after the first
+  /// unlock. Creates it if it is missing.
   ///
-  /// Documents and not Caches: iOS empties Caches when space runs low, and a title that was downloaded for a flight must
-  /// be there on the flight.
+  /// It is not in Caches, which iOS empties when space runs low: a title that was downloaded for a flight must be there on
+  /// the flight.
   ///
-  /// - Throws: ``LarderError/Code/storeUnavailable`` if the folder cannot be made or marked.
+  /// - Throws: ``LarderError/Code/storeUnavailable`` if the folder cannot be created or its attributes set.
   public static func downloads() throws -> URL {
     try downloads(in: AppContainer.current)
   }
@@ -23,22 +23,22 @@ public enum StorageFolders {
     return folder
   }
 
-  /// Keeps a folder of the app's, and all that is in it, out of iCloud's and the computer's backups.
+  /// Excludes a folder with its contents from backups to iCloud and computers.
   ///
-  /// Media that can be downloaded again does not belong into a backup: apps are rejected for it, and a backup that is
-  /// restored on another device brings media without the licenses to play it. The folder is made when missing. The mark
-  /// belongs to the folder: one that is deleted and made again needs it again, so call this at every start.
+  /// App review rejects apps that back up media which can be downloaded again, and a backup that is restored on another
+  /// device has media without licenses. Creates the folder if it is missing. A folder that is deleted and created again
+  /// loses the attribute, so call this at every start.
   ///
-  /// - Throws: ``LarderError/Code/invalidArgument`` for what is no file URL, ``LarderError/Code/storeUnavailable`` if the
-  ///   folder cannot be made or marked.
+  /// - Throws: ``LarderError/Code/invalidArgument`` for a URL that is not a file URL,
+  ///   ``LarderError/Code/storeUnavailable`` if the folder cannot be created or its attributes set.
   public static func excludeFromBackup(_ folder: URL) throws {
     guard folder.isFileURL else {
-      throw LarderError(.invalidArgument, "the folder is not a file URL", remedy: .fixInput)
+      throw LarderError(.invalidArgument, "the folder is not a file URL")
     }
     try makeAndMark(folder)
   }
 
-  /// Whether the system says that a folder stays out of backups. Always false on Linux, which has no such mark.
+  /// Returns whether the system excludes a folder from backups. Always false on Linux, which has no such attribute.
   public static func isExcludedFromBackup(_ folder: URL) -> Bool {
     FileMarks.current.isExcludedFromBackup(folder)
   }
@@ -51,8 +51,7 @@ public enum StorageFolders {
     } catch {
       let cause = error as NSError
       throw LarderError(
-        .storeUnavailable, "the folder cannot be made or marked: \(cause.domain) \(cause.code)", remedy: .retry,
-        isRetryable: true)
+        .storeUnavailable, "the folder cannot be created or its attributes set: \(cause.domain) \(cause.code)")
     }
   }
 }
@@ -64,7 +63,7 @@ package struct AppContainer: Sendable {
   package let applicationSupport: URL
   package let caches: URL
 
-  /// The one that the app runs in.
+  /// The container of the running app.
   package static var current: AppContainer {
     let home = URL(fileURLWithPath: NSHomeDirectory(), isDirectory: true)
     let byHand = AppContainer(home: home)
@@ -78,7 +77,7 @@ package struct AppContainer: Sendable {
       caches: place(.cachesDirectory, byHand.caches))
   }
 
-  /// One laid out as on iOS, for tests of what happens when it moves.
+  /// Creates a container with iOS's layout, for tests of a move.
   package init(home: URL) {
     self.init(
       home: home, documents: home.appendingPathComponent("Documents", isDirectory: true),
@@ -93,8 +92,8 @@ package struct AppContainer: Sendable {
     self.caches = caches
   }
 
-  /// The names are stored with every path: they never change. `home` is for what lies elsewhere in the container, such as
-  /// the packages of `AVAssetDownloadTask` in `Library/com.apple.UserManagedAssets.…`.
+  /// The names never change, because they are stored with every path. `home` is for files elsewhere in the container, such
+  /// as the packages of `AVAssetDownloadTask` in `Library/com.apple.UserManagedAssets.…`.
   package var roots: [StorageRoot] {
     [
       StorageRoot(name: "documents", path: documents.path),

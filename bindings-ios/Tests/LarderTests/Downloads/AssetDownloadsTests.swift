@@ -48,7 +48,7 @@ struct AssetDownloadsTests {
     try device.downloads.start("film", title: "A film")
     try await device.run("film", isComplete: false)
     guard case .incomplete("film", let error) = try await device.event() else { throw Failure(what: "another event") }
-    #expect(error.code == .mediaUnreadable && error.remedy == .repair)
+    #expect(error.code == .mediaNotFound && error.remedy == .repair)
     #expect(try device.manager.assets().isEmpty)
   }
 

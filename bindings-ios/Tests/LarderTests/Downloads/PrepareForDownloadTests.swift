@@ -149,7 +149,7 @@ struct PrepareForDownloadTests {
     let source = try device.source("film")
     let asset = AVURLAsset(url: try #require(URL(string: source.url)))
     device.manager.prepareForDownload(
-      asset: asset, mediaSource: source, session: device.session(), patience: 0.2,
+      asset: asset, mediaSource: source, session: device.session(), callbackTimeout: 0.2,
       onFailure: { failure in failures.change { $0.append(failure) } })
     await #expect(throws: (any Error).self) {
       try await StubMedia.at(asset.url).key(DownloadTestDevice.keyURI, for: asset)

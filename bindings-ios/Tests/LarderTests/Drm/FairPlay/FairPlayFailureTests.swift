@@ -34,7 +34,7 @@ extension FairPlaySuites {
     @Test("whatever AVFoundation does not do, the request is answered and the caller told", arguments: Case.all)
     func device(failing: Case) async throws {
       // One at a time: a device that hangs is at work again when it has been given up.
-      let device = try FairPlayTestDevice { ($0.patience, $0.operationsAtOnce) = (failing.isNever ? 1 : 60, 1) }
+      let device = try FairPlayTestDevice { ($0.callbackTimeout, $0.operationsAtOnce) = (failing.isNever ? 1 : 60, 1) }
       device.fairPlay.script = { $0 == failing.step ? failing.behaviour : .succeeds }
       let error = try await thrown { try await device.register() }
       #expect(error.code == failing.code, "\(error)")
@@ -176,7 +176,7 @@ extension FairPlaySuites {
 
     @Test("an exchange that the background interrupts says so", arguments: [true, false])
     func interrupted(fails: Bool) async throws {
-      let device = try FairPlayTestDevice { $0.patience = 1 }
+      let device = try FairPlayTestDevice { $0.callbackTimeout = 1 }
       device.fairPlay.script = { [notifications = device.notifications] step in
         guard step == .requestData else { return .succeeds }
         notifications.post(name: Notification.Name("UIApplicationDidEnterBackgroundNotification"), object: nil)

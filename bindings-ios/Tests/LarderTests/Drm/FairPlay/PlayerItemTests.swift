@@ -70,7 +70,7 @@ struct PlayerItemTests {
   func dash() async throws {
     let source = LocalMediaSource(
       assetId: "a", entryId: "a", url: "file:///a.mpd", format: .dash, isLocal: true, licenses: [])
-    #expect(try await thrown { try source.makeAsset(manager: manager) }.code == .assetNotPlayable)
+    #expect(try await thrown { try source.makeAsset(manager: manager) }.code == .formatUnsupported)
   }
 
   @Test("one line hooks an app's player in: local while something local plays, else what it would have played")
